@@ -155,9 +155,9 @@ func (q *Queue[T]) Receive(typ, status byte) (Step[T], error) {
 	case 'E':
 		q.copyIn = false
 		if head.Kind.extended() {
-			step := Step[T]{Entry: q.pop(), Done: true, Mute: muted}
+			q.popped = q.pop()
 			q.skip()
-			return step, nil
+			return Step[T]{Entry: &q.popped, Done: true, Mute: muted}, nil
 		}
 	case 'Z':
 		q.status = status
@@ -167,7 +167,8 @@ func (q *Queue[T]) Receive(typ, status byte) (Step[T], error) {
 	if !done {
 		return Step[T]{Entry: head, Mute: muted}, nil
 	}
-	return Step[T]{Entry: q.pop(), Done: true, Mute: muted}, nil
+	q.popped = q.pop()
+	return Step[T]{Entry: &q.popped, Done: true, Mute: muted}, nil
 }
 
 // finishes reports whether a message of this type is an answer to kind, and
@@ -208,13 +209,15 @@ func finishes(kind Kind, typ byte) (done, ok bool) {
 // Close drops everything that is left, as when the connection ends.
 func (q *Queue[T]) Close() {
 	for q.n > 0 {
-		q.drop(q.pop())
+		e := q.pop()
+		q.drop(&e)
 	}
 }
 
 func (q *Queue[T]) skip() {
 	for q.n > 0 && q.at(0).Kind != Sync {
-		q.drop(q.pop())
+		e := q.pop()
+		q.drop(&e)
 	}
 	q.skipping = q.n == 0
 }
@@ -236,13 +239,13 @@ func (q *Queue[T]) drop(e *Entry[T]) {
 
 func (q *Queue[T]) at(i int) *Entry[T] { return &q.ring[(q.head+i)&(len(q.ring)-1)] }
 
-func (q *Queue[T]) pop() *Entry[T] {
+func (q *Queue[T]) pop() Entry[T] {
 	p := q.at(0)
-	q.popped = *p
+	e := *p
 	*p = Entry[T]{}
 	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.n--
-	return &q.popped
+	return e
 }
 
 func (q *Queue[T]) grow() {
