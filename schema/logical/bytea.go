@@ -1,0 +1,180 @@
+package logical
+
+import (
+	"encoding/binary"
+
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+const (
+	invalidParameterValue = "22023"
+	oidBytea              = 17
+)
+
+// hexPairs holds the two hex digits of every byte.
+var hexPairs = func() (t [256][2]byte) {
+	const digits = "0123456789abcdef"
+	for i := range t {
+		t[i] = [2]byte{digits[i>>4], digits[i&15]}
+	}
+	return t
+}()
+
+// hexValues holds the value of every hex digit, 0xff for other bytes.
+var hexValues = func() (t [256]byte) {
+	for i := range t {
+		switch c := byte(i); {
+		case c >= '0' && c <= '9':
+			t[i] = c - '0'
+		case c >= 'a' && c <= 'f':
+			t[i] = c - 'a' + 10
+		case c >= 'A' && c <= 'F':
+			t[i] = c - 'A' + 10
+		default:
+			t[i] = 0xff
+		}
+	}
+	return t
+}()
+
+// AppendByteaHex appends b as bytea's text output in hex format: \x…
+func AppendByteaHex(dst, b []byte) []byte {
+	dst = append(dst, '\\', 'x')
+	for _, c := range b {
+		dst = append(dst, hexPairs[c][0], hexPairs[c][1])
+	}
+	return dst
+}
+
+// appendByteaEscape appends b as bytea's text output in escape format.
+func appendByteaEscape(dst, b []byte) []byte {
+	for _, c := range b {
+		switch {
+		case c == '\\':
+			dst = append(dst, '\\', '\\')
+		case c < 0x20 || c > 0x7e:
+			dst = append(dst, '\\', '0'+(c>>6), '0'+(c>>3&7), '0'+(c&7))
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// DecodeByteaText appends to dst the bytes of a bytea in text format, hex or escape.
+// Errors are the server's: 22023 for bad hex digits, 22P02 for a bad escape.
+// Source: PostgreSQL manual, "Binary Data Types".
+func DecodeByteaText(dst, text []byte) ([]byte, error) {
+	if len(text) >= 2 && text[0] == '\\' && text[1] == 'x' {
+		return decodeHex(dst, text[2:])
+	}
+	for i := 0; i < len(text); {
+		c := text[i]
+		switch {
+		case c != '\\':
+			dst = append(dst, c)
+			i++
+		case i+1 < len(text) && text[i+1] == '\\':
+			dst = append(dst, '\\')
+			i += 2
+		case i+3 < len(text) && text[i+1] >= '0' && text[i+1] <= '3' && isOctal(text[i+2]) && isOctal(text[i+3]):
+			dst = append(dst, (text[i+1]-'0')<<6|(text[i+2]-'0')<<3|(text[i+3]-'0'))
+			i += 4
+		default:
+			return dst, pgerror.New(pgerror.InvalidTextRepresent, "invalid input syntax for type bytea")
+		}
+	}
+	return dst, nil
+}
+
+func isOctal(c byte) bool { return c >= '0' && c <= '7' }
+
+func decodeHex(dst, text []byte) ([]byte, error) {
+	for i := 0; i < len(text); {
+		hi := hexValues[text[i]]
+		if hi == 0xff {
+			// Blanks are allowed between bytes, not within one.
+			switch text[i] {
+			case ' ', '\n', '\t', '\r':
+				i++
+				continue
+			}
+			return dst, badHexDigit(text[i:])
+		}
+		if i+1 == len(text) {
+			return dst, pgerror.New(invalidParameterValue, "invalid hexadecimal data: odd number of digits")
+		}
+		lo := hexValues[text[i+1]]
+		if lo == 0xff {
+			return dst, badHexDigit(text[i+1:])
+		}
+		dst = append(dst, hi<<4|lo)
+		i += 2
+	}
+	return dst, nil
+}
+
+func badHexDigit(at []byte) error {
+	return pgerror.New(invalidParameterValue, "invalid hexadecimal digit: \"%s\"", at[:min(mbLen(at[0]), len(at))])
+}
+
+// mbLen is the length of a UTF-8 character by its first byte, as pg_utf_mblen counts.
+func mbLen(first byte) int {
+	switch {
+	case first&0xe0 == 0xc0:
+		return 2
+	case first&0xf0 == 0xe0:
+		return 3
+	case first&0xf8 == 0xf0:
+		return 4
+	}
+	return 1
+}
+
+// AppendByteaArray appends a one-dimensional bytea[] in the given format (0 text, 1 binary);
+// a nil element is NULL.
+func AppendByteaArray(dst []byte, format int16, elems [][]byte) []byte {
+	if format == 0 {
+		dst = append(dst, '{')
+		for i, e := range elems {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			if e == nil {
+				dst = append(dst, "NULL"...)
+				continue
+			}
+			dst = append(dst, `"\`...) // the backslash of \x is doubled within quotes
+			dst = AppendByteaHex(dst, e)
+			dst = append(dst, '"')
+		}
+		return append(dst, '}')
+	}
+	be := binary.BigEndian
+	if len(elems) == 0 {
+		dst = be.AppendUint32(dst, 0)
+		dst = be.AppendUint32(dst, 0)
+		return be.AppendUint32(dst, oidBytea)
+	}
+	var hasNull uint32
+	for _, e := range elems {
+		if e == nil {
+			hasNull = 1
+			break
+		}
+	}
+	dst = be.AppendUint32(dst, 1)
+	dst = be.AppendUint32(dst, hasNull)
+	dst = be.AppendUint32(dst, oidBytea)
+	dst = be.AppendUint32(dst, uint32(len(elems)))
+	dst = be.AppendUint32(dst, 1) // lower bound
+	for _, e := range elems {
+		if e == nil {
+			dst = be.AppendUint32(dst, 0xffffffff)
+			continue
+		}
+		dst = be.AppendUint32(dst, uint32(len(e)))
+		dst = append(dst, e...)
+	}
+	return dst
+}

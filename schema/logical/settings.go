@@ -1,0 +1,42 @@
+package logical
+
+import (
+	"strings"
+	"time"
+
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// Settings are a session's settings that the text forms of values depend on, as the
+// server reports them by ParameterStatus.
+type Settings struct {
+	TimeZone string
+	// Location is the zone that TimeZone names, nil when it is not known to this machine. See [LoadLocation].
+	Location      *time.Location
+	DateStyle     string // "ISO, MDY"
+	IntervalStyle string
+	// ByteaEscape says that bytea_output is escape.
+	ByteaEscape bool
+}
+
+// Use says what a value is for.
+type Use uint8
+
+const (
+	// Assign: the value is stored in the column, so the type's modifier applies.
+	Assign Use = iota
+	// Compare: the value is an operand of =, <> or IN. No modifier applies. A value that
+	// can equal no stored one has an encoding that is never stored.
+	Compare
+)
+
+// isoDates says whether dates are written in ISO style. An unset DateStyle counts as ISO, the server's default.
+func (s *Settings) isoDates() bool {
+	return s == nil || s.DateStyle == "" || len(s.DateStyle) >= 3 && strings.EqualFold(s.DateStyle[:3], "iso")
+}
+
+// needISO is the error for text dates under another DateStyle than ISO, which pgveil does not write.
+func (t Type) needISO() error {
+	return pgerror.New(pgerror.FeatureNotSupported, "a sealed value of type %s cannot be shown under this DateStyle", t.Kind).
+		WithHint("SET DateStyle TO ISO.")
+}
