@@ -1,0 +1,71 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Store keeps keysets by name. Its methods are safe for concurrent use, and
+// their errors, of type [*StoreError], name the key and the place and never
+// hold a secret.
+type Store interface {
+	// Open reads a keyset and opens it.
+	Open(ctx context.Context, name string) (*Keyring, error)
+	// Create makes a keyset of one new key. It never replaces one: a name that
+	// exists is [ErrExists].
+	Create(ctx context.Context, name string, t KeyType) (Info, error)
+	// List describes every keyset, in the order of the names. A keyset that
+	// cannot be described is in the error and the others are still returned.
+	List(ctx context.Context) ([]Info, error)
+	// Close ends what the store does in the background. Keyrings stay usable.
+	Close() error
+}
+
+// What can be wrong with a store or a key in it, for [errors.Is].
+var (
+	ErrUnreachable = errors.New("Vault is unreachable")
+	ErrVaultSealed = errors.New("Vault is sealed")
+	ErrPermission  = errors.New("permission denied")
+	ErrMissing     = errors.New("there is no such key")
+	ErrExists      = errors.New("the key exists already")
+	ErrCorrupt     = errors.New("the keyset is corrupt")
+	ErrWrongKEK    = errors.New("the keyset does not open with this KEK")
+	ErrInsecure    = errors.New("others could read the keys")
+	ErrConfig      = errors.New("the configuration is wrong")
+)
+
+// StoreError is an error of a [Store].
+type StoreError struct {
+	Key    string // name of the keyset, "" for the store as a whole
+	Place  string // file, or address and path in Vault
+	Reason error  // one of the errors above, or a context's
+	Detail string // what was found, and what to do about it
+}
+
+func (e *StoreError) Error() string {
+	var b strings.Builder
+	if e.Key != "" {
+		fmt.Fprintf(&b, "key %q: ", e.Key)
+	}
+	if e.Place != "" {
+		fmt.Fprintf(&b, "%s: ", e.Place)
+	}
+	b.WriteString(e.Reason.Error())
+	if e.Detail != "" {
+		fmt.Fprintf(&b, ": %s", e.Detail)
+	}
+	return b.String()
+}
+
+// Unwrap returns the reason.
+func (e *StoreError) Unwrap() error { return e.Reason }
+
+func missingHint(name string) string { return "create it with pgveil keys create " + name }
+
+// sortInfos sorts by name, which neither file names nor Vault's lists do.
+func sortInfos(infos []Info) {
+	slices.SortFunc(infos, func(a, b Info) int { return strings.Compare(a.Name, b.Name) })
+}
