@@ -1,0 +1,125 @@
+package schema
+
+import (
+	"slices"
+	"strings"
+)
+
+// Catalog is a snapshot of one database, with the tags of the schema file on
+// it. It is immutable and safe for concurrent use.
+type Catalog struct {
+	relations map[relationName]*Relation
+	named     map[string][]*Relation
+	byOID     map[uint32]*Relation
+	watched   map[string]struct{} // relations and functions
+	functions map[string]struct{}
+}
+
+type relationName struct{ schema, name string }
+
+// Relation is a table, view, sequence or anything else that FROM can name.
+type Relation struct {
+	OID          uint32
+	Schema, Name string
+	Kind         byte        // pg_class.relkind
+	Attributes   []Attribute // by attnum, without dropped and system columns
+	// Definition is the query of a view or materialized view that reaches a tagged
+	// table, every name in it qualified; "" for other relations.
+	Definition string
+	// Reaches says that the relation is a tagged table or reaches one: a view over
+	// it, a table with a rule that names it.
+	Reaches bool
+}
+
+// Attribute is a column of a relation.
+type Attribute struct {
+	Name    string
+	Num     int16
+	TypeOID uint32
+	Tagged  *Column // of a table or partition; nil if it is not tagged
+}
+
+// Attribute returns the attribute of that name, or nil.
+func (r *Relation) Attribute(name string) *Attribute {
+	for i := range r.Attributes {
+		if r.Attributes[i].Name == name {
+			return &r.Attributes[i]
+		}
+	}
+	return nil
+}
+
+// Temporary reports whether the relation is in a session's temporary schema.
+func (r *Relation) Temporary() bool { return temporarySchema(r.Schema) }
+
+func temporarySchema(name string) bool { return strings.HasPrefix(name, "pg_temp") }
+
+// NewCatalog makes a catalog of the given relations and of the names of the
+// functions that mention a watched name. It keeps the relations: they must not
+// change afterwards. One with a tagged attribute is set to reach; whether any
+// other does is for the caller to say.
+func NewCatalog(rels []*Relation, functions []string) *Catalog {
+	c := &Catalog{
+		relations: make(map[relationName]*Relation, len(rels)),
+		named:     make(map[string][]*Relation, len(rels)),
+		byOID:     make(map[uint32]*Relation, len(rels)),
+		watched:   make(map[string]struct{}),
+		functions: make(map[string]struct{}, len(functions)),
+	}
+	for _, r := range rels {
+		for i := range r.Attributes {
+			if r.Attributes[i].Tagged != nil {
+				r.Reaches = true
+			}
+		}
+		c.relations[relationName{r.Schema, r.Name}] = r
+		c.byOID[r.OID] = r
+		if !r.Temporary() {
+			c.named[r.Name] = append(c.named[r.Name], r)
+		}
+		if r.Reaches {
+			c.watched[r.Name] = struct{}{}
+		}
+	}
+	for _, name := range functions {
+		c.functions[name] = struct{}{}
+		c.watched[name] = struct{}{}
+	}
+	return c
+}
+
+// Relation returns the relation of that schema and name, or nil.
+func (c *Catalog) Relation(schema, name string) *Relation {
+	return c.relations[relationName{schema, name}]
+}
+
+// Named returns every relation of that name, whatever its schema, temporary
+// ones left out. The slice is the catalog's own.
+func (c *Catalog) Named(name string) []*Relation { return c.named[name] }
+
+// ByOID returns the relation with that OID, or nil.
+func (c *Catalog) ByOID(oid uint32) *Relation { return c.byOID[oid] }
+
+// Watched reports whether ident, spelt as the catalog stores it, is the name of
+// a relation that is or reaches a tagged table, or of a function outside
+// pg_catalog that mentions such a name. It errs on the side of true.
+func (c *Catalog) Watched(ident string) bool {
+	_, ok := c.watched[ident]
+	return ok
+}
+
+// WatchedNames returns every name that [Catalog.Watched] is true for, sorted.
+func (c *Catalog) WatchedNames() []string {
+	names := make([]string, 0, len(c.watched))
+	for name := range c.watched {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Function reports whether name is that of a watched function.
+func (c *Catalog) Function(name string) (watched bool) {
+	_, ok := c.functions[name]
+	return ok
+}
