@@ -86,7 +86,7 @@ func (b *PgBouncer) launch(ctx context.Context, program string, as account, opts
 	}
 	b.proc, err = command{
 		name:   "PgBouncer",
-		args:   []string{program, "-q", config},
+		args:   []string{program, config},
 		signal: "TERM", // immediate shutdown
 		dir:    b.dir,
 		as:     as,
@@ -155,6 +155,8 @@ func (b *PgBouncer) config(list string, opts PgBouncerOptions) string {
 		"auth_file = " + list,
 		"pool_mode = " + mode,
 		"max_client_conn = 500",
+		"log_connections = 0",
+		"log_disconnections = 0",
 		"default_pool_size = 90",
 		"ignore_startup_parameters = extra_float_digits",
 		"server_tls_sslmode = " + map[bool]string{false: "disable", true: "require"}[b.server.opts.TLS],

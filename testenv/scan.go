@@ -50,6 +50,9 @@ func newSearcher(needles [][]byte) (*searcher, error) {
 var copyEscapes = strings.NewReplacer(
 	`\`, `\\`, "\b", `\b`, "\f", `\f`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\v", `\v`)
 
+// logIndents is how the server's log continues a message on another line.
+var logIndents = strings.NewReplacer("\n", "\n\t")
+
 // forms returns the ways in which a server's files may spell a needle.
 func forms(index int, needle []byte) []pattern {
 	text := string(needle)
@@ -62,6 +65,8 @@ func forms(index int, needle []byte) []pattern {
 		{"COPY text", copyEscapes.Replace(text)},
 		{"literal", quoted},
 		{"escape literal", strings.ReplaceAll(quoted, `\`, `\\`)},
+		{"log line", logIndents.Replace(text)},
+		{"literal in a log line", logIndents.Replace(quoted)},
 	}
 	if j, err := jsonString(text); err == nil && utf8.Valid(needle) {
 		spelled = append(spelled, struct{ form, text string }{"JSON", j},

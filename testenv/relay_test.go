@@ -1,0 +1,95 @@
+package testenv
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// TestRelayHalfClose sends 8 MB through an echo server, closes the sending half
+// and expects every byte and then the end.
+func TestRelayHalfClose(t *testing.T) {
+	echo, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer echo.Close()
+	go func() {
+		for {
+			conn, err := echo.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				_, _ = io.Copy(conn, conn)
+			}()
+		}
+	}()
+	r, err := StartRelay(echo.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Stop()
+
+	sent := make([]byte, 8<<20)
+	if _, err := rand.Read(sent); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", r.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	written := make(chan error, 1)
+	go func() {
+		_, err := conn.Write(sent)
+		written <- errors.Join(err, conn.(*net.TCPConn).CloseWrite())
+	}()
+	got, err := io.ReadAll(conn)
+	if err := errors.Join(err, <-written); err != nil || !bytes.Equal(got, sent) {
+		t.Fatalf("%d bytes come back of %d, %v", len(got), len(sent), err)
+	}
+
+	open, err := net.Dial("tcp", r.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	if _, err := open.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(open, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(r.Stop(), r.Stop()); err != nil {
+		t.Fatal(err)
+	}
+	if err := open.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a connection outlives the relay")
+	}
+	if _, err := net.Dial("tcp", r.Addr()); err == nil {
+		t.Error("a stopped relay accepts")
+	}
+}
+
+func TestRelayBeforePostgres(t *testing.T) {
+	p := startPostgres(t, PostgresOptions{})
+	r, err := StartRelay(p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Stop()
+	dsn := connectionURL(r.Addr(), "postgres", p.SuperPassword(), "postgres", nil)
+	if role, _, err := whoami(t.Context(), dsn); err != nil || role != "postgres" {
+		t.Errorf("role %q, %v", role, err)
+	}
+}
