@@ -63,10 +63,9 @@ func (p Part) Check() error {
 	case PartPsql, PartPgbench:
 		_, err := ClientProgram(string(p))
 		return err
-	case PartPsycopg2:
-		return checkPython(p, "psycopg2", "python3-psycopg2")
-	case PartPsycopg3:
-		return checkPython(p, "psycopg", "python3-psycopg")
+	case PartPsycopg2, PartPsycopg3:
+		_, err := Python(p)
+		return err
 	case PartPgJDBC:
 		_, _, err := PgJDBC()
 		return err
@@ -127,18 +126,29 @@ func PgJDBC() (java, jar string, err error) {
 	return java, jar, nil
 }
 
-func checkPython(p Part, module, pkg string) error {
+// Python returns a Python 3 that has a driver, PartPsycopg2 or PartPsycopg3:
+// the one on PATH, or else the system's own, which Debian's packages are for.
+func Python(p Part) (string, error) {
+	module, pkg := "psycopg2", "python3-psycopg2"
+	if p == PartPsycopg3 {
+		module, pkg = "psycopg", "python3-psycopg"
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "python3", "-c", "import "+module).CombinedOutput()
-	if err != nil {
-		detail := err.Error()
-		if lines := strings.Split(strings.TrimSpace(string(out)), "\n"); len(out) > 0 {
-			detail = lines[len(lines)-1]
+	detail := "no python3"
+	for _, name := range []string{"python3", "/usr/bin/python3"} {
+		python, err := exec.LookPath(name)
+		if err != nil {
+			continue
 		}
-		return &MissingError{Part: p, Package: pkg, Detail: detail}
+		out, err := exec.CommandContext(ctx, python, "-c", "import "+module).CombinedOutput()
+		if err == nil {
+			return python, nil
+		}
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		detail = python + " says " + lines[len(lines)-1]
 	}
-	return nil
+	return "", &MissingError{Part: p, Package: pkg, Detail: detail}
 }
 
 func executable(path string) bool {

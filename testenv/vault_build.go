@@ -36,6 +36,13 @@ func installedVault() (string, error) {
 	return "", nil
 }
 
+// VaultInstalled reports whether VAULT_BIN or PATH has a vault or bao command,
+// so that none is built.
+func VaultInstalled() bool {
+	path, err := installedVault()
+	return err == nil && path != ""
+}
+
 // checkVault reports whether BuildVault, or a command, can serve.
 func checkVault() error {
 	path, err := installedVault()
