@@ -1,0 +1,35 @@
+# pgveil: make help lists the targets.
+GO        ?= go
+BIN       := bin/pgveil
+FUZZTIME  ?= 5s
+# Options of make demo and make bench; see README.md.
+export KEYS PATIENTS RESULTS ONCE PORT SERVER_PORT
+
+.PHONY: help build test demo bench lint fuzz tools clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+build: ## build bin/pgveil
+	$(GO) build -o $(BIN) ./cmd/pgveil
+
+tools: ## install what the tests and the demo need, or say what to install
+	@sh testenv/install.sh
+
+test: tools ## run all tests against a real PostgreSQL, Vault and drivers
+	$(GO) test -race ./...
+
+demo: tools build ## run the laboratory demo; KEYS=vault, PATIENTS=…, RESULTS=…, ONCE=1, PORT=…, SERVER_PORT=…
+	$(GO) run ./testenv/demo
+
+bench: tools build ## print throughput as ratios to the server, to PgBouncer and to a bare relay
+	$(GO) run ./testenv/bench
+
+lint: ## gofumpt, vet, staticcheck, import rules
+	@sh .ci/lint
+
+fuzz: ## run every fuzz target for FUZZTIME
+	@sh .ci/fuzz $(FUZZTIME)
+
+clean: ## remove what was built
+	rm -rf bin
