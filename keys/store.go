@@ -33,7 +33,7 @@ var (
 	ErrExists      = errors.New("the key exists already")
 	ErrCorrupt     = errors.New("the keyset is corrupt")
 	ErrWrongKEK    = errors.New("the keyset does not open with this KEK")
-	ErrInsecure    = errors.New("others could read the keys")
+	ErrInsecure    = errors.New("others have access to it")
 	ErrConfig      = errors.New("the configuration is wrong")
 )
 

@@ -1,0 +1,291 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// login is a token and how long it lives.
+type login struct {
+	secret *api.Secret // as LifetimeWatcher wants it
+	lease  time.Duration
+}
+
+func newLogin(token string, renewable bool, lease time.Duration) login {
+	return login{
+		secret: &api.Secret{Auth: &api.SecretAuth{
+			ClientToken:   token,
+			Renewable:     renewable,
+			LeaseDuration: int(lease / time.Second),
+		}},
+		lease: lease,
+	}
+}
+
+func (l login) token() string { return l.secret.Auth.ClientToken }
+
+// session keeps a client logged in: it renews the token in the background, and
+// logs in again when the token cannot be renewed any more.
+type session struct {
+	config VaultConfig
+	client *api.Client // holds the current token
+	log    *slog.Logger
+
+	mu       sync.Mutex  // held while logging in
+	bare     *api.Client // for logging in; without a token but under mu
+	replaced chan login  // a login made elsewhere than in run
+
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// startSession logs in. Its context bounds the login, not the session.
+func startSession(ctx context.Context, config VaultConfig, http *http.Client) (*session, error) {
+	client, err := config.client(http)
+	if err != nil {
+		return nil, err
+	}
+	bare, err := config.client(http)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{
+		config:   config,
+		client:   client,
+		log:      config.Logger,
+		bare:     bare,
+		replaced: make(chan login, 1),
+		done:     make(chan struct{}),
+	}
+	first, err := s.logIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	background, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	go s.run(background, first)
+	return s, nil
+}
+
+// logIn gets a token and gives it to the client.
+func (s *session) logIn(ctx context.Context) (login, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logInLocked(ctx)
+}
+
+func (s *session) logInLocked(ctx context.Context) (login, error) {
+	var l login
+	var err error
+	if s.config.RoleID != "" {
+		l, err = s.logInByAppRole(ctx)
+	} else {
+		l, err = s.logInByToken(ctx)
+	}
+	if err != nil {
+		return login{}, err
+	}
+	s.client.SetToken(l.token())
+	select {
+	case <-s.replaced: // it is not the client's token any more
+	default:
+	}
+	return l, nil
+}
+
+func (s *session) logInByAppRole(ctx context.Context) (login, error) {
+	secretID, err := readCredential(s.config.SecretIDFile)
+	if err != nil {
+		return login{}, loginError(ErrConfig, "secret id file: %w", err)
+	}
+	answer, err := s.bare.Logical().WriteWithContext(ctx, "auth/"+s.config.AppRoleMount+"/login", map[string]any{
+		"role_id":   s.config.RoleID,
+		"secret_id": secretID,
+	})
+	switch {
+	case refusedWith(err) != "":
+		return login{}, loginError(ErrPermission, "AppRole login: %s", refusedWith(err))
+	case isForbidden(err):
+		return login{}, loginError(ErrPermission, "AppRole login: is AppRole mounted at auth/%s?", s.config.AppRoleMount)
+	case err != nil:
+		return login{}, err
+	case answer == nil || answer.Auth == nil || answer.Auth.ClientToken == "":
+		return login{}, loginError(ErrProtocol, "AppRole login gave no token")
+	}
+	auth := answer.Auth
+	return newLogin(auth.ClientToken, auth.Renewable, time.Duration(auth.LeaseDuration)*time.Second), nil
+}
+
+func (s *session) logInByToken(ctx context.Context) (login, error) {
+	token := s.config.Token
+	if s.config.TokenFile != "" {
+		var err error
+		if token, err = readCredential(s.config.TokenFile); err != nil {
+			return login{}, loginError(ErrConfig, "token file: %w", err)
+		}
+	}
+	answer, err := s.lookUp(ctx, token)
+	switch {
+	case isInvalidToken(err):
+		return login{}, loginError(ErrPermission, "the token is not valid: it may have expired or been revoked")
+	case isForbidden(err):
+		// The token may do other things, without the policy named default.
+		s.log.Warn("a token for Vault may not look itself up, so it will not be renewed")
+		return newLogin(token, false, 0), nil
+	case err != nil:
+		return login{}, err
+	case answer == nil:
+		return login{}, loginError(ErrProtocol, "the token's lookup gave nothing")
+	}
+	ttl, err := answer.TokenTTL()
+	if err != nil {
+		return login{}, loginError(ErrProtocol, "the token's lookup gave no time to live")
+	}
+	if answer.Data["expire_time"] != nil {
+		// Less than a second left is not forever.
+		ttl = max(ttl, time.Second)
+	}
+	renewable, _ := answer.TokenIsRenewable()
+	return newLogin(token, renewable, ttl), nil
+}
+
+// lookUp asks Vault about a token. It runs under mu.
+func (s *session) lookUp(ctx context.Context, token string) (*api.Secret, error) {
+	s.bare.SetToken(token)
+	defer s.bare.ClearToken()
+	return s.bare.Auth().Token().LookupSelfWithContext(ctx)
+}
+
+// refresh is called when Vault has denied a request made with the token stale.
+// It logs in again if that token is not valid any more, and reports whether the
+// request is worth another try.
+func (s *session) refresh(ctx context.Context, stale string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client.Token() != stale {
+		return true
+	}
+	if _, err := s.lookUp(ctx, stale); !isInvalidToken(err) {
+		return false // it is the policy that denies
+	}
+	l, err := s.logInLocked(ctx)
+	if err != nil {
+		return false
+	}
+	s.replaced <- l // has room: logging in has emptied it, and mu is held
+	return true
+}
+
+// run keeps the token alive until the session is closed.
+func (s *session) run(ctx context.Context, l login) {
+	defer close(s.done)
+	var wait backoff
+	for ctx.Err() == nil {
+		began := time.Now()
+		next, ok := s.watch(ctx, l)
+		if ok {
+			l = next
+			continue
+		}
+		// A lease that was kept for long is no reason to hurry less.
+		if time.Since(began) >= l.lease/2 {
+			wait = backoff{}
+		}
+		l = s.logInAgain(ctx, &wait)
+	}
+}
+
+// watch renews a token and returns when that is over: with another login and
+// true, or with false when a new one is needed or the session is closed.
+func (s *session) watch(ctx context.Context, l login) (login, bool) {
+	var ended <-chan error
+	var renewed <-chan *api.RenewOutput
+	if l.lease > 0 {
+		watcher, err := s.client.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: l.secret})
+		if err != nil {
+			s.log.Error("cannot watch the token for Vault", "error", err)
+			return login{}, false
+		}
+		go watcher.Start()
+		defer watcher.Stop()
+		ended, renewed = watcher.DoneCh(), watcher.RenewCh()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return login{}, false
+		case next := <-s.replaced:
+			return next, true
+		case <-renewed:
+			s.log.Debug("renewed the token for Vault")
+		case <-ended:
+			return login{}, false
+		}
+	}
+}
+
+// logInAgain tries until it succeeds or the session is closed.
+func (s *session) logInAgain(ctx context.Context, wait *backoff) login {
+	for failed := false; ; {
+		timer := time.NewTimer(wait.next())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return login{}
+		case l := <-s.replaced:
+			timer.Stop()
+			return l
+		case <-timer.C:
+		}
+		l, err := s.logIn(ctx)
+		if err == nil {
+			s.log.Info("logged in to Vault again")
+			return l
+		}
+		level := slog.LevelDebug
+		if !failed && ctx.Err() == nil {
+			level, failed = slog.LevelError, true
+		}
+		s.log.Log(ctx, level, "cannot log in to Vault again; keys that are open stay so, others cannot be opened",
+			"error", s.config.describe("", err))
+	}
+}
+
+// close ends the renewal, and the token if it was made for this session.
+func (s *session) close() {
+	s.cancel()
+	<-s.done
+	if s.config.RoleID == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.client.Auth().Token().RevokeSelfWithContext(ctx, ""); err != nil {
+		s.log.Debug("the token for Vault is left to expire", "error", s.config.describe("", err))
+	}
+}
+
+// loginError is an error of a login that has its reason already.
+func loginError(reason error, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	if errors.Is(err, ErrInsecure) {
+		reason = ErrInsecure
+	}
+	return &StoreError{Reason: reason, Detail: err.Error()}
+}
+
+// backoff gives growing waits, from a quarter of a second to half a minute.
+type backoff struct{ last time.Duration }
+
+func (b *backoff) next() time.Duration {
+	b.last = min(max(2*b.last, 250*time.Millisecond), 30*time.Second)
+	return b.last/2 + rand.N(b.last/2)
+}
