@@ -179,7 +179,43 @@ func (p *process) end(keep bool) error {
 }
 
 // pause freezes the server, so that it keeps its connections and answers none.
-func (p *process) pause() error { return p.signal(syscall.SIGSTOP) }
+func (p *process) pause() error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	// The signal takes a moment to reach every thread.
+	for range 1000 {
+		stopped, err := p.stopped()
+		if stopped || err != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fmt.Errorf("pause %s: it does not stop", p.name)
+}
+
+// stopped reports whether every thread of the server is stopped.
+func (p *process) stopped() (bool, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.pid))
+	if err != nil {
+		return false, err
+	}
+	for _, path := range threads {
+		stat, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		// The state follows the name, which is in parentheses (proc(5)).
+		_, after, _ := strings.Cut(string(stat), ") ")
+		if !strings.HasPrefix(after, "T") {
+			return false, nil
+		}
+	}
+	return len(threads) > 0, nil
+}
 
 // cont undoes pause.
 func (p *process) cont() error { return p.signal(syscall.SIGCONT) }

@@ -120,25 +120,25 @@ func (v *Vault) launch(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
+	c := command{name: "Vault", args: args, signal: "TERM", dir: v.dir, stdout: log, stderr: log}
+	if v.installed {
+		proc, err := v.run(c)
+		if err != nil {
+			return err
+		}
+		return v.await(ctx, proc)
+	}
+
+	// vaultd says its secrets on standard output, and no file may hold them.
 	stdout, stdoutIn, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	proc, err := command{
-		name:   "Vault",
-		args:   args,
-		signal: "TERM",
-		dir:    v.dir,
-		stdout: stdoutIn,
-		stderr: log,
-	}.start()
+	c.stdout = stdoutIn
+	proc, err := v.run(c)
 	if err := errors.Join(err, stdoutIn.Close()); err != nil {
 		return errors.Join(err, stdout.Close())
 	}
-	v.mu.Lock()
-	v.proc = proc
-	v.mu.Unlock()
-
 	announced := make(chan error, 1)
 	go func() {
 		defer stdout.Close()
@@ -150,15 +150,22 @@ func (v *Vault) launch(ctx context.Context) error {
 	if err := v.await(ctx, proc); err != nil {
 		return err
 	}
-	if v.installed {
-		return nil
-	}
 	select {
 	case err := <-announced:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (v *Vault) run(c command) (*process, error) {
+	proc, err := c.start()
+	if err == nil {
+		v.mu.Lock()
+		v.proc = proc
+		v.mu.Unlock()
+	}
+	return proc, err
 }
 
 // args returns the command line. It holds no secret.
@@ -187,10 +194,14 @@ func (v *Vault) writeConfig(listen string) (string, error) {
 	} else {
 		listener["tls_disable"] = true
 	}
+	storage := map[string]any{"inmem": map[string]any{}}
+	if v.opts.Persistent {
+		storage = map[string]any{"file": map[string]any{"path": v.storage()}}
+	}
 	config, err := json.MarshalIndent(map[string]any{
 		"disable_mlock": true,
 		"listener":      map[string]any{"tcp": listener},
-		"storage":       map[string]any{"file": map[string]any{"path": v.storage()}},
+		"storage":       storage,
 	}, "", "  ")
 	if err != nil {
 		return "", err
@@ -202,9 +213,6 @@ func (v *Vault) writeConfig(listen string) (string, error) {
 // readAnnouncement takes vaultd's secrets from its first line, where there are
 // any.
 func (v *Vault) readAnnouncement(r *bufio.Reader) error {
-	if v.installed {
-		return nil
-	}
 	line, err := r.ReadBytes('\n')
 	if err != nil {
 		return fmt.Errorf("vaultd announced nothing: %w", err)
