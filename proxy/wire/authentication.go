@@ -1,11 +1,5 @@
 package wire
 
-import (
-	"bytes"
-
-	"github.com/pgveil/pgveil/schema/pgerror"
-)
-
 // Codes of the authentication requests.
 const (
 	AuthOK                = 0
@@ -82,16 +76,4 @@ func DecodeSASLInitialResponse(body []byte) (SASLInitialResponse, error) {
 		m.Data = c.bytes(int(n))
 	}
 	return m, c.end()
-}
-
-// DecodePassword checks a PasswordMessage: the password and nothing after it. As in
-// the server an empty password is an error.
-func DecodePassword(body []byte) error {
-	if n := bytes.IndexByte(body, 0); n < 0 || n != len(body)-1 {
-		return pgerror.New(pgerror.ProtocolViolation, "invalid password packet size").Fatal()
-	}
-	if len(body) == 1 {
-		return pgerror.New("28P01", "empty password returned by client").Fatal()
-	}
-	return nil
 }
