@@ -1,0 +1,46 @@
+package proxy
+
+import (
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// checkAccess refuses a statement that does with a tagged column what none of the
+// roles may. What a role may not read it may not probe either: comparing, joining,
+// grouping and (for a hidden column) asking for NULL need the search right.
+// Storing a deterministic value needs it too, since a unique constraint would
+// answer whether the value is already there.
+func checkAccess(touches []statement.Touch, roles []string) *pgerror.Error {
+	for _, touch := range touches {
+		access := touch.Column.AccessFor(roles)
+		switch touch.How {
+		case statement.Read:
+			if access.Verdict == schema.Deny {
+				return refuseAccess(roles[0], "read", touch.Column)
+			}
+		case statement.NullTest:
+			if !access.Search && access.Verdict != schema.Mask && access.Verdict != schema.Decrypt {
+				return refuseAccess(roles[0], "test", touch.Column)
+			}
+		case statement.Assign:
+			if touch.Column.Mode == schema.Deterministic && !access.Search {
+				return refuseAccess(roles[0], "write", touch.Column)
+			}
+		default:
+			if !access.Search {
+				return refuseAccess(roles[0], "search", touch.Column)
+			}
+		}
+	}
+	return nil
+}
+
+func refuseAccess(role, action string, column *schema.Column) *pgerror.Error {
+	e := pgerror.New(pgerror.InsufficientPrivilege, "permission denied: role %q may not %s column %s", role, action, column.QualifiedName())
+	e.Schema, e.Table, e.Column = column.Schema, column.Table, column.Name
+	if action == "write" {
+		return e.WithHint("Storing a deterministic value needs the search right on the column, because a unique constraint would tell whether the value exists. Ask whoever keeps pgveil's schema file.")
+	}
+	return e.WithHint("The right is given in pgveil's schema file; ask whoever keeps it.")
+}

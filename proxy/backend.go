@@ -1,0 +1,296 @@
+package proxy
+
+import (
+	"github.com/pgveil/pgveil/proxy/pipeline"
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/proxy/wire"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// backend carries the server's messages to the client until either connection
+// breaks.
+func (c *conn) backend() error {
+	for {
+		typ, _, err := c.sr.Next()
+		if err != nil {
+			return err
+		}
+		if err := c.receive(typ); err != nil {
+			return err
+		}
+		if !c.sr.Buffered() {
+			if err := c.cw.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// receive treats one message of the server.
+func (c *conn) receive(typ byte) error {
+	var status byte
+	if typ == 'Z' {
+		body, err := c.sr.Body()
+		if err != nil {
+			return err
+		}
+		if status, err = wire.DecodeReadyForQuery(body); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	step, err := c.queue.Receive(typ, status)
+	var w *work
+	own := false
+	if step.Entry != nil {
+		w, own = step.Entry.Data, step.Entry.Own
+		if typ == 'E' && w != nil && w.prepared != nil && step.Entry.Kind == pipeline.Parse {
+			w.prepared.answer.failed = true
+		}
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return pgerror.New(pgerror.ProtocolViolation, "unexpected message from the server").Fatal()
+	}
+	switch {
+	case own:
+		return c.receiveOwn(w, typ, status)
+	case step.Mute:
+		return nil // Next skips what was not read
+	case typ == 'Z':
+		return c.ready(w, status)
+	case typ == 'E' || typ == 'N':
+		return c.receiveError(w, typ)
+	case w == nil && typ == 'D':
+		_, err := c.sr.ForwardRun(c.cw)
+		return err
+	case w == nil:
+		return c.sr.Forward(c.cw)
+	}
+	return c.answer(w, typ)
+}
+
+// answer treats a message that answers a planned statement.
+func (c *conn) answer(w *work, typ byte) error {
+	switch typ {
+	case 't':
+		if w.prepared != nil && w.prepared.plan != nil {
+			return c.parameterDescription(w.prepared)
+		}
+	case 'T':
+		return c.rowDescription(w)
+	case 'D':
+		if r := w.result(); r != nil && r.outputs() != nil {
+			return c.dataRow(r)
+		}
+	case 'C', 's', 'I':
+		if r := w.result(); r != nil {
+			r.end("ok")
+			w.current++
+		}
+	}
+	return c.sr.Forward(c.cw)
+}
+
+// result is the statement whose answer is being received.
+func (w *work) result() *result {
+	if w.current < len(w.results) {
+		return w.results[w.current]
+	}
+	return nil
+}
+
+// ready treats ReadyForQuery.
+func (c *conn) ready(w *work, status byte) error {
+	if w != nil {
+		for ; w.current < len(w.results); w.current++ {
+			w.results[w.current].end("not run")
+		}
+	}
+	if status == 'I' {
+		if c.changedInTransaction.Swap(false) {
+			c.changed.Store(true)
+		}
+		if c.ddl.Swap(false) {
+			c.tracked.invalidate()
+		}
+		c.mu.Lock()
+		if c.queue.Len() == 0 {
+			c.portalsGone.Store(true)
+		}
+		c.mu.Unlock()
+	}
+	failed := c.failed
+	c.failed = false
+	if failed && status == 'T' {
+		return c.spoil()
+	}
+	return wire.WriteReadyForQuery(c.cw, status)
+}
+
+// spoil fails the transaction in the server, because the client has been told of an
+// error that the server knows nothing of. The ReadyForQuery that is held back
+// follows once the server has failed.
+func (c *conn) spoil() error {
+	fatal := pgerror.New(pgerror.DataCorrupted, "the transaction cannot be failed after an error in a pipeline").Fatal()
+	if !c.send.TryLock() {
+		return fatal
+	}
+	defer c.send.Unlock()
+	c.mu.Lock()
+	idle := c.queue.Len() == 0
+	if idle {
+		c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Query, Own: true, Data: &work{spoil: true}})
+	}
+	c.mu.Unlock()
+	if !idle { // what follows was sent on the belief that all was well
+		return fatal
+	}
+	wire.WriteQuery(c.sw, failingSQL)
+	return c.sw.Flush() // its error is the first of both
+}
+
+// receiveOwn treats an answer to a message of the proxy's own.
+func (c *conn) receiveOwn(w *work, typ, status byte) error {
+	switch {
+	case w.verify && typ == 'E': // the client's sequence has failed with it
+		return c.receiveError(nil, typ)
+	case w.verify:
+		return c.verify(w.prepared, typ)
+	case w.spoil:
+		if typ == 'Z' {
+			return wire.WriteReadyForQuery(c.cw, status)
+		}
+		return nil
+	}
+	p := w.probe
+	switch typ {
+	case 'D':
+		body, err := c.sr.Body()
+		if err != nil {
+			return err
+		}
+		row, err := wire.DecodeDataRow(body)
+		for err == nil && row.Next() {
+			p.values = append(p.values, string(row.Value()))
+		}
+		return err
+	case 'E':
+		c.changed.Store(true)
+		body, err := c.sr.Body()
+		if err != nil {
+			return err
+		}
+		fields, err := wire.DecodeErrorResponse(body)
+		if err != nil {
+			return err
+		}
+		if !p.inSequence { // its own Sync ends it
+			p.err = pgerror.New(string(fields.Get(wire.FieldCode)), "%s", fields.Get(wire.FieldMessage))
+			return nil
+		}
+		// The client's sequence has failed with it: the error is the client's.
+		if err := c.sr.Forward(c.cw); err != nil {
+			return err
+		}
+		c.finish(p, errSkipped)
+	case 'Z', '3':
+		if w.last {
+			c.finish(p, nil)
+		}
+	}
+	return nil
+}
+
+func (c *conn) finish(p *probe, err error) {
+	c.mu.Lock()
+	p.finish(err)
+	c.mu.Unlock()
+}
+
+// dropped is told of everything that the server will not answer. c.mu is held.
+func (c *conn) dropped(e *pipeline.Entry[*work]) {
+	w := e.Data
+	if w == nil {
+		return
+	}
+	if w.prepared != nil && e.Kind == pipeline.Parse {
+		w.prepared.answer.failed = true
+	}
+	if w.probe != nil && (w.probe.inSequence || w.last) {
+		w.probe.finish(errSkipped)
+	}
+	for _, r := range w.results[min(w.current, len(w.results)):] {
+		r.end("not run")
+	}
+}
+
+// receiveError forwards an ErrorResponse or NoticeResponse: replaced where pgveil
+// had the server fail, with positions that fit the client's own text, and without
+// sealed values, which the server may quote.
+func (c *conn) receiveError(w *work, typ byte) error {
+	body, err := c.sr.Body()
+	if err != nil {
+		return err
+	}
+	fields, err := wire.DecodeErrorResponse(body)
+	if err != nil {
+		return err
+	}
+	if typ == 'N' {
+		return writeUnsealed(c.cw, typ, fields, fields.Position())
+	}
+	c.changed.Store(true)
+	code := string(fields.Get(wire.FieldCode))
+	if w == nil {
+		return writeUnsealed(c.cw, typ, fields, fields.Position())
+	}
+	for ; w.current < len(w.results); w.current++ {
+		w.results[w.current].end(code)
+	}
+	severity := string(fields.Get(wire.FieldSeverityOriginal))
+	if w.refusal != nil && severity == "ERROR" && code != pgerror.InFailedTransaction {
+		return wire.WriteErrorResponse(c.cw, c.inTransaction(w.refusal))
+	}
+	return writeUnsealed(c.cw, typ, fields, w.remap.position(fields.Position()))
+}
+
+// inTransaction gives the error that a client gets for a refused statement: in a
+// transaction that has failed already, the server's own.
+func (c *conn) inTransaction(e *pgerror.Error) *pgerror.Error {
+	c.mu.Lock()
+	status := c.queue.Status()
+	c.mu.Unlock()
+	if status == 'E' {
+		return pgerror.New(pgerror.InFailedTransaction, "current transaction is aborted, commands ignored until end of transaction block")
+	}
+	return e
+}
+
+// fail ends the statement that is being received with an error of pgveil's own,
+// although the server has not failed; the rest of its answer is not for the client.
+func (c *conn) fail(r *result, e *pgerror.Error) error {
+	if r != nil {
+		r.end(e.Code)
+	}
+	c.mu.Lock()
+	c.queue.Fail()
+	c.mu.Unlock()
+	c.failed = true
+	return wire.WriteErrorResponse(c.cw, e)
+}
+
+// verify treats the answer to the proxy's own Describe of a statement.
+func (c *conn) verify(p *prepared, typ byte) error {
+	switch typ {
+	case 'T':
+		body, err := c.sr.Body()
+		if err != nil {
+			return err
+		}
+		p.answer.bad = c.confirm(p.plan, 0, body)
+	case 'n':
+		p.answer.bad = c.confirm(p.plan, 0, nil)
+	}
+	return nil
+}

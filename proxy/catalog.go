@@ -1,0 +1,122 @@
+package proxy
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// snapshot is what is known of a database at one moment; immutable.
+type snapshot struct {
+	catalog  *schema.Catalog
+	analyzer *statement.Analyzer
+	members  memberships
+}
+
+// tracked is a described database and the newest snapshot of it.
+type tracked struct {
+	config   *Config
+	database *schema.Database
+	sealers  map[*schema.Column]Sealer
+
+	current atomic.Pointer[snapshot]
+	stale   atomic.Bool
+
+	loading     sync.Mutex
+	fingerprint string
+}
+
+func newTracked(config *Config, database *schema.Database) (*tracked, error) {
+	t := &tracked{config: config, database: database, sealers: make(map[*schema.Column]Sealer)}
+	for _, column := range database.Columns {
+		sealer, err := config.Sealer(column)
+		if err != nil {
+			return nil, err
+		}
+		t.sealers[column] = sealer
+	}
+	t.stale.Store(true)
+	return t, nil
+}
+
+// snapshot gives the newest snapshot, after any change that was announced by
+// invalidate. Without a catalog nothing can be analysed, so its error ends in a
+// refusal.
+func (t *tracked) snapshot(ctx context.Context) (*snapshot, error) {
+	if !t.stale.Load() {
+		return t.current.Load(), nil
+	}
+	if err := t.refresh(ctx); err != nil {
+		t.config.Log.Error("catalog cannot be read", "database", t.database.Name, "error", err)
+		return nil, pgerror.New(pgerror.CannotConnectNow, "pgveil cannot read the catalog of database %q", t.database.Name).
+			WithHint("See pgveil's log; statements are refused until its login can read the catalog.")
+	}
+	return t.current.Load(), nil
+}
+
+// invalidate announces a change of the catalog.
+func (t *tracked) invalidate() { t.stale.Store(true) }
+
+func (t *tracked) refresh(ctx context.Context) error {
+	t.loading.Lock()
+	defer t.loading.Unlock()
+	// Cleared first: a change announced while loading makes it stale again.
+	wasStale := t.stale.Swap(false)
+	if err := t.load(ctx); err != nil {
+		if wasStale {
+			t.stale.Store(true)
+		}
+		return err
+	}
+	return nil
+}
+
+func (t *tracked) load(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	login, err := t.config.Login(ctx, t.database.Name)
+	if err != nil {
+		return err
+	}
+	defer login.Close(context.WithoutCancel(ctx))
+	catalogMark, err := schema.CatalogFingerprint(ctx, login)
+	if err != nil {
+		return err
+	}
+	members, memberMark, err := loadMemberships(ctx, login)
+	if err != nil {
+		return err
+	}
+	mark := catalogMark + "/" + memberMark
+	if mark == t.fingerprint && t.current.Load() != nil {
+		return nil
+	}
+	catalog, err := schema.LoadCatalog(ctx, login, t.database)
+	if err != nil {
+		return err
+	}
+	t.current.Store(&snapshot{catalog: catalog, analyzer: statement.NewAnalyzer(catalog), members: members})
+	t.fingerprint = mark
+	return nil
+}
+
+// watch compares the catalog with the server's until ctx ends.
+func (t *tracked) watch(ctx context.Context) {
+	ticker := time.NewTicker(t.config.Refresh)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := t.refresh(ctx); err != nil && ctx.Err() == nil {
+			t.config.Log.Warn("catalog refresh failed", "database", t.database.Name, "error", err)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgveil/pgveil/proxy/audit"
+	"github.com/pgveil/pgveil/schema"
+)
+
+// Sealer seals and opens the values of one column. Both append to dst.
+type Sealer interface {
+	Seal(dst, plaintext []byte) ([]byte, error)
+	Open(dst, sealed []byte) ([]byte, error)
+}
+
+// Config is what a Server needs. All fields but the limits are required.
+type Config struct {
+	// Databases are the described databases by name; one that is not in it passes
+	// untouched.
+	Databases map[string]*schema.Database
+	// Sealer gives the sealer of a tagged column.
+	Sealer func(*schema.Column) (Sealer, error)
+	// Audit takes the records of what was opened.
+	Audit *audit.Log
+	// Clients is how clients connect, Upstream how the server is reached.
+	Clients  *ClientTLS
+	Upstream *UpstreamConfig
+	// Login opens a connection of pgveil's own to a described database. It is
+	// closed again after each use: an idle one would block CREATE DATABASE …
+	// TEMPLATE and DROP DATABASE.
+	Login func(ctx context.Context, database string) (*pgx.Conn, error)
+	// Refresh is how often the catalog is compared with the server's; 5 s when 0.
+	Refresh time.Duration
+	// StartupTimeout bounds startup and authentication; 60 s when 0, as
+	// PostgreSQL's authentication_timeout.
+	StartupTimeout time.Duration
+	// MaxConnections bounds client connections; 0 means no bound.
+	MaxConnections int
+	// MaxMessage bounds, in bytes, a message that must be held in memory; 1 GiB
+	// when 0, as in PostgreSQL.
+	MaxMessage int
+	Log        *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	if c.Refresh == 0 {
+		c.Refresh = 5 * time.Second
+	}
+	if c.StartupTimeout == 0 {
+		c.StartupTimeout = time.Minute
+	}
+	if c.MaxMessage == 0 {
+		c.MaxMessage = 1 << 30
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}

@@ -1,0 +1,145 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pgveil/pgveil/proxy/pipeline"
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/proxy/wire"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// bufferSize is what a connection reads and writes at once, in bytes, per direction.
+const bufferSize = 32 << 10
+
+// parameters are what a client said of itself at startup, for the audit log.
+type parameters struct {
+	user, database, application string
+	address, certificate        string
+	pid                         uint32
+}
+
+// conn is one client's session. Fields under a comment belong to that goroutine.
+type conn struct {
+	config  *Config
+	tracked *tracked
+	id      string
+	params  parameters
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+
+	// Both goroutines: send guards sw and keeps the order of the queue that of the
+	// wire; mu guards the queue. send is taken before mu.
+	send  sync.Mutex
+	sw    *wire.Writer
+	mu    sync.Mutex
+	queue pipeline.Queue[*work]
+
+	changed              atomic.Bool // state may no longer be true
+	changedInTransaction atomic.Bool // and changes again when the transaction ends
+	ddl                  atomic.Bool // the catalog changes when the transaction ends
+	portalsGone          atomic.Bool // the transaction has ended and its portals with it
+	fatal                atomic.Pointer[pgerror.Error]
+
+	// The frontend goroutine.
+	cr       *wire.Reader
+	lexer    statement.Lexer
+	rewriter rewriter
+	state    *state
+	prepared map[string]*prepared
+	portals  map[string]*portal
+	values   [][]byte
+	bound    []boundParam
+	arena    []byte
+
+	// The backend goroutine.
+	sr     *wire.Reader
+	cw     *wire.Writer
+	failed bool // the client was told of an error that the server knows nothing of
+	fields []statement.Field
+	row    []byte
+	sealed []byte
+	plain  []byte
+	masked []byte
+}
+
+// run carries messages both ways until one side ends, then closes both. Only the
+// backend goroutine writes to the client.
+func (c *conn) run(client, upstream net.Conn) error {
+	c.queue.Dropped = c.dropped
+	c.prepared = make(map[string]*prepared)
+	c.portals = make(map[string]*portal)
+	c.changed.Store(true)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err := c.frontend()
+		c.cancel(err)
+		if errors.Is(err, errTerminated) || errors.Is(err, io.EOF) {
+			closeWrite(upstream) // the server closes in its turn; what it still sends is the client's
+			return
+		}
+		c.end(err, client, upstream)
+	}()
+	err := c.backend()
+	c.cancel(err)
+	if last := c.lastWord(err); last != nil {
+		_ = wire.WriteErrorResponse(c.cw, last)
+		err = last
+	}
+	_ = client.SetWriteDeadline(time.Now().Add(farewell))
+	_ = c.cw.Flush()
+	client.Close()
+	upstream.Close()
+	<-done
+	c.mu.Lock()
+	c.queue.Close()
+	c.mu.Unlock()
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// farewell bounds how long the last message may take to reach the client.
+const farewell = 5 * time.Second
+
+// end breaks the connection to the server, which ends the backend goroutine; that
+// tells the client why, if err is fit for it.
+func (c *conn) end(err error, client, upstream net.Conn) {
+	if e, ok := pgerror.As(err); ok {
+		c.fatal.CompareAndSwap(nil, e)
+	}
+	_ = client.SetWriteDeadline(time.Now().Add(farewell))
+	upstream.Close()
+}
+
+// lastWord is what the client is told when the session ends with err, if anything.
+func (c *conn) lastWord(err error) *pgerror.Error {
+	if e := c.fatal.Load(); e != nil {
+		return e
+	}
+	e, ok := pgerror.As(err)
+	if !ok {
+		return nil
+	}
+	if e.Severity == "" {
+		last := *e
+		e = last.Fatal()
+	}
+	return e
+}
+
+func closeWrite(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+		return
+	}
+	conn.Close()
+}

@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/pgveil/pgveil/proxy/audit"
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// howNames are the words of the audit log for what a statement does with a column.
+var howNames = map[statement.How]string{
+	statement.Read:     "read",
+	statement.Search:   "search",
+	statement.Match:    "match",
+	statement.NullTest: "null test",
+	statement.Assign:   "assign",
+}
+
+// beginAudit enters the intent of a statement that opens or searches tagged values.
+// text is nil for a prepared statement. One that writes and returns opened values
+// is sent only after its record is durable, so that nothing is committed whose rows
+// then have to be withheld.
+func (c *conn) beginAudit(r *result, text *statement.Text) error {
+	planned := &r.plan.Statements[r.index]
+	record := c.newRecord(r.state)
+	reads := false
+	for _, touch := range planned.Touches {
+		verdict := touch.Column.AccessFor(r.state.roles).Verdict
+		opens := touch.How == statement.Read && verdict != schema.Hide
+		reads = reads || opens
+		if opens || touch.How == statement.Search || touch.How == statement.Match {
+			record.Columns = append(record.Columns, audit.Column{
+				Column: touch.Column.QualifiedName(), Verdict: verdict.String(), How: howNames[touch.How],
+			})
+		}
+	}
+	if len(record.Columns) == 0 {
+		r.durable = true
+		return nil
+	}
+	if text != nil {
+		record.Statement, record.Fingerprint = string(text.AppendRedacted(nil)), text.Fingerprint()
+	} else {
+		record.Statement, record.Fingerprint = r.owner.redacted, r.owner.mark
+	}
+	r.started = time.Now()
+	r.intent = c.config.Audit.Begin(record)
+	r.durable = !reads
+	if reads && planned.Verb != statement.VerbSelect {
+		if e := r.waitAudit(); e != nil {
+			r.end(e.Code)
+			return e
+		}
+		r.durable = true
+	}
+	return nil
+}
+
+// waitAudit waits until the intent is durable.
+func (r *result) waitAudit() *pgerror.Error {
+	if r.intent == nil {
+		return nil
+	}
+	if err := r.intent.Wait(); err != nil {
+		return pgerror.New(pgerror.IOError, "the audit record of this statement cannot be written, so nothing is decrypted").
+			WithHint("Statements that open no tagged column go on working. See pgveil's log for the cause.")
+	}
+	return nil
+}
+
+// end enters the outcome: "ok", a SQLSTATE, or why there is none. Only the first
+// call counts.
+func (r *result) end(how string) {
+	if r.intent == nil || r.ended {
+		return
+	}
+	r.ended = true
+	r.intent.End(audit.Outcome{Rows: r.rows, Opened: r.opened, Duration: time.Since(r.started), Ended: how})
+}
+
+// auditRefusal records that a role was refused what it asked for.
+func (c *conn) auditRefusal(e *pgerror.Error) {
+	if e.Code != pgerror.InsufficientPrivilege || c.state == nil {
+		return
+	}
+	column := e.Column
+	if e.Table != "" {
+		column = (&schema.Column{Schema: e.Schema, Table: e.Table, Name: e.Column}).QualifiedName()
+	}
+	record := c.newRecord(c.state)
+	record.Columns = []audit.Column{{Column: column, Verdict: schema.Deny.String()}}
+	c.config.Audit.Refused(record, e.Code)
+}
+
+// newRecord begins a record with who asks.
+func (c *conn) newRecord(s *state) *audit.Record {
+	return &audit.Record{
+		Session: c.id, SessionUser: s.session, Role: s.user, Roles: s.roles,
+		Client: c.params.address, TLS: c.params.certificate, Application: c.params.application,
+		Database: c.params.database, Backend: c.params.pid,
+	}
+}

@@ -1,0 +1,184 @@
+package proxy
+
+import (
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// splice replaces bytes start to end of the client's text by bytes from to until of
+// rewriter.added.
+type splice struct {
+	start, end  int
+	from, until int
+}
+
+// rewriter turns the client's text into the one that is sent: tagged literals
+// sealed, parameters renumbered, casts of them dropped. It owns its buffers; what
+// it returns is valid until the next call.
+type rewriter struct {
+	edits     statement.Edits
+	splices   []splice
+	added     []byte
+	text      []byte
+	canonical []byte
+	sealed    []byte
+}
+
+// rewrite applies a plan to the text it was made for.
+func (c *conn) rewrite(plan *statement.Plan, text *statement.Text, s *state, l *layout) ([]byte, *remap, error) {
+	r := &c.rewriter
+	r.splices, r.added = r.splices[:0], r.added[:0]
+	for i := range r.edits.Values {
+		v := &r.edits.Values[i]
+		from := len(r.added)
+		if err := r.literal(v, c.tracked.sealers[v.Column], &s.settings); err != nil {
+			return nil, nil, sealError(err, v.Column).At(v.Start + 1)
+		}
+		r.splices = append(r.splices, splice{v.Start, v.End, from, len(r.added)})
+	}
+	for i := range r.edits.Params {
+		p := &r.edits.Params[i]
+		from := len(r.added)
+		r.added = append(r.added, '$')
+		r.added = strconv.AppendInt(r.added, int64(l.number(p)), 10)
+		r.splices = append(r.splices, splice{p.Start, p.End, from, len(r.added)})
+	}
+	for _, d := range r.edits.Deleted {
+		r.splices = append(r.splices, splice{d.Start, d.End, len(r.added), len(r.added)})
+	}
+	if len(r.splices) == 0 {
+		return text.SQL(), nil, nil
+	}
+	slices.SortFunc(r.splices, func(a, b splice) int { return a.start - b.start })
+	return r.apply(text.SQL())
+}
+
+func (r *rewriter) apply(sql []byte) ([]byte, *remap, error) {
+	r.text = r.text[:0]
+	m := &remap{shifts: make([]shift, 0, len(r.splices))}
+	at, was, is := 0, 0, 0 // byte and character offsets
+	for _, s := range r.splices {
+		if s.start < at || s.end < s.start || s.end > len(sql) {
+			return nil, nil, pgerror.New(pgerror.InternalError, "the plan does not fit the statement")
+		}
+		r.text = append(r.text, sql[at:s.start]...)
+		kept := utf8.RuneCount(sql[at:s.start])
+		was, is = was+kept, is+kept
+		r.text = append(r.text, r.added[s.from:s.until]...)
+		next := shift{is: is, was: was}
+		was += utf8.RuneCount(sql[s.start:s.end])
+		is += s.until - s.from // what is added is ASCII
+		next.isEnd, next.wasEnd = is, was
+		m.shifts = append(m.shifts, next)
+		at = s.end
+	}
+	r.text = append(r.text, sql[at:]...)
+	return r.text, m, nil
+}
+
+// literal appends to r.added what takes the place of a tagged literal.
+func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.Settings) error {
+	if v.Null {
+		r.added = append(r.added, "NULL"...)
+		return nil
+	}
+	if v.Array {
+		sealed, err := sealArray(sealer, v.Column, v.Text, logical.ElementOf(v.From), 0, v.Use, settings)
+		if err != nil {
+			return err
+		}
+		r.added = append(r.added, '\'')
+		r.added = logical.AppendByteaArray(r.added, 0, sealed)
+		r.added = append(r.added, "'::pg_catalog.bytea[]"...)
+		return nil
+	}
+	var err error
+	if r.canonical, err = v.Column.Type.Canonical(r.canonical[:0], v.Text, v.From, 0, v.Use, settings); err != nil {
+		return err
+	}
+	if r.sealed, err = sealer.Seal(r.sealed[:0], r.canonical); err != nil {
+		return err
+	}
+	r.added = append(r.added, '\'')
+	r.added = logical.AppendByteaHex(r.added, r.sealed)
+	r.added = append(r.added, "'::pg_catalog.bytea"...)
+	return nil
+}
+
+// sealArray seals each element of an array for = ANY.
+func sealArray(sealer Sealer, column *schema.Column, array []byte, element uint32, format int16, use logical.Use, settings *logical.Settings) ([][]byte, error) {
+	sealed := [][]byte{}
+	err := logical.ArrayElements(array, format, func(elem []byte, isNull bool) error {
+		if isNull {
+			sealed = append(sealed, nil)
+			return nil
+		}
+		canonical, err := column.Type.Canonical(nil, elem, element, format, use, settings)
+		if err != nil {
+			return err
+		}
+		value, err := sealer.Seal(nil, canonical)
+		sealed = append(sealed, value)
+		return err
+	})
+	return sealed, err
+}
+
+// sealError is what a client is told of a value that could not be sealed.
+func sealError(err error, column *schema.Column) *pgerror.Error {
+	if e, ok := pgerror.As(err); ok {
+		said := *e
+		return nameColumn(&said, column)
+	}
+	return nameColumn(pgerror.New(pgerror.InternalError, "a value for column %s cannot be sealed", column.QualifiedName()), column)
+}
+
+// nameColumn completes an error about a value with the column it was meant for.
+func nameColumn(e *pgerror.Error, column *schema.Column) *pgerror.Error {
+	e.Schema, e.Table, e.Column = column.Schema, column.Table, column.Name
+	return e
+}
+
+// shift says that characters is to isEnd of the text that was sent stand for was
+// to wasEnd of the client's.
+type shift struct{ is, isEnd, was, wasEnd int }
+
+// remap maps positions in the text that was sent back to the client's text. The nil
+// remap is the identity.
+type remap struct{ shifts []shift }
+
+// position maps a 1-based character position.
+func (m *remap) position(p int) int {
+	if m == nil || p < 1 {
+		return p
+	}
+	at, delta := p-1, 0
+	for _, s := range m.shifts {
+		if at < s.is {
+			break
+		}
+		if at < s.isEnd {
+			return s.was + 1
+		}
+		delta = s.wasEnd - s.isEnd
+	}
+	return at + delta + 1
+}
+
+// positioned turns the position of an error from bytes of the client's text into
+// characters, as the protocol has it.
+func positioned(err error, sql []byte) error {
+	e, ok := pgerror.As(err)
+	if !ok || e.Position <= 1 {
+		return err
+	}
+	at := *e
+	at.Position = utf8.RuneCount(sql[:min(e.Position-1, len(sql))]) + 1
+	return &at
+}

@@ -1,0 +1,231 @@
+package proxy
+
+import (
+	"encoding/binary"
+
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/proxy/wire"
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// column is what is done with one column of the rows on their way to the client.
+type column struct {
+	tagged *schema.Column // nil: passes
+	sealer Sealer
+	access schema.Access
+	binary bool  // as the server sends it
+	format int16 // as the client wants it
+}
+
+// parameterDescription shows the client its own parameters with their logical types.
+func (c *conn) parameterDescription(p *prepared) error {
+	body, err := c.sr.Body()
+	if err != nil {
+		return err
+	}
+	server, err := wire.DecodeParameterDescription(body)
+	if err != nil {
+		return err
+	}
+	if server.Len() != len(p.layout.server) {
+		return pgerror.New(pgerror.ProtocolViolation, "the server describes other parameters than were sent").Fatal()
+	}
+	w := c.cw
+	wire.StartParameterDescription(w, p.layout.client)
+	for n := 1; n <= p.layout.client; n++ {
+		w.OID(p.layout.clientOID(n, server.At(n-1)))
+	}
+	return w.End()
+}
+
+// confirm checks a RowDescription of the server against the analysis.
+func (c *conn) confirm(plan *statement.Plan, index int, body []byte) *pgerror.Error {
+	c.fields = c.fields[:0]
+	if body != nil {
+		description, err := wire.DecodeRowDescription(body)
+		if err != nil {
+			return pgerror.New(pgerror.ProtocolViolation, "malformed RowDescription from the server")
+		}
+		for description.Next() {
+			f := description.Field()
+			c.fields = append(c.fields, statement.Field{TableOID: f.TableOID, Attribute: f.Attribute, TypeOID: f.TypeOID})
+		}
+	}
+	if err := plan.Verify(index, c.fields); err != nil {
+		if e, ok := pgerror.As(err); ok {
+			return e
+		}
+		return pgerror.New(pgerror.InternalError, "the server's description of the result does not fit the statement")
+	}
+	return nil
+}
+
+// rowDescription shows the client logical types, once the server has confirmed the
+// analysis.
+func (c *conn) rowDescription(w *work) error {
+	plan, index, formats := (*statement.Plan)(nil), 0, []int16(nil)
+	r := w.result()
+	switch {
+	case r != nil:
+		plan, index, formats = r.plan, r.index, r.formats
+	case w.prepared != nil:
+		plan = w.prepared.plan
+	}
+	if plan == nil {
+		return c.sr.Forward(c.cw)
+	}
+	outputs := plan.Statements[index].Outputs
+	if outputs == nil {
+		return c.sr.Forward(c.cw)
+	}
+	body, err := c.sr.Body()
+	if err != nil {
+		return err
+	}
+	if e := c.confirm(plan, index, body); e != nil {
+		return c.fail(r, e)
+	}
+	description, err := wire.DecodeRowDescription(body)
+	if err != nil {
+		return err
+	}
+	out := c.cw
+	wire.StartRowDescription(out, len(outputs))
+	for i := 0; description.Next(); i++ {
+		f := description.Field()
+		if column := outputs[i].Column; column != nil {
+			f.TypeOID, f.Size, f.Modifier = column.Type.OID(), column.Type.Size(), column.Type.Typmod
+			f.Format = formatOf(formats, i)
+		}
+		wire.WriteField(out, f)
+	}
+	return out.End()
+}
+
+// prepare readies r for its rows.
+func (c *conn) prepare(r *result) *pgerror.Error {
+	if r.owner != nil && r.owner.answer.bad != nil {
+		return r.owner.answer.bad
+	}
+	outputs := r.outputs()
+	r.columns = make([]column, len(outputs))
+	var server []int16
+	if r.owner != nil {
+		server = serverFormats(outputs, r.formats)
+	}
+	for i, o := range outputs {
+		if o.Column == nil {
+			continue
+		}
+		r.columns[i] = column{
+			tagged: o.Column,
+			sealer: c.tracked.sealers[o.Column],
+			access: o.Column.AccessFor(r.state.roles),
+			binary: formatOf(server, i) == 1,
+			format: formatOf(r.formats, i),
+		}
+	}
+	return nil
+}
+
+// dataRow opens one row. The first opened row leaves only after its audit record
+// is durable.
+func (c *conn) dataRow(r *result) error {
+	body, err := c.sr.Body()
+	if err != nil {
+		return err
+	}
+	if r.columns == nil {
+		if e := c.prepare(r); e != nil {
+			return c.fail(r, e)
+		}
+	}
+	if !r.durable {
+		if e := r.waitAudit(); e != nil {
+			return c.fail(r, e)
+		}
+		r.durable = true
+	}
+	row, err := wire.DecodeDataRow(body)
+	if err != nil {
+		return err
+	}
+	if row.Len() != len(r.columns) {
+		return c.fail(r, pgerror.New(pgerror.InternalError, "the server sent a row of %d columns where %d were described", row.Len(), len(r.columns)))
+	}
+	// The frame is built aside: a value that does not open must not leave half a
+	// row with the client.
+	out := append(c.row[:0], 'D', 0, 0, 0, 0)
+	out = binary.BigEndian.AppendUint16(out, uint16(row.Len()))
+	opened := int64(0)
+	for i := 0; row.Next(); i++ {
+		value := row.Value()
+		col := &r.columns[i]
+		switch {
+		case value == nil || col.tagged != nil && col.access.Verdict == schema.Hide:
+			out = binary.BigEndian.AppendUint32(out, 0xffffffff)
+		case col.tagged == nil:
+			out = binary.BigEndian.AppendUint32(out, uint32(len(value)))
+			out = append(out, value...)
+		default:
+			at := len(out)
+			out = append(out, 0, 0, 0, 0)
+			var e *pgerror.Error
+			if out, e = c.open(out, col, value, &r.state.settings); e != nil {
+				c.row = out
+				return c.fail(r, e)
+			}
+			binary.BigEndian.PutUint32(out[at:], uint32(len(out)-at-4))
+			opened++
+		}
+	}
+	binary.BigEndian.PutUint32(out[1:], uint32(len(out)-1))
+	c.row = out
+	r.rows++
+	r.opened += opened
+	return c.cw.Raw(out)
+}
+
+// open appends what the client sees of a sealed value.
+func (c *conn) open(dst []byte, col *column, value []byte, settings *logical.Settings) ([]byte, *pgerror.Error) {
+	s := *settings
+	if !col.binary {
+		var err error
+		// The server's own form tells the session's bytea_output.
+		s.ByteaEscape = len(value) < 2 || value[0] != '\\' || value[1] != 'x'
+		if c.sealed, err = logical.DecodeByteaText(c.sealed[:0], value); err != nil {
+			return dst, notSealed(col.tagged)
+		}
+		value = c.sealed
+	}
+	plain, err := col.sealer.Open(c.plain[:0], value)
+	if err != nil {
+		return dst, notSealed(col.tagged)
+	}
+	c.plain = plain
+	if col.access.Verdict == schema.Mask {
+		if c.masked, err = col.access.Mask.Apply(c.masked[:0], plain, col.tagged.Type); err != nil {
+			return dst, notSealed(col.tagged)
+		}
+		plain = c.masked
+	} else if col.access.Verdict != schema.Decrypt {
+		return dst, refuseAccess("", "read", col.tagged)
+	}
+	dst, err = col.tagged.Type.Append(dst, plain, col.format, &s)
+	if err != nil {
+		if e, ok := pgerror.As(err); ok {
+			return dst, nameColumn(e, col.tagged)
+		}
+		return dst, notSealed(col.tagged)
+	}
+	return dst, nil
+}
+
+// notSealed is the one error for whatever keeps a value from opening.
+func notSealed(column *schema.Column) *pgerror.Error {
+	return nameColumn(pgerror.New(pgerror.DataCorrupted, "a value of column %s cannot be opened", column.QualifiedName()).
+		WithDetail("It was changed, moved from another column, or sealed with a key that pgveil does not hold.").
+		WithHint("See pgveil's audit log for when and by whom it was read."), column)
+}

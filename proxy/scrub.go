@@ -1,0 +1,56 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/hex"
+	"strconv"
+
+	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/proxy/wire"
+)
+
+// sealedHex is how every sealed value begins when the server quotes it as text.
+var sealedHex = func() []byte {
+	header := keys.Header(1, "")
+	return append([]byte(`\x`), hex.AppendEncode(nil, header[:2])...)
+}()
+
+// writeUnsealed writes an error or notice of the server with this position and
+// without the sealed values that it may quote, such as the key of a unique
+// constraint: ciphertext is not shown as data.
+func writeUnsealed(w *wire.Writer, typ byte, fields wire.ErrorFields, position int) error {
+	w.Message(typ)
+	for fields.Next() {
+		code, value := fields.Field()
+		w.Byte(code)
+		if code == wire.FieldPosition {
+			w.String(strconv.Itoa(position))
+			continue
+		}
+		w.CString(hideSealed(value))
+	}
+	w.Byte(0)
+	return w.End()
+}
+
+func hideSealed(text []byte) []byte {
+	if !bytes.Contains(text, sealedHex) {
+		return text
+	}
+	var out []byte
+	for {
+		at := bytes.Index(text, sealedHex)
+		if at < 0 {
+			return append(out, text...)
+		}
+		out = append(append(out, text[:at]...), "(sealed)"...)
+		text = text[at+len(sealedHex):]
+		for len(text) > 0 && isHex(text[0]) {
+			text = text[1:]
+		}
+	}
+}
+
+func isHex(b byte) bool {
+	return '0' <= b && b <= '9' || 'a' <= b && b <= 'f'
+}

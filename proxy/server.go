@@ -1,0 +1,204 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/pgveil/pgveil/proxy/wire"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// Server accepts clients and carries their sessions.
+type Server struct {
+	config  Config
+	tracked map[string]*tracked
+
+	mu       sync.Mutex
+	closing  bool
+	sessions map[*session]struct{}
+	running  sync.WaitGroup
+}
+
+// session is what Shutdown needs of a client's connection.
+type session struct {
+	client, upstream net.Conn
+	conn             *conn // nil until authentication is over
+}
+
+// New makes a Server. It fails when a tagged column has no key.
+func New(config Config) (*Server, error) {
+	config.setDefaults()
+	s := &Server{config: config, tracked: make(map[string]*tracked), sessions: make(map[*session]struct{})}
+	for name, database := range config.Databases {
+		t, err := newTracked(&s.config, database)
+		if err != nil {
+			return nil, err
+		}
+		s.tracked[name] = t
+	}
+	return s, nil
+}
+
+// Check reads the catalog of every described database once, so that a wrong login
+// or a missing database is found at start.
+func (s *Server) Check(ctx context.Context) error {
+	for name, t := range s.tracked {
+		if err := t.refresh(ctx); err != nil {
+			return fmt.Errorf("catalog of database %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Serve accepts clients on l until ctx ends or l is closed. It may be called for
+// several listeners.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	for _, t := range s.tracked {
+		go t.watch(watching)
+	}
+	go func() {
+		<-watching.Done()
+		l.Close()
+	}()
+	for {
+		client, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil:
+			s.config.Log.Error("accept failed", "error", err)
+			time.Sleep(10 * time.Millisecond) // as when file descriptors run out
+			continue
+		}
+		s.running.Add(1)
+		go func() {
+			defer s.running.Done()
+			s.handle(client)
+		}()
+	}
+}
+
+// Shutdown tells every session that the server goes down, as PostgreSQL's fast
+// shutdown does, and waits for them to end or for ctx.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	for each := range s.sessions {
+		if each.conn != nil {
+			each.conn.end(pgerror.New(pgerror.AdminShutdown, "terminating connection due to administrator command").Fatal(), each.client, each.upstream)
+		} else {
+			each.client.Close()
+		}
+	}
+	s.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// enter registers a session; false when the server is full or going down.
+func (s *Server) enter(each *session) *pgerror.Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return pgerror.New(pgerror.CannotConnectNow, "the database system is shutting down").Fatal()
+	}
+	if s.config.MaxConnections > 0 && len(s.sessions) >= s.config.MaxConnections {
+		return pgerror.New("53300", "sorry, too many clients already").
+			WithHint("pgveil's limits.max_connections is %d.", s.config.MaxConnections).Fatal()
+	}
+	s.sessions[each] = struct{}{}
+	return nil
+}
+
+func (s *Server) leave(each *session) {
+	s.mu.Lock()
+	delete(s.sessions, each)
+	s.mu.Unlock()
+}
+
+// handle carries one client from its first byte to its last.
+func (s *Server) handle(client net.Conn) {
+	defer client.Close()
+	log := s.config.Log.With("client", client.RemoteAddr().String())
+	each := &session{client: client}
+	defer s.leave(each)
+	err := s.session(each, client)
+	if err != nil && !errors.Is(err, io.EOF) {
+		log.Info("session ended", "error", err)
+	}
+}
+
+func (s *Server) session(each *session, client net.Conn) error {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	starting, started := context.WithTimeout(ctx, s.config.StartupTimeout)
+	defer started()
+	_ = client.SetDeadline(time.Now().Add(s.config.StartupTimeout))
+
+	first, err := acceptStartup(starting, client, s.config.Clients)
+	if err != nil {
+		return err
+	}
+	if first.cancel != nil {
+		return relayCancel(starting, s.config.Upstream, first.cancel)
+	}
+	client = first.conn
+	cw := wire.NewWriter(client, bufferSize)
+	reject := func(e *pgerror.Error) error {
+		_ = wire.WriteErrorResponse(cw, e)
+		_ = cw.Flush()
+		return e
+	}
+	if refusal := s.enter(each); refusal != nil {
+		return reject(refusal)
+	}
+	upstream, err := dialServer(starting, s.config.Upstream)
+	if err != nil {
+		if e, ok := pgerror.As(err); ok {
+			return reject(e.Fatal())
+		}
+		return err
+	}
+	defer upstream.Close()
+	_ = upstream.SetDeadline(time.Now().Add(s.config.StartupTimeout))
+	c := &conn{
+		config: &s.config, tracked: s.tracked[first.database()], id: rand.Text(), ctx: ctx, cancel: cancel,
+		cr: wire.NewReader(client, bufferSize), cw: cw,
+		sr: wire.NewReader(upstream, bufferSize), sw: wire.NewWriter(upstream, bufferSize),
+	}
+	if err := c.login(first, client); err != nil {
+		return err
+	}
+	_ = client.SetDeadline(time.Time{})
+	_ = upstream.SetDeadline(time.Time{})
+	s.mu.Lock()
+	each.client, each.upstream, each.conn = client, upstream, c
+	closing := s.closing
+	s.mu.Unlock()
+	if closing {
+		return reject(pgerror.New(pgerror.AdminShutdown, "terminating connection due to administrator command").Fatal())
+	}
+	if c.tracked == nil {
+		return c.relay(client, upstream)
+	}
+	return c.run(client, upstream)
+}

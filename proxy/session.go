@@ -1,0 +1,162 @@
+package proxy
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/pgveil/pgveil/proxy/pipeline"
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/proxy/wire"
+	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// state is what a session is at one moment: who acts, where names lead, how values
+// are written; immutable.
+type state struct {
+	snapshot *snapshot
+	user     string   // current_user
+	session  string   // session_user
+	roles    []string // whose rights count, user first
+	env      statement.Env
+	settings logical.Settings
+	problem  *pgerror.Error // why nothing tagged can be handled under these settings
+}
+
+// probeSQL asks the session for its state. Every name in it is qualified and it
+// uses no operator but one of pg_catalog: the client's search_path may lead
+// anywhere.
+const probeSQL = `SELECT current_user, session_user, pg_catalog.array_to_json(pg_catalog.current_schemas(true)),` +
+	` (SELECT pg_catalog.json_agg(c.relname) FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()),` +
+	` pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('standard_conforming_strings'),` +
+	` pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('TimeZone'),` +
+	` pg_catalog.current_setting('bytea_output'), pg_catalog.current_setting('server_encoding')`
+
+const probeColumns = 11
+
+// probeName names the probe's statement and portal; a client's own unnamed ones
+// stay as they are.
+const probeName = "pgveil probe"
+
+var (
+	errSkipped = errors.New("the server skips to the next Sync")
+	errClosed  = errors.New("the connection is closed")
+)
+
+// probe is one question to the session. done is closed when it's answered.
+type probe struct {
+	inSequence bool // sent between a client's messages, without a Sync of its own
+	values     []string
+	err        error
+	done       chan struct{}
+	finished   bool
+}
+
+func (p *probe) finish(err error) {
+	if p.finished {
+		return
+	}
+	p.finished = true
+	if p.err == nil {
+		p.err = err
+	}
+	close(p.done)
+}
+
+// fresh gives the session's present state, asking the server only when something
+// sent since the last time may have changed it. errSkipped means that the server
+// has already failed the client's sequence: the message at hand is to be dropped.
+func (c *conn) fresh() (*state, error) {
+	snapshot, err := c.tracked.snapshot(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !c.changed.Load() && c.state != nil && c.state.snapshot == snapshot {
+		return c.state, nil
+	}
+	c.changed.Store(false)
+	s, err := c.ask(snapshot)
+	if err != nil {
+		c.changed.Store(true)
+		return nil, err
+	}
+	c.state = s
+	return s, nil
+}
+
+func (c *conn) ask(snapshot *snapshot) (*state, error) {
+	p := &probe{done: make(chan struct{})}
+	if err := c.sendProbe(p); err != nil {
+		return nil, err
+	}
+	select {
+	case <-p.done:
+	case <-c.ctx.Done():
+		return nil, errClosed
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	if len(p.values) != probeColumns {
+		return nil, pgerror.New(pgerror.InternalError, "the server did not tell the session's state")
+	}
+	return newState(snapshot, c.params.user, p.values)
+}
+
+func (c *conn) sendProbe(p *probe) error {
+	c.send.Lock()
+	defer c.send.Unlock()
+	c.mu.Lock()
+	p.inSequence = c.queue.InSequence()
+	kinds := []pipeline.Kind{pipeline.Parse, pipeline.Bind, pipeline.Execute, pipeline.Close, pipeline.Close}
+	if !p.inSequence {
+		kinds = append(kinds, pipeline.Sync)
+	}
+	for i, kind := range kinds {
+		c.queue.Push(pipeline.Entry[*work]{Kind: kind, Own: true, Data: &work{probe: p, last: i == len(kinds)-1}})
+	}
+	c.mu.Unlock()
+	w := c.sw
+	wire.WriteParse(w, probeName, probeSQL)
+	wire.WriteBind(w, probeName, probeName)
+	wire.WriteExecute(w, probeName, 0)
+	wire.WriteClose(w, 'P', probeName)
+	wire.WriteClose(w, 'S', probeName)
+	if p.inSequence {
+		wire.WriteEmpty(w, wire.TypeFlush)
+	} else {
+		wire.WriteEmpty(w, wire.TypeSync)
+	}
+	return w.Flush() // its error is the first of all of these
+}
+
+func newState(snapshot *snapshot, login string, values []string) (*state, error) {
+	s := &state{snapshot: snapshot, user: values[0], session: values[1]}
+	s.roles = snapshot.members.of(login, s.user)
+	if err := json.Unmarshal([]byte(values[2]), &s.env.SearchPath); err != nil {
+		return nil, pgerror.New(pgerror.InternalError, "the server's search_path cannot be read")
+	}
+	if values[3] != "" {
+		var temporary []string
+		if err := json.Unmarshal([]byte(values[3]), &temporary); err != nil {
+			return nil, pgerror.New(pgerror.InternalError, "the session's temporary tables cannot be read")
+		}
+		for _, name := range temporary {
+			if snapshot.catalog.Watched(name) {
+				s.env.TempNames = append(s.env.TempNames, name)
+			}
+		}
+	}
+	s.settings = logical.Settings{DateStyle: values[6], IntervalStyle: values[7], TimeZone: values[8], ByteaEscape: values[9] == "escape"}
+	// nil for a name that Go does not know: types that need it then refuse.
+	s.settings.Location = logical.LoadLocation(values[8])
+	switch {
+	case values[4] != "UTF8" && !(values[4] == "SQL_ASCII" && values[10] == "UTF8"):
+		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with client_encoding %s", values[4]).
+			WithHint("SET client_encoding TO 'UTF8'.")
+	case values[5] != "on":
+		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with standard_conforming_strings off").
+			WithHint("SET standard_conforming_strings TO on.")
+	}
+	return s, nil
+}

@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/pgveil/pgveil/proxy/audit"
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// work is what the backend goroutine needs to treat the answer to one message.
+// A message whose answer is simply forwarded has none.
+type work struct {
+	refusal  *pgerror.Error // what the client is told instead of the server's error
+	remap    *remap         // from positions in the text that was sent to the client's
+	prepared *prepared      // Parse and Describe of a statement
+	results  []*result      // Query: one per command; Execute and Describe of a portal: one
+	current  int            // which of results is being received
+	probe    *probe         // of the proxy's own
+	last     bool           // the last message of the probe
+	verify   bool           // the proxy's own Describe, to confirm the analysis
+	spoil    bool           // the proxy's own failing statement, to fail the transaction
+}
+
+// prepared is a prepared statement. Its fields are set before the Parse message is
+// sent, but for those in answer, which belong to the backend goroutine.
+type prepared struct {
+	plan      *statement.Plan // nil: touches nothing tagged
+	state     *state          // as of Parse
+	ambiguous bool            // the names in it lead elsewhere under another search_path
+	watched   bool            // it was analysed, whether it has a plan or not
+	layout    *layout
+	changes   statement.Changes
+	redacted  string
+	mark      [16]byte
+	answer    struct {
+		failed bool // guarded by conn.mu: the server did not take the Parse
+		bad    *pgerror.Error
+	}
+}
+
+// portal is a bound statement.
+type portal struct {
+	prepared *prepared
+	state    *state // as of Bind
+	formats  []int16
+}
+
+// result is one statement on its way: how its rows are opened and what the audit
+// log learns of it. It belongs to the backend goroutine once its message is sent.
+type result struct {
+	plan    *statement.Plan
+	index   int // of the statement within plan
+	state   *state
+	formats []int16 // of the result columns as the client wants them; none means text
+	owner   *prepared
+	intent  *audit.Intent
+	started time.Time
+	ended   bool
+	durable bool
+	columns []column
+	rows    int64
+	opened  int64
+}
+
+func (r *result) outputs() []statement.Output { return r.plan.Statements[r.index].Outputs }
