@@ -1,0 +1,198 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/proxy"
+	"github.com/pgveil/pgveil/proxy/audit"
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/testenv"
+)
+
+// Database is the name of the described database.
+const Database = "laboratory"
+
+// Password is that of every role of the test database.
+const Password = "a test's password"
+
+// Options says how the parts are put together.
+type Options struct {
+	Postgres testenv.PostgresOptions
+	Schema   string   // the schema file's text; Schema of this package when empty
+	Tables   []string // DDL beside what the schema file needs; Tables of this package when nil
+	Clients  *proxy.ClientTLS
+	SSLMode  string // to the server; "prefer" when empty
+	Log      *slog.Logger
+}
+
+// Stack is everything running together. It stops when the test ends.
+type Stack struct {
+	Postgres *testenv.Postgres
+	Server   *proxy.Server
+	Audit    *audit.Log
+	AuditDir string
+	MAC      *keys.MAC
+	Signer   *keys.Signer
+	Keys     map[string]*keys.Keyring
+	File     *schema.File
+	Addr     string // of pgveil, host:port
+	Port     int
+}
+
+// Start starts everything and creates the roles biologist, secretary, researcher and
+// pgveil, the database and its tables.
+func Start(t testing.TB, opts Options) *Stack {
+	t.Helper()
+	testenv.Require(t, testenv.PartPostgres)
+	ctx := context.Background()
+	s := &Stack{Keys: make(map[string]*keys.Keyring)}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var err error
+	if opts.Schema == "" {
+		opts.Schema = Schema
+	}
+	if opts.Tables == nil {
+		opts.Tables = Tables
+	}
+	s.File, err = schema.Parse("schema.yaml", []byte(opts.Schema))
+	must(err)
+	s.Postgres, err = testenv.StartPostgres(ctx, opts.Postgres)
+	must(err)
+	t.Cleanup(func() { s.Postgres.Stop() })
+	for _, role := range []string{"biologist", "secretary", "researcher", "pgveil"} {
+		must(s.Postgres.CreateRole(ctx, role, Password))
+	}
+	must(s.Postgres.CreateDatabase(ctx, Database))
+	for _, ddl := range opts.Tables {
+		must(s.Postgres.ExecIn(ctx, Database, ddl))
+	}
+	for _, column := range s.File.Databases[Database].Columns {
+		header := column.Header()
+		must(s.Postgres.ExecIn(ctx, Database, fmt.Sprintf(
+			`ALTER TABLE %s ADD CONSTRAINT %s CHECK (octet_length(%[3]s) >= 12 AND substring(%[3]s from 1 for 7) = '\x%[4]x'::bytea)`,
+			column.TableName(), "pgveil_"+column.Name, pgx.Identifier{column.Name}.Sanitize(), header[:])))
+	}
+
+	store, err := keys.CreateInsecureLocal(filepath.Join(t.TempDir(), "insecure-keys"))
+	must(err)
+	t.Cleanup(func() { store.Close() })
+	for name, spec := range s.File.Keys {
+		keyType := keys.Randomized
+		if spec.Mode == schema.Deterministic {
+			keyType = keys.Deterministic
+		}
+		s.Keys[name] = s.key(t, store, name, keyType)
+	}
+	s.MAC, err = s.key(t, store, "audit-mac", keys.MACKey).MAC()
+	must(err)
+	s.Signer, err = s.key(t, store, "audit-signature", keys.SignatureKey).Signer()
+	must(err)
+	s.AuditDir = filepath.Join(t.TempDir(), "audit")
+	s.Audit, err = audit.Open(audit.Options{Dir: s.AuditDir, MAC: s.MAC, Signer: s.Signer})
+	must(err)
+	t.Cleanup(func() { s.Audit.Close() })
+
+	sslmode := opts.SSLMode
+	if sslmode == "" {
+		sslmode = "prefer"
+	}
+	clients := opts.Clients
+	if clients == nil {
+		clients = &proxy.ClientTLS{}
+	}
+	s.Server, err = proxy.New(proxy.Config{
+		Databases: s.File.Databases,
+		Sealer:    s.Sealer,
+		Audit:     s.Audit,
+		Clients:   clients,
+		Upstream:  s.Upstream(sslmode),
+		Login: func(ctx context.Context, database string) (*pgx.Conn, error) {
+			return pgx.Connect(ctx, s.Postgres.DSN("pgveil", Password, database))
+		},
+		Refresh: 500 * time.Millisecond,
+		Log:     opts.Log,
+	})
+	must(err)
+	must(s.Server.Check(ctx))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	s.Addr, s.Port = l.Addr().String(), l.Addr().(*net.TCPAddr).Port
+	serving, stop := context.WithCancel(ctx)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = s.Server.Serve(serving, l)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-served
+		ending, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		if err := s.Server.Shutdown(ending); err != nil {
+			t.Errorf("pgveil did not shut down: %v", err)
+		}
+	})
+	return s
+}
+
+func (s *Stack) key(t testing.TB, store keys.Store, name string, keyType keys.KeyType) *keys.Keyring {
+	t.Helper()
+	if _, err := store.Create(context.Background(), name, keyType); err != nil {
+		t.Fatal(err)
+	}
+	ring, err := store.Open(context.Background(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// Sealer seals and opens for one tagged column.
+func (s *Stack) Sealer(column *schema.Column) (proxy.Sealer, error) {
+	return s.Keys[column.Key].Sealer(byte(column.Mode), column.Context, column.Padding)
+}
+
+// DSN is how a role connects through pgveil. Further settings are appended.
+func (s *Stack) DSN(role string, settings ...string) string {
+	dsn := fmt.Sprintf("host=127.0.0.1 port=%d user=%s password='%s' dbname=%s", s.Port, role, Password, Database)
+	for _, setting := range settings {
+		dsn += " " + setting
+	}
+	return dsn
+}
+
+// Connect connects a role through pgveil.
+func (s *Stack) Connect(t testing.TB, role string, settings ...string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), s.DSN(role, settings...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+// Direct connects a role to the server itself.
+func (s *Stack) Direct(t testing.TB, role string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), s.Postgres.DSN(role, Password, Database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
