@@ -92,6 +92,9 @@ func plainIdentifier(s string) bool {
 type Database struct {
 	Name    string
 	Columns []*Column // in the order of the file
+
+	file      string // where the columns come from, for messages
+	positions map[*Column]Position
 }
 
 // Column returns the tagged column of that name, or nil.

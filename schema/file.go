@@ -1,0 +1,295 @@
+package schema
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// FileVersion is the version of the schema file's format that this package
+// reads.
+const FileVersion = 1
+
+// File is a schema file. It is immutable once parsed.
+type File struct {
+	Name      string // as given to Parse
+	Keys      map[string]KeySpec
+	Databases map[string]*Database
+	// Warnings tell what is allowed and most likely not meant, in the file's order.
+	Warnings []*FileError
+}
+
+// KeySpec is a key that the file names; the key itself is in Vault.
+type KeySpec struct {
+	Name string
+	Mode Mode // what the key is for
+}
+
+// maxNameLength is the longest name that PostgreSQL does not cut, in bytes
+// (NAMEDATALEN - 1).
+const maxNameLength = 63
+
+// The keys of the file's mappings. The JSON Schema has the same.
+var (
+	fileKeys     = []string{"version", "keys", "profiles", "databases"}
+	databaseKeys = []string{"tables"}
+	tableKeys    = []string{"access", "columns"}
+	columnKeys   = []string{"type", "encryption", "key", "domain", "context", "padding", "access"}
+	accessKeys   = []string{"verdict", "search", "mask"}
+	maskKeys     = []string{"keep_first", "keep_last", "fill", "length", "truncate", "round"}
+)
+
+// ReadFile reads and parses a schema file.
+func ReadFile(path string) (*File, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("schema file: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// Parse reads a schema file's text. name is for messages. The error is a
+// [FileErrors] with every fault found: unknown keys and words, wrong types,
+// duplicates, and tags that contradict each other.
+func Parse(name string, data []byte) (*File, error) {
+	p := &fileParser{
+		decoder:  decoder{file: name},
+		keys:     make(map[string]*keyUse),
+		profiles: make(map[string]*profile),
+		file:     &File{Name: name, Keys: make(map[string]KeySpec), Databases: make(map[string]*Database)},
+	}
+	root := p.document(data)
+	if root != nil {
+		p.parse(root)
+	}
+	if len(p.errs) > 0 {
+		return nil, p.errs.sorted()
+	}
+	p.warnUnused()
+	p.file.Warnings = p.warnings.sorted()
+	return p.file, nil
+}
+
+// fileParser holds what parts of the file refer to in others.
+type fileParser struct {
+	decoder
+	keys     map[string]*keyUse
+	profiles map[string]*profile
+	file     *File
+	columns  []*parsedColumn // of the database at hand
+}
+
+type keyUse struct {
+	KeySpec
+	at   Position
+	used bool
+}
+
+func (p *fileParser) parse(root ast.Node) {
+	const what = "the schema file"
+	fields := p.fields(root, what, fileKeys)
+	if !isMapping(root) {
+		return
+	}
+	if e, ok := fields["version"]; !ok {
+		p.errorf(nodePosition(root), "%s has no version; it begins with version: %d", what, FileVersion)
+	} else if v, ok := p.integer(e, what, 1, 1<<30); ok && v != FileVersion {
+		p.errorf(nodePosition(e.value), "version %d of the schema file is not one that this pgveil reads; it reads version %d", v, FileVersion)
+	}
+	if e, ok := fields["keys"]; ok {
+		p.parseKeys(e)
+	} else {
+		p.errorf(nodePosition(root), "%s has no keys", what)
+	}
+	if e, ok := fields["profiles"]; ok {
+		p.parseProfiles(e)
+	}
+	e, ok := fields["databases"]
+	if !ok {
+		p.errorf(nodePosition(root), "%s has no databases", what)
+		return
+	}
+	for _, e := range p.mapping(e.value, "databases") {
+		if p.checkName(e.at, "database", e.key) {
+			p.parseDatabase(e)
+		}
+	}
+	p.warnSameContexts()
+}
+
+func (p *fileParser) parseKeys(e entry) {
+	for _, e := range p.mapping(e.value, "keys") {
+		if !validKeyName(e.key) {
+			p.errorf(e.at, "key %q: the name of a key has letters, digits, - and _, at most %d", e.key, maxNameLength)
+			continue
+		}
+		if s, ok := p.choice(entry{"type", e.at, e.value}, "key "+quote(e.key), Randomized.String(), Deterministic.String()); ok {
+			mode := Randomized
+			if s == Deterministic.String() {
+				mode = Deterministic
+			}
+			spec := KeySpec{Name: e.key, Mode: mode}
+			p.keys[e.key] = &keyUse{KeySpec: spec, at: e.at}
+			p.file.Keys[e.key] = spec
+		}
+	}
+}
+
+// validKeyName allows what is safe in a path of Vault and in a file name.
+func validKeyName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && (c == '-' || c == '_'):
+		default:
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxNameLength
+}
+
+func (p *fileParser) parseDatabase(e entry) {
+	what := "database " + quote(e.key)
+	fields := p.fields(e.value, what, databaseKeys)
+	tables, ok := fields["tables"]
+	if !ok {
+		return // there was an error, as tables is the only key
+	}
+	p.columns = nil
+	db := &Database{Name: e.key, file: p.file.Name, positions: make(map[*Column]Position)}
+	seen := make(map[relationName]Position)
+	for _, e := range p.mapping(tables.value, "the tables of "+what) {
+		schemaName, table, err := splitTableName(e.key)
+		if err != nil {
+			p.errorf(e.at, "table %q: %v", e.key, err)
+			continue
+		}
+		name := relationName{schemaName, table}
+		if first, ok := seen[name]; ok {
+			p.errorf(e.at, "table %s is named twice; the first is on line %d", qualifiedName(schemaName, table), first.Line)
+			continue
+		}
+		seen[name] = e.at
+		p.parseTable(e, name)
+	}
+	p.checkDatabase()
+	for _, c := range p.columns {
+		db.Columns = append(db.Columns, c.Column)
+		db.positions[c.Column] = c.at
+	}
+	p.file.Databases[e.key] = db
+}
+
+func isMapping(node ast.Node) bool {
+	switch node.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return true
+	}
+	return false
+}
+
+func (p *fileParser) parseTable(e entry, name relationName) {
+	what := "table " + qualifiedName(name.schema, name.name)
+	fields := p.fields(e.value, what, tableKeys)
+	var fallback *accessList
+	if e, ok := fields["access"]; ok {
+		fallback = p.parseAccessList(e, what)
+	}
+	columns, ok := fields["columns"]
+	if !ok {
+		if len(fields) > 0 {
+			p.errorf(e.at, "%s has no columns", what)
+		}
+		return
+	}
+	for _, e := range p.mapping(columns.value, "the columns of "+what) {
+		if p.checkName(e.at, "column", e.key) {
+			p.parseColumn(e, name, fallback)
+		}
+	}
+}
+
+// splitTableName reads "schema.table". Names are exact, as the catalog has
+// them; one with a dot in it is written in double quotes, as in SQL.
+func splitTableName(s string) (schemaName, table string, err error) {
+	parts, err := splitQualified(s)
+	if err != nil {
+		return "", "", err
+	}
+	if len(parts) != 2 {
+		return "", "", fmt.Errorf("a table is named with its schema, such as public.%s", parts[len(parts)-1])
+	}
+	for _, part := range parts {
+		if part == "" || len(part) > maxNameLength {
+			return "", "", fmt.Errorf("a name has 1 to %d bytes", maxNameLength)
+		}
+	}
+	schemaName = parts[0]
+	if schemaName == "information_schema" || strings.HasPrefix(schemaName, "pg_") {
+		return "", "", fmt.Errorf("tables of the schema %s cannot be tagged", schemaName)
+	}
+	return schemaName, parts[1], nil
+}
+
+func splitQualified(s string) ([]string, error) {
+	var parts []string
+	for {
+		if rest, ok := strings.CutPrefix(s, `"`); ok {
+			var part strings.Builder
+			for {
+				i := strings.IndexByte(rest, '"')
+				if i < 0 {
+					return nil, fmt.Errorf("a closing double quote is missing")
+				}
+				part.WriteString(rest[:i])
+				rest = rest[i+1:]
+				if !strings.HasPrefix(rest, `"`) {
+					break
+				}
+				part.WriteByte('"')
+				rest = rest[1:]
+			}
+			parts = append(parts, part.String())
+			if rest == "" {
+				return parts, nil
+			}
+			if rest[0] != '.' {
+				return nil, fmt.Errorf("unexpected %q after a double quote", rest)
+			}
+			s = rest[1:]
+			continue
+		}
+		part, rest, more := strings.Cut(s, ".")
+		if strings.Contains(part, `"`) {
+			return nil, fmt.Errorf("a double quote inside a name is written twice, and the name in double quotes")
+		}
+		parts = append(parts, part)
+		if !more {
+			return parts, nil
+		}
+		s = rest
+	}
+}
+
+func (p *fileParser) checkName(at Position, kind, name string) bool {
+	if name == "" || len(name) > maxNameLength {
+		p.errorf(at, "%s %s: a name has 1 to %d bytes", kind, quote(name), maxNameLength)
+		return false
+	}
+	return true
+}
+
+func quote(s string) string { return fmt.Sprintf("%q", s) }
+
+// names returns the sorted keys of m, for suggestions.
+func names[V any](m map[string]V) []string {
+	list := make([]string, 0, len(m))
+	for name := range m {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return list
+}

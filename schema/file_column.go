@@ -1,0 +1,225 @@
+package schema
+
+import (
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/pgveil/pgveil/schema/logical"
+)
+
+// parsedColumn is a column with the places that messages about it point to.
+type parsedColumn struct {
+	*Column
+	at         Position            // of the column's name
+	fields     map[string]Position // of the values given
+	domain     string              // as written; "" if it is not
+	ownContext bool                // the file gives the context
+}
+
+// place returns where the value of a key is, or the column if the file has none.
+func (c *parsedColumn) place(key string) Position {
+	if at, ok := c.fields[key]; ok {
+		return at
+	}
+	return c.at
+}
+
+// maxContextLength bounds the name of a context, in bytes.
+const maxContextLength = 255
+
+func (p *fileParser) parseColumn(e entry, table relationName, fallback *accessList) {
+	c := &parsedColumn{
+		Column: &Column{Schema: table.schema, Table: table.name, Name: e.key},
+		at:     e.at,
+		fields: make(map[string]Position),
+	}
+	what := "column " + c.QualifiedName()
+	fields := p.fields(e.value, what, columnKeys)
+	if len(fields) == 0 {
+		return
+	}
+	for key, f := range fields {
+		c.fields[key] = nodePosition(f.value)
+	}
+	errors := len(p.errs)
+	p.columnType(c, fields, what)
+	p.columnEncryption(c, fields, what)
+	p.columnContext(c, fields, what)
+	if len(p.errs) == errors {
+		p.columnKey(c, fields, what)
+		p.columnPadding(c, fields, what)
+	}
+	list := fallback
+	if f, ok := fields["access"]; ok {
+		list = p.parseAccessList(f, what)
+	}
+	if list == nil {
+		if _, ok := fields["access"]; !ok {
+			c.Access = map[string]Access{}
+			p.warnf(c.at, "%s has no access: no role may read it", what)
+		}
+	} else if c.Type.Kind != 0 {
+		c.Access = p.columnAccess(c, list, what)
+	}
+	if len(p.errs) == errors {
+		p.columns = append(p.columns, c)
+	}
+}
+
+func (p *fileParser) columnType(c *parsedColumn, fields map[string]entry, what string) {
+	f, ok := fields["type"]
+	if !ok {
+		p.errorf(c.at, "%s has no type: the type that applications see, such as text or char(15)", what)
+		return
+	}
+	s, ok := p.text(f, what)
+	if !ok {
+		return
+	}
+	t, err := logical.ParseType(s)
+	if err != nil {
+		name, _, _ := strings.Cut(s, "(")
+		p.errorf(c.fields["type"], "%s: %v%s", what, err, didYouMean(strings.TrimSpace(name), typeNames))
+		return
+	}
+	c.Type = t
+}
+
+// typeNames are the spellings that a suggestion may name.
+var typeNames = []string{
+	"text", "varchar", "character varying", "char", "character", "bpchar", "smallint", "int2", "integer", "int", "int4",
+	"bigint", "int8", "numeric", "decimal", "real", "float4", "double precision", "float8", "boolean", "bool", "date",
+	"timestamp", "timestamptz", "timestamp with time zone", "timestamp without time zone", "uuid", "jsonb", "bytea",
+}
+
+func (p *fileParser) columnEncryption(c *parsedColumn, fields map[string]entry, what string) {
+	f, ok := fields["encryption"]
+	if !ok {
+		p.errorf(c.at, "%s has no encryption: randomized, or deterministic to compare it with = and join it", what)
+		return
+	}
+	if n, ok := f.value.(*ast.StringNode); ok && n.Value == "none" {
+		p.errorf(c.fields["encryption"], "%s: encryption: none is not supported in this version of pgveil; take the column out of the file or seal it", what)
+		return
+	}
+	s, ok := p.choice(f, what, Randomized.String(), Deterministic.String())
+	if !ok {
+		return
+	}
+	c.Mode = Randomized
+	if s == Deterministic.String() {
+		c.Mode = Deterministic
+	}
+	if c.Mode == Deterministic && c.Type.Kind != 0 && !c.Type.AllowsDeterministic() {
+		advice := "use randomized"
+		if c.Type.Kind == logical.Numeric {
+			advice = "give it a precision and scale, such as numeric(10,2), or use randomized"
+		}
+		p.errorf(c.fields["encryption"], "%s: type %s cannot be deterministic, since equal values of it have more than one form; %s", what, c.Type, advice)
+	}
+}
+
+// columnContext sets the domain and the context.
+func (p *fileParser) columnContext(c *parsedColumn, fields map[string]entry, what string) {
+	own := "column:" + c.QualifiedName()
+	c.Context = own
+	if c.Mode == Deterministic {
+		// A name in the file has no colon, so this domain has one column.
+		c.Domain = own
+	}
+	if f, ok := fields["domain"]; ok {
+		s, ok := p.text(f, what)
+		switch {
+		case !ok:
+		case c.Mode == Randomized:
+			p.errorf(c.fields["domain"], "%s is randomized and cannot have a domain: its values are never compared", what)
+		case !validDomain(s):
+			p.errorf(c.fields["domain"], "%s: the name of a domain has letters, digits, -, _ and dots, at most %d", what, maxNameLength)
+		default:
+			c.domain, c.Domain, c.Context = s, s, "domain:"+s
+		}
+	}
+	if f, ok := fields["context"]; ok {
+		s, ok := p.text(f, what)
+		switch {
+		case !ok:
+		case len(s) > maxContextLength || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd }):
+			p.errorf(c.fields["context"], "%s: a context has 1 to %d bytes, without blanks or control characters", what, maxContextLength)
+		default:
+			c.Context, c.ownContext = s, true
+		}
+	}
+}
+
+func validDomain(s string) bool {
+	return validKeyName(strings.ReplaceAll(s, ".", "-"))
+}
+
+func (p *fileParser) columnKey(c *parsedColumn, fields map[string]entry, what string) {
+	f, ok := fields["key"]
+	if !ok {
+		var fitting []string
+		for _, name := range names(p.keys) {
+			if p.keys[name].Mode == c.Mode {
+				fitting = append(fitting, name)
+			}
+		}
+		switch len(fitting) {
+		case 1:
+			c.Key = fitting[0]
+			p.keys[c.Key].used = true
+		case 0:
+			p.errorf(c.at, "%s is %s, and keys has no %s key", what, c.Mode, c.Mode)
+		default:
+			p.errorf(c.at, "%s has no key, and several would do: %s", what, strings.Join(fitting, ", "))
+		}
+		return
+	}
+	s, ok := p.text(f, what)
+	if !ok {
+		return
+	}
+	k, ok := p.keys[s]
+	if !ok {
+		p.errorf(c.fields["key"], "%s: key %q is not among keys%s", what, s, didYouMean(s, names(p.keys)))
+		return
+	}
+	if k.Mode != c.Mode {
+		p.errorf(c.fields["key"], "%s is %s, and key %q is %s", what, c.Mode, s, k.Mode)
+		return
+	}
+	c.Key = s
+	k.used = true
+}
+
+// maxPadding is the greatest padding in bytes, the same as keys.MaxPadding.
+const maxPadding = 1 << 16
+
+func (p *fileParser) columnPadding(c *parsedColumn, fields map[string]entry, what string) {
+	f, ok := fields["padding"]
+	if !ok {
+		if !c.Type.FixedLength() {
+			c.Padding = DefaultPadding
+		}
+		return
+	}
+	if n, ok := f.value.(*ast.StringNode); ok && n.Value == "none" {
+		if !c.Type.FixedLength() {
+			p.warnf(c.fields["padding"], "%s: without padding the server sees the length of every %s", what, c.Type)
+		}
+		return
+	}
+	if _, ok := f.value.(*ast.IntegerNode); !ok {
+		p.wrongType(f.value, what+`: "padding"`, "a number of bytes, or none")
+		return
+	}
+	n, ok := p.integer(f, what, 2, maxPadding)
+	switch {
+	case !ok:
+	case c.Type.FixedLength():
+		p.errorf(c.fields["padding"], "%s: every %s has the same length; padding would hide nothing", what, c.Type)
+	default:
+		c.Padding = n
+	}
+}
