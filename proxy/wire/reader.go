@@ -53,6 +53,9 @@ func (r *Reader) Err() error { return r.err }
 // body in bytes. What the caller left of the frame before is skipped. The error is
 // sticky; a length that cannot be is a *pgerror.Error 08P01.
 func (r *Reader) Next() (typ byte, length int, err error) {
+	if r.err != nil {
+		return 0, 0, r.err
+	}
 	if r.frame > 0 {
 		if err := r.skip(); err != nil {
 			return 0, 0, err

@@ -17,6 +17,7 @@ type Text interface{ ~string | ~[]byte }
 type Writer struct {
 	dst   io.Writer
 	size  int
+	most  int // length of a body
 	buf   []byte
 	start int // of the message being built, -1 when there is none
 	value int // of the value being built within it
@@ -28,7 +29,7 @@ func NewWriter(dst io.Writer, size int) *Writer {
 	if size <= 0 {
 		size = defaultSize
 	}
-	return &Writer{dst: dst, size: size, buf: make([]byte, 0, size), start: -1}
+	return &Writer{dst: dst, size: size, most: MaxLength, buf: make([]byte, 0, size), start: -1}
 }
 
 // Err is the first error.
@@ -123,7 +124,7 @@ func (w *Writer) End() error {
 		return w.err
 	}
 	n := len(w.buf) - w.start - 1
-	if n > MaxLength+4 {
+	if n > w.most+4 {
 		w.Abandon()
 		if w.err == nil {
 			w.err = pgerror.New(pgerror.ProgramLimitExceeded, "message of %d bytes is over the protocol's limit", n)
