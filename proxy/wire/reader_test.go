@@ -64,45 +64,47 @@ func consume(t *testing.T, src io.Reader, way int) ([]byte, error) {
 	var out bytes.Buffer
 	r, w := NewReader(src, 64), NewWriter(&out, 16)
 	for i := 0; ; i++ {
-		typ, n, err := r.Next()
-		if err != nil {
-			if flushed := w.Flush(); flushed != nil {
-				t.Fatal(flushed)
-			}
-			return out.Bytes(), err
+		err := consumeFrame(t, r, w, way, i)
+		if err == nil {
+			continue
 		}
-		step := way
+		if flushed := w.Flush(); flushed != nil {
+			t.Fatal(flushed)
+		}
+		return out.Bytes(), err
+	}
+}
+
+func consumeFrame(t *testing.T, r *Reader, w *Writer, way, i int) error {
+	t.Helper()
+	typ, n, err := r.Next()
+	if err != nil {
+		return err
+	}
+	if way == 3 {
+		way = i % 4
 		if way == 3 {
-			step = i % 4
-		}
-		switch step {
-		case 0, 2:
-			body, err := r.Body()
-			if err != nil {
-				return nil, err
-			}
-			if len(body) != n {
-				t.Fatalf("body of %d bytes, header says %d", len(body), n)
-			}
-			if step == 2 {
-				err = r.Forward(w)
-			} else {
-				err = w.Raw(frame(typ, body))
-			}
-			if err != nil {
-				return nil, err
-			}
-		case 1:
-			err = r.Forward(w)
-		case 3:
-			err = w.Raw(frame(typ, pattern(n))) // the frame itself is skipped
-		case 4:
-			_, err = r.ForwardRun(w)
-		}
-		if err != nil {
-			return out.Bytes(), err
+			return w.Raw(frame(typ, pattern(n))) // the frame itself is skipped
 		}
 	}
+	switch way {
+	case 0, 2:
+		body, err := r.Body()
+		if err != nil {
+			return err
+		}
+		if len(body) != n {
+			t.Fatalf("body of %d bytes, header says %d", len(body), n)
+		}
+		if way == 2 {
+			return r.Forward(w)
+		}
+		return w.Raw(frame(typ, body))
+	case 4:
+		_, err := r.ForwardRun(w)
+		return err
+	}
+	return r.Forward(w)
 }
 
 func TestEverySplit(t *testing.T) {
