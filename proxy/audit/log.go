@@ -1,0 +1,206 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options is how a log is kept. Dir, MAC and Signer are required.
+type Options struct {
+	// Dir is the log's directory, made with mode 0700 if it is not there. One
+	// process at a time writes to it.
+	Dir string
+	// MAC chains the records, Signer signs the checkpoints. They are used by one
+	// goroutine at a time.
+	MAC    MAC
+	Signer Signer
+	// SegmentSize and SegmentAge bound a segment: 64 MiB and 24 h when 0.
+	SegmentSize int64
+	SegmentAge  time.Duration
+	// Queue bounds the records that wait to be written: 16384 when 0. Begin blocks
+	// when so many do.
+	Queue int
+	// Retry is how often it is tried to go on after the log could not be written: 1 s when 0.
+	Retry time.Duration
+	// NewChain begins a new chain where the old one is broken, which the log then
+	// says. Without it Open fails.
+	NewChain bool
+	// Program is the name and version of the program, for the record.
+	Program string
+	// Log is the operator's log. It gets an anchor of each checkpoint.
+	Log *slog.Logger
+
+	create func(path string) (segmentFile, error) // createSegment but in tests
+}
+
+func (o *Options) setDefaults() {
+	if o.SegmentSize == 0 {
+		o.SegmentSize = 64 << 20
+	}
+	if o.SegmentAge == 0 {
+		o.SegmentAge = 24 * time.Hour
+	}
+	if o.Queue == 0 {
+		o.Queue = 16384
+	}
+	if o.Retry == 0 {
+		o.Retry = time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.create == nil {
+		o.create = createSegment
+	}
+}
+
+// ErrClosed is the error of an intent that was begun after Close.
+var ErrClosed = errors.New("the audit log is closed")
+
+// Log is an open log. Its methods are safe for concurrent use.
+type Log struct {
+	options Options
+	dir     *os.File // holds the lock
+	wake    chan struct{}
+	stop    chan struct{}
+	stopped chan struct{}
+	once    sync.Once
+	closed  error // what Close gives; set before stopped is closed
+
+	mu      sync.Mutex
+	space   sync.Cond // Begin waits for room in the queue
+	queue   []*entry
+	failure error // why nothing can be written now
+	since   time.Time
+	lost    struct{ intents, refused int }
+	closing bool
+
+	writer writer
+}
+
+// entry is a record on its way to the disk, complete but for its number.
+type entry struct {
+	at     time.Time
+	kind   string
+	intent *Intent // intent: its own; outcome: the one it ends
+	rest   []byte  // the fields after those that all kinds have
+}
+
+// Intent is a record that says what a statement is about to do.
+type Intent struct {
+	log   *Log
+	done  chan struct{}
+	err   error  // set before done is closed
+	seq   uint64 // the writer's
+	ended atomic.Bool
+}
+
+// Begin enqueues an intent for the next write and returns at once; it blocks only
+// while the queue is full. r is not kept.
+func (l *Log) Begin(r *Record) *Intent {
+	i := &Intent{log: l, done: make(chan struct{})}
+	e := &entry{at: time.Now(), kind: kindIntent, intent: i, rest: r.append(nil)}
+	if err := l.enqueue(e); err != nil {
+		i.resolve(err)
+	}
+	return i
+}
+
+// Wait returns when the intent is on disk: no opened value may leave before. An
+// error means that this could not be done; the statement has to fail then.
+func (i *Intent) Wait() error {
+	<-i.done
+	return i.err
+}
+
+// Done is closed when Wait would return.
+func (i *Intent) Done() <-chan struct{} { return i.done }
+
+// End enqueues the outcome and returns at once. It is written even if the log
+// cannot be written at the moment, unless the process ends before it can. The
+// outcome of an intent that failed is not written. Only the first call counts.
+func (i *Intent) End(o Outcome) {
+	if i.ended.Swap(true) || i.failed() {
+		return
+	}
+	// An error says that the log is closed; Close has told the operator.
+	_ = i.log.enqueue(&entry{at: time.Now(), kind: kindOutcome, intent: i, rest: o.append(nil)})
+}
+
+func (i *Intent) resolve(err error) {
+	i.err = err
+	close(i.done)
+}
+
+// Refused enqueues the record of a statement that was refused with this SQLSTATE.
+// Nothing waits for it; while the log cannot be written, refusals are only counted.
+func (l *Log) Refused(r *Record, sqlstate string) {
+	rest := appendField(r.append(nil), "sqlstate", sqlstate, maxName)
+	_ = l.enqueue(&entry{at: time.Now(), kind: kindRefused, rest: rest})
+}
+
+// Err is why the log cannot be written at the moment, nil when it can.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failure
+}
+
+func (l *Log) enqueue(e *entry) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for e.kind != kindOutcome && l.failure == nil && !l.closing && len(l.queue) >= l.options.Queue {
+		l.space.Wait()
+	}
+	switch {
+	case l.closing:
+		return ErrClosed
+	case l.failure != nil && e.kind != kindOutcome:
+		l.lose(e)
+		return l.failure
+	}
+	l.queue = append(l.queue, e)
+	if len(l.queue) == 1 {
+		l.wakeWriter()
+	}
+	return nil
+}
+
+// lose counts a record that will not be written. The caller holds mu.
+func (l *Log) lose(e *entry) {
+	switch e.kind {
+	case kindIntent:
+		l.lost.intents++
+	case kindRefused:
+		l.lost.refused++
+	}
+}
+
+func (l *Log) wakeWriter() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close writes what is waiting, signs a last checkpoint and releases the
+// directory. Intents have to be ended before. The error says what could not be
+// written.
+func (l *Log) Close() error {
+	l.once.Do(func() {
+		l.mu.Lock()
+		l.closing = true
+		l.space.Broadcast()
+		l.mu.Unlock()
+		close(l.stop)
+	})
+	<-l.stopped
+	return l.closed
+}
+
+func cannotWrite(err error) error { return fmt.Errorf("the audit log cannot be written: %w", err) }

@@ -1,0 +1,130 @@
+package audit
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	segmentPrefix = "pgveil-"
+	segmentSuffix = ".jsonl"
+)
+
+func segmentName(number int) string {
+	return fmt.Sprintf("%s%06d%s", segmentPrefix, number, segmentSuffix)
+}
+
+// segmentNumber is the number in a segment's name, 0 if it is not one.
+func segmentNumber(name string) int {
+	digits, ok := strings.CutPrefix(name, segmentPrefix)
+	digits, ok2 := strings.CutSuffix(digits, segmentSuffix)
+	number, err := strconv.Atoi(digits)
+	if !ok || !ok2 || err != nil || number <= 0 || segmentName(number) != name {
+		return 0
+	}
+	return number
+}
+
+// listSegments gives the numbers of the segments in a directory, ascending, and the
+// names of whatever else lies there.
+func listSegments(dir string) (numbers []int, others []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		if n := segmentNumber(e.Name()); n > 0 {
+			numbers = append(numbers, n)
+		} else if e.Name() != headName && e.Name() != headTemporary {
+			others = append(others, e.Name())
+		}
+	}
+	slices.SortFunc(numbers, cmp.Compare[int])
+	return numbers, others, nil
+}
+
+// segmentFile is the segment being written.
+type segmentFile interface {
+	io.WriteCloser
+	// Datasync makes what was written durable.
+	Datasync() error
+	// Unchanged tells that the file is still in its place, size bytes long.
+	Unchanged(size int64) error
+}
+
+type diskFile struct{ *os.File }
+
+// createSegment makes a new segment and its directory entry durable.
+func createSegment(path string) (segmentFile, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(path))
+	}
+	return diskFile{f}, nil
+}
+
+func (f diskFile) Datasync() error { return datasync(f.File) }
+
+func (f diskFile) Unchanged(size int64) error {
+	own, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(f.Name())
+	switch {
+	case err != nil:
+		return err
+	case !os.SameFile(own, there):
+		return fmt.Errorf("%s was replaced by another file", f.Name())
+	case own.Size() != size:
+		return fmt.Errorf("%s was changed by somebody else: it has %d bytes instead of %d", f.Name(), own.Size(), size)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// ErrInUse says that another process writes to the log.
+var ErrInUse = errors.New("the audit log is in use by another process")
+
+// lockDir makes the directory if need be and takes its lock, which lasts until the
+// file is closed or the process ends.
+func lockDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	info, err := d.Stat()
+	switch {
+	case err != nil:
+	case !info.IsDir():
+		err = fmt.Errorf("%s is not a directory", dir)
+	case info.Mode().Perm()&0o077 != 0:
+		err = fmt.Errorf("%s may be used by others than its owner (mode %04o); chmod it to 0700", dir, info.Mode().Perm())
+	default:
+		err = lock(d)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}

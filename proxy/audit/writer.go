@@ -1,0 +1,302 @@
+package audit
+
+import (
+	"errors"
+	"strconv"
+	"time"
+)
+
+// Bounds of one write, in records and bytes.
+const (
+	maxBatch      = 1024
+	maxBatchBytes = 4 << 20
+)
+
+// headInterval bounds how long the head stays in the system's cache: after a loss
+// of power it may be so much older than the log.
+const headInterval = time.Second
+
+// writer is the state of the goroutine that writes.
+type writer struct {
+	file      segmentFile // nil while the log is failed
+	head      *headFile
+	at        cursor
+	number    int // highest number of a segment in the directory
+	abandoned []region
+	broken    *broken   // the chain that the next segment begins replaces one
+	begun     time.Time // of the segment
+	content   uint64    // seq of the last record that a segment begins with
+	headDirty time.Time // zero when the head is synced
+	buf       []byte
+}
+
+// run is the writer goroutine.
+func (l *Log) run() {
+	defer close(l.stopped)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(l.untilNext(time.Now()))
+		stopping := false
+		select {
+		case <-l.wake:
+		case <-timer.C:
+		case <-l.stop:
+			stopping = true
+		}
+		l.upkeep(time.Now())
+		for l.writer.file != nil {
+			batch := l.take()
+			if len(batch) == 0 {
+				break
+			}
+			l.write(batch)
+		}
+		if stopping {
+			l.closed = l.finish()
+			return
+		}
+	}
+}
+
+// untilNext is when upkeep has something to do.
+func (l *Log) untilNext(now time.Time) time.Duration {
+	w := &l.writer
+	if w.file == nil {
+		return l.options.Retry
+	}
+	until := time.Hour
+	if w.at.seq > w.content {
+		until = w.begun.Add(l.options.SegmentAge).Sub(now)
+	}
+	if !w.headDirty.IsZero() {
+		until = min(until, w.headDirty.Add(headInterval).Sub(now))
+	}
+	return max(until, time.Millisecond)
+}
+
+// upkeep does what is due without a new record: another attempt at a failed log,
+// the sync of the head, a new segment.
+func (l *Log) upkeep(now time.Time) {
+	w := &l.writer
+	if w.file == nil {
+		l.recover()
+		return
+	}
+	if !w.headDirty.IsZero() && now.Sub(w.headDirty) >= headInterval {
+		if err := w.head.sync(); err != nil {
+			l.fail(nil, err)
+			return
+		}
+		w.headDirty = time.Time{}
+	}
+	if w.at.seq > w.content && now.Sub(w.begun) >= l.options.SegmentAge {
+		l.rotate()
+	}
+}
+
+// take takes the next batch from the queue.
+func (l *Log) take() []*entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, size := 0, 0
+	for n < len(l.queue) && n < maxBatch && size < maxBatchBytes {
+		size += len(l.queue[n].rest)
+		n++
+	}
+	batch := l.queue[:n:n]
+	l.queue = l.queue[n:]
+	if len(l.queue) == 0 {
+		l.queue = nil
+	}
+	l.space.Broadcast()
+	return batch
+}
+
+// write makes a batch durable and wakes those who wait for it.
+func (l *Log) write(batch []*entry) {
+	if err := l.commit(batch); err != nil {
+		l.fail(batch, err)
+		return
+	}
+	for _, e := range batch {
+		if e.kind == kindIntent {
+			e.intent.resolve(nil)
+		}
+	}
+	if l.writer.at.size >= l.options.SegmentSize {
+		l.rotate()
+	}
+}
+
+// commit appends records to the segment and returns when they are durable and the
+// head names the last. After an error nothing has changed but the file.
+func (l *Log) commit(batch []*entry) error {
+	w := &l.writer
+	at := w.at
+	w.buf = w.buf[:0]
+	var err error
+	for _, e := range batch {
+		if e.kind == kindOutcome && e.intent.err != nil {
+			continue
+		}
+		if w.buf, err = l.encode(w.buf, &at, e); err != nil {
+			return err
+		}
+	}
+	if len(w.buf) == 0 {
+		return nil
+	}
+	if err := w.file.Unchanged(w.at.size); err != nil {
+		return err
+	}
+	if _, err := w.file.Write(w.buf); err != nil {
+		return err
+	}
+	if err := w.file.Datasync(); err != nil {
+		return err
+	}
+	at.size += int64(len(w.buf))
+	head, err := encodeHead(&at, l.options.MAC)
+	if err != nil {
+		return err
+	}
+	if err := w.head.put(head); err != nil {
+		return err
+	}
+	if w.headDirty.IsZero() {
+		w.headDirty = time.Now()
+	}
+	at.hash.Write(w.buf)
+	w.at = at
+	return nil
+}
+
+// encode appends a record's line and moves at over it, but for its size.
+func (l *Log) encode(dst []byte, at *cursor, e *entry) ([]byte, error) {
+	start := len(dst)
+	at.seq++
+	dst = appendHead(dst, at.seq, e.at, e.kind)
+	switch e.kind {
+	case kindIntent:
+		e.intent.seq = at.seq
+	case kindOutcome:
+		dst = append(dst, `,"intent":`...)
+		dst = strconv.AppendUint(dst, e.intent.seq, 10)
+	}
+	dst = append(dst, e.rest...)
+	dst, mac, err := appendMAC(dst, start, l.options.MAC, at.mac)
+	if err != nil {
+		return nil, err
+	}
+	at.mac = mac
+	return dst, nil
+}
+
+// fail gives up the segment: whoever waits gets the error, outcomes stay in the
+// queue, and what the file holds past the last acknowledged record is abandoned.
+func (l *Log) fail(batch []*entry, err error) {
+	w := &l.writer
+	err = cannotWrite(err)
+	if w.file != nil {
+		w.abandoned = append(w.abandoned, region{Segment: segmentName(w.at.segment), Offset: w.at.size})
+		// The file is given up whether it can be closed or not.
+		_ = w.file.Close()
+		w.file = nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failure == nil {
+		l.since = time.Now()
+	}
+	l.failure = err
+	var kept []*entry
+	for _, e := range append(batch[:len(batch):len(batch)], l.queue...) {
+		l.lose(e)
+		if e.kind == kindIntent {
+			e.intent.resolve(err)
+		}
+	}
+	for _, e := range append(batch[:len(batch):len(batch)], l.queue...) {
+		if e.kind == kindOutcome && !e.intent.failed() {
+			kept = append(kept, e)
+		}
+	}
+	l.queue = kept
+	l.space.Broadcast()
+	l.options.Log.Error("audit log failed: statements that open values are refused until it recovers", "error", err)
+}
+
+// failed tells whether the intent could not be made durable.
+func (i *Intent) failed() bool {
+	select {
+	case <-i.done:
+		return i.err != nil
+	default:
+		return false
+	}
+}
+
+// recover tries to go on in a new segment.
+func (l *Log) recover() {
+	w := &l.writer
+	l.mu.Lock()
+	r := recovered{
+		Since: string(appendTime(nil, l.since)), Error: l.failure.Error(),
+		Intents: l.lost.intents, Refused: l.lost.refused,
+	}
+	l.mu.Unlock()
+	err := w.replaceHead(&l.options)
+	if err == nil {
+		err = l.beginSegment(kindRecovered, r)
+	}
+	if err != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if err = cannotWrite(err); err.Error() != l.failure.Error() {
+			l.options.Log.Error("audit log still failed", "error", err)
+		}
+		l.failure = err
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failure = nil
+	l.lost.intents -= r.Intents
+	l.lost.refused -= r.Refused
+	l.options.Log.Info("audit log recovered", "segment", segmentName(w.at.segment),
+		"failed_since", r.Since, "lost_intents", r.Intents, "lost_refused", r.Refused)
+}
+
+// finish ends the log in good order.
+func (l *Log) finish() error {
+	w := &l.writer
+	if w.file != nil {
+		l.write([]*entry{{at: time.Now(), kind: kindStop}})
+	}
+	if w.file != nil {
+		l.endSegment()
+	}
+	var errs []error
+	l.mu.Lock()
+	if l.failure != nil {
+		errs = append(errs, l.failure)
+	}
+	outcomes := 0
+	for _, e := range l.queue {
+		switch e.kind {
+		case kindOutcome:
+			outcomes++
+		case kindIntent:
+			e.intent.resolve(ErrClosed)
+		}
+	}
+	l.mu.Unlock()
+	if outcomes > 0 {
+		errs = append(errs, errors.New(strconv.Itoa(outcomes)+" outcomes were not written"))
+	}
+	if w.head != nil {
+		errs = append(errs, w.head.close())
+	}
+	return errors.Join(append(errs, l.dir.Close())...)
+}
