@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"slices"
 	"strings"
 
 	"github.com/pgveil/pgveil/proxy/wire"
@@ -24,34 +23,13 @@ type startup struct {
 	cancel *cancelKey
 	// params are the parameters for the server, in the client's order, options of
 	// the protocol left out.
-	params []wire.StartupParam
+	params         []wire.StartupParam
+	user, database string
 	// tls is nil when the connection is in clear, local is true for a Unix socket.
 	tls   *tls.ConnectionState
 	local bool
 	// certificate is the one that the client has seen, in DER.
 	certificate []byte
-}
-
-// param is a parameter's value, the last one's if it comes more than once, as in the
-// server; "" without it.
-func (s *startup) param(name string) string {
-	for _, param := range slices.Backward(s.params) {
-		if param.Name == name {
-			return param.Value
-		}
-	}
-	return ""
-}
-
-// user is the role to log in as.
-func (s *startup) user() string { return s.param("user") }
-
-// database is the one to connect to: by default, that of the role's name.
-func (s *startup) database() string {
-	if name := s.param("database"); name != "" {
-		return name
-	}
-	return s.user()
 }
 
 // protected says whether a password in clear may cross the connection.
@@ -199,23 +177,30 @@ func (s *startup) message(p *packets, clients *ClientTLS, version uint32, rest [
 	return s.checkParams()
 }
 
-// checkParams cuts the user's and the database's names as the server does. The
-// server must see the same names as pgveil, so that a database cannot be reached
-// under a name that the schema file does not hold.
+// checkParams finds the user and the database as the server does: the last of a
+// name counts, long names are cut. The server must see the same names as pgveil, so
+// that a database cannot be reached under a name that the schema file does not hold.
 func (s *startup) checkParams() error {
 	for i := range s.params {
 		param := &s.params[i]
 		switch param.Name {
-		case "user", "database":
+		case "user":
 			param.Value = cutName(param.Value)
+			s.user = param.Value
+		case "database":
+			param.Value = cutName(param.Value)
+			s.database = param.Value
 		case "replication":
 			if err := refuseReplication(param.Value); err != nil {
 				return err
 			}
 		}
 	}
-	if s.user() == "" {
+	if s.user == "" {
 		return pgerror.New(pgerror.InvalidAuthorization, "no PostgreSQL user name specified in startup packet").Fatal()
+	}
+	if s.database == "" {
+		s.database = s.user
 	}
 	return nil
 }

@@ -108,16 +108,23 @@ func (c *resumedConn) Read(p []byte) (int, error) {
 }
 
 // boundBy makes the connections' reads fail when ctx ends, writes a little later so
-// that the client can be told. release undoes it.
+// that the client can be told. release, to be called once, ends that; the deadlines
+// of a ctx that has ended by then stay.
 func boundBy(ctx context.Context, conns ...net.Conn) (release func()) {
+	set := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(set)
 		now := time.Now()
 		for _, c := range conns {
 			_ = c.SetReadDeadline(now)
 			_ = c.SetWriteDeadline(now.Add(errorTime))
 		}
 	})
-	return func() { stop() }
+	return func() {
+		if !stop() {
+			<-set
+		}
+	}
 }
 
 // tellClient sends a last message. That it may not arrive changes nothing.
