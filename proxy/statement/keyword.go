@@ -19,6 +19,10 @@ const (
 // String returns the word in lower case.
 func (w Word) String() string { return words[w].name }
 
+// runsSQL reports whether the word is a function whose arguments name tables or
+// hold SQL that it runs.
+func (w Word) runsSQL() bool { return w >= WordQueryToXml }
+
 // Reserved reports whether the word is reserved: unquoted, it names something
 // only after a dot or as a label. SYSTEM_USER, reserved since PostgreSQL 16
 // only, does not count.
@@ -40,7 +44,7 @@ var wordTable = func() (table [wordSlots]Word) {
 	return table
 }()
 
-const minWord, maxWord = 2, 18 // lengths of the shortest and longest word, in bytes
+const minWord, maxWord = 2, 28 // lengths of the shortest and longest word, in bytes
 
 // wordHash hashes an identifier by its length and three of its bytes, the
 // case of letters ignored.

@@ -338,5 +338,37 @@ const (
 	WordCtid
 	WordText
 	WordAnyValue
+	WordPgSettings
+	// Functions that run the SQL or read the table that their arguments name.
+	WordQueryToXml
+	WordQueryToXmlschema
+	WordQueryToXmlAndXmlschema
+	WordCursorToXml
+	WordCursorToXmlschema
+	WordTableToXml
+	WordTableToXmlschema
+	WordTableToXmlAndXmlschema
+	WordSchemaToXml
+	WordSchemaToXmlschema
+	WordSchemaToXmlAndXmlschema
+	WordDatabaseToXml
+	WordDatabaseToXmlschema
+	WordDatabaseToXmlAndXmlschema
+	WordTsStat
+	WordTsRewrite
+	WordDblink
+	WordDblinkExec
+	WordDblinkOpen
+	WordDblinkSendQuery
+	WordDblinkBuildSqlInsert
+	WordDblinkBuildSqlUpdate
+	WordDblinkBuildSqlDelete
+	WordCrosstab
+	WordCrosstab2
+	WordCrosstab3
+	WordCrosstab4
+	WordCrosstabHash
+	WordConnectby
+	WordXpathTable
 	wordCount
 )

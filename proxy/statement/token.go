@@ -56,19 +56,25 @@ type Token struct {
 // It is not safe for concurrent use: the views below are computed when first
 // asked for.
 type Text struct {
-	sql    []byte
-	tokens []Token
-	odd    bool // see Odd
-	ascii  bool // no byte above 0x7F
-	idents []byte
+	sql      []byte
+	tokens   []Token
+	odd      bool // see Odd
+	unclosed bool // the last token or comment has no end
+	comments bool // there are comments
+	vouched  int  // tokens before the first one that made the text odd
 
-	folding  folding
-	depth    int
-	depthSet bool
-	shape    []byte
-	shapeSet bool
-	commands []Command
-	cmdSet   bool
+	classified bool
+	literals   []literal // what each token is to shape and folding
+	pairs      []int32   // for each opening bracket the token that closes it
+	open       []int32
+
+	folding     folding
+	depth       int
+	depthSet    bool
+	shape       []byte
+	shapeSet    bool
+	commands    []Command
+	commandsSet bool
 }
 
 // SQL returns the text itself.
