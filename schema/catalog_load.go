@@ -1,0 +1,243 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// LoadCatalog takes a snapshot of the database that conn is connected to and
+// puts the tags of db on it: on the tables that it names, and on the columns of
+// the same name of their partitions, inheritance children and parents. Any role
+// that may connect can do it.
+//
+// It fails where two tags meet in one column of an inheritance tree and would
+// seal its values differently.
+func LoadCatalog(ctx context.Context, conn *pgx.Conn, db *Database) (*Catalog, error) {
+	c, err := loadCatalog(ctx, conn, db)
+	if err != nil {
+		return nil, fmt.Errorf("read the catalog of database %q: %w", db.Name, err)
+	}
+	return c, nil
+}
+
+func loadCatalog(ctx context.Context, conn *pgx.Conn, db *Database) (*Catalog, error) {
+	l := &loader{db: db, byOID: make(map[uint32]*Relation)}
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, conn, options, func(tx pgx.Tx) error {
+		// pg_get_viewdef leaves out the schemas that search_path has.
+		if _, err := tx.Exec(ctx, `SET LOCAL search_path = ''`); err != nil {
+			return err
+		}
+		for _, step := range []func(context.Context, pgx.Tx) error{
+			l.readRelations, l.readAttributes, l.readInheritance, l.readDependencies, l.readFunctions,
+		} {
+			if err := step(ctx, tx); err != nil {
+				return err
+			}
+		}
+		if err := l.tag(); err != nil {
+			return err
+		}
+		l.spread()
+		return l.readDefinitions(ctx, tx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l.catalog(), nil
+}
+
+// loader holds what is read before it becomes a Catalog.
+type loader struct {
+	db        *Database
+	relations []*Relation
+	byOID     map[uint32]*Relation
+	parents   map[uint32][]uint32 // and children: both ends of each link
+	functions []*function
+	// depends lists what a relation's rules and a function's body name.
+	depends map[object][]object
+	watched map[string]struct{}
+}
+
+type function struct {
+	oid     uint32
+	name    string
+	body    *body
+	watched bool
+}
+
+// object is a relation or a function.
+type object struct {
+	function bool
+	oid      uint32
+}
+
+// relationKinds are the values of pg_class.relkind that FROM can name.
+const relationKinds = `('r', 'p', 'v', 'm', 'f', 'S')`
+
+func (l *loader) readRelations(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `
+		SELECT c.oid, n.nspname::text, c.relname::text, ascii(c.relkind::text)
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN `+relationKinds, pgx.QueryExecModeExec)
+	if err != nil {
+		return err
+	}
+	var r Relation
+	var kind int32
+	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name, &kind}, func() error {
+		relation := r
+		relation.Kind = byte(kind)
+		l.relations = append(l.relations, &relation)
+		l.byOID[r.OID] = &relation
+		return nil
+	})
+	return err
+}
+
+func (l *loader) readAttributes(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `
+		SELECT a.attrelid, a.attname::text, a.attnum, a.atttypid
+		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+		WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN `+relationKinds+`
+		ORDER BY a.attrelid, a.attnum`, pgx.QueryExecModeExec)
+	if err != nil {
+		return err
+	}
+	var oid uint32
+	var a Attribute
+	_, err = pgx.ForEachRow(rows, []any{&oid, &a.Name, &a.Num, &a.TypeOID}, func() error {
+		if r := l.byOID[oid]; r != nil {
+			r.Attributes = append(r.Attributes, a)
+		}
+		return nil
+	})
+	return err
+}
+
+func (l *loader) readInheritance(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits`, pgx.QueryExecModeExec)
+	if err != nil {
+		return err
+	}
+	l.parents = make(map[uint32][]uint32)
+	var child, parent uint32
+	_, err = pgx.ForEachRow(rows, []any{&child, &parent}, func() error {
+		l.parents[child] = append(l.parents[child], parent)
+		l.parents[parent] = append(l.parents[parent], child)
+		return nil
+	})
+	return err
+}
+
+// readDependencies reads what views and rules name, and what the bodies of
+// functions in standard SQL do, which have no source text. An aggregate depends
+// on its functions in the same way.
+func (l *loader) readDependencies(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `
+		SELECT false, r.ev_class, d.refclassid = 'pg_catalog.pg_proc'::regclass, d.refobjid
+		FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d
+			ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
+		WHERE d.refclassid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass)
+		UNION
+		SELECT true, d.objid, d.refclassid = 'pg_catalog.pg_proc'::regclass, d.refobjid
+		FROM pg_catalog.pg_depend d
+		WHERE d.classid = 'pg_catalog.pg_proc'::regclass
+			AND d.refclassid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass)`,
+		pgx.QueryExecModeExec)
+	if err != nil {
+		return err
+	}
+	l.depends = make(map[object][]object)
+	var from, to object
+	_, err = pgx.ForEachRow(rows, []any{&from.function, &from.oid, &to.function, &to.oid}, func() error {
+		if from != to {
+			l.depends[from] = append(l.depends[from], to)
+		}
+		return nil
+	})
+	return err
+}
+
+// readFunctions reads the functions that SQL may be written in: not those of the
+// server itself, nor those in C, whose source is a symbol's name.
+func (l *loader) readFunctions(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `
+		SELECT p.oid, p.proname::text, CASE WHEN l.lanname IN ('internal', 'c') THEN '' ELSE p.prosrc END
+		FROM pg_catalog.pg_proc p
+			JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+			JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+		WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')`, pgx.QueryExecModeExec)
+	if err != nil {
+		return err
+	}
+	var f function
+	var source string
+	_, err = pgx.ForEachRow(rows, []any{&f.oid, &f.name, &source}, func() error {
+		l.functions = append(l.functions, &function{oid: f.oid, name: f.name, body: newBody(source)})
+		return nil
+	})
+	return err
+}
+
+func (l *loader) readDefinitions(ctx context.Context, tx pgx.Tx) error {
+	var views []uint32
+	for _, r := range l.relations {
+		if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
+			views = append(views, r.OID)
+		}
+	}
+	if len(views) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid)
+		FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::oid[])`, pgx.QueryExecModeExec, views)
+	if err != nil {
+		return err
+	}
+	var oid uint32
+	var definition *string
+	_, err = pgx.ForEachRow(rows, []any{&oid, &definition}, func() error {
+		// The function looks at the catalog of this moment, not of the transaction.
+		if definition == nil {
+			return errors.New("a view was dropped meanwhile")
+		}
+		l.byOID[oid].Definition = *definition
+		return nil
+	})
+	return err
+}
+
+// fingerprintQuery sums a hash of each row that LoadCatalog reads. Where the
+// content is long, xmin stands for it: the transaction that wrote the row. Other
+// sessions' temporary tables do not count, but for what inherits or reads.
+const fingerprintQuery = `
+WITH relation AS (
+	SELECT c.oid, c.relname, c.relnamespace, c.relkind FROM pg_catalog.pg_class c
+	WHERE c.relkind IN ` + relationKinds + ` AND (c.relpersistence <> 't' OR c.relkind = 'v')
+)
+SELECT concat_ws(' ',
+	(SELECT concat(count(*), ',', sum(hashtextextended(relname::text, hashint8extended(relnamespace::bigint, oid::bigint * 256 + ascii(relkind::text)))))
+		FROM relation),
+	(SELECT concat(count(*), ',', sum(hashtextextended(a.attname::text, hashint8extended(a.atttypid::bigint, a.attrelid::bigint * 65536 + a.attnum))))
+		FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped),
+	(SELECT concat(count(*), ',', sum(hashtextextended(nspname::text, oid::bigint))) FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'),
+	(SELECT concat(count(*), ',', sum(hashint8extended(inhrelid::bigint, inhparent::bigint))) FROM pg_catalog.pg_inherits),
+	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_rewrite),
+	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_proc
+		WHERE pronamespace <> 'pg_catalog'::regnamespace))`
+
+// CatalogFingerprint returns a text that changes whenever [LoadCatalog] would
+// give something else for the same tags. It may change without need, after
+// VACUUM FULL of a system catalog for one.
+func CatalogFingerprint(ctx context.Context, conn *pgx.Conn) (string, error) {
+	var s string
+	if err := conn.QueryRow(ctx, fingerprintQuery, pgx.QueryExecModeExec).Scan(&s); err != nil {
+		return "", fmt.Errorf("fingerprint of the catalog: %w", err)
+	}
+	return s, nil
+}

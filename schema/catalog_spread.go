@@ -1,0 +1,143 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+)
+
+// tag puts the tags on the tables that the file names and carries them, column
+// by column, along inheritance and partitioning.
+func (l *loader) tag() error {
+	byName := make(map[relationName]*Relation)
+	for _, r := range l.relations {
+		byName[relationName{r.Schema, r.Name}] = r
+	}
+	type place struct {
+		relation *Relation
+		column   *Column
+	}
+	var queue []place
+	l.watched = make(map[string]struct{})
+	for _, c := range l.db.Columns {
+		// A tagged table that is not there may be there a moment later.
+		l.watched[c.Table] = struct{}{}
+		r := byName[relationName{c.Schema, c.Table}]
+		if r == nil {
+			continue
+		}
+		r.Reaches = true
+		if a := r.Attribute(c.Name); a != nil {
+			a.Tagged = c
+			queue = append(queue, place{r, c})
+		}
+	}
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, oid := range l.parents[at.relation.OID] {
+			r := l.byOID[oid]
+			if r == nil {
+				continue // an index
+			}
+			a := r.Attribute(at.column.Name)
+			switch {
+			case a == nil:
+			case a.Tagged == nil:
+				a.Tagged = at.column
+				queue = append(queue, place{r, at.column})
+			case !sealsAlike(a.Tagged, at.column):
+				return &tagConflict{Relation: qualifiedName(r.Schema, r.Name), First: a.Tagged, Second: at.column}
+			}
+		}
+	}
+	for _, r := range l.relations {
+		for i := range r.Attributes {
+			r.Reaches = r.Reaches || r.Attributes[i].Tagged != nil
+		}
+	}
+	return nil
+}
+
+// sealsAlike reports whether values sealed for one column open in the other and
+// mean the same there.
+func sealsAlike(a, b *Column) bool {
+	return a == b || a.Context == b.Context && a.Key == b.Key && a.Mode == b.Mode && a.Type == b.Type && a.Padding == b.Padding
+}
+
+// tagConflict says that two tags meet in one column.
+type tagConflict struct {
+	Relation      string
+	First, Second *Column
+}
+
+func (e *tagConflict) Error() string {
+	return fmt.Sprintf("columns %s and %s are tagged apart, and meet in %s by inheritance or partitioning: tag one of them",
+		e.First.QualifiedName(), e.Second.QualifiedName(), e.Relation)
+}
+
+// spread finds what reaches a tagged table: through views and rules, and through
+// functions by the names in their source.
+func (l *loader) spread() {
+	reached := make(map[object]bool)
+	fresh := names(l.watched) // the names that no function was asked for yet
+	reach := func(o object, name string) {
+		reached[o] = true
+		if _, ok := l.watched[name]; !ok {
+			l.watched[name] = struct{}{}
+			fresh = append(fresh, name)
+		}
+	}
+	for _, r := range l.relations {
+		if r.Reaches {
+			reach(object{false, r.OID}, r.Name)
+		}
+	}
+	for again := true; again; {
+		again = false
+		for _, r := range l.relations {
+			if o := (object{false, r.OID}); !r.Reaches && l.anyReached(reached, o) {
+				r.Reaches, again = true, true
+				reach(o, r.Name)
+			}
+		}
+		asked := fresh
+		fresh = nil
+		for _, f := range l.functions {
+			if o := (object{true, f.oid}); !f.watched && (l.anyReached(reached, o) || slices.ContainsFunc(asked, f.body.mentions)) {
+				f.watched, again = true, true
+				reach(o, f.name)
+			}
+		}
+	}
+}
+
+func (l *loader) anyReached(reached map[object]bool, o object) bool {
+	for _, to := range l.depends[o] {
+		if reached[to] {
+			return true
+		}
+	}
+	return false
+}
+
+// catalog makes the snapshot. Temporary relations belong to some session and
+// stay only if they reach a tagged table.
+func (l *loader) catalog() *Catalog {
+	kept := make([]*Relation, 0, len(l.relations))
+	for _, r := range l.relations {
+		if r.Reaches || !r.Temporary() {
+			kept = append(kept, r)
+		}
+	}
+	var functions []string
+	for _, f := range l.functions {
+		if f.watched {
+			functions = append(functions, f.name)
+		}
+	}
+	c := NewCatalog(kept, functions)
+	for name := range l.watched {
+		c.watched[name] = struct{}{}
+	}
+	return c
+}
