@@ -6,11 +6,6 @@ import (
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
-const (
-	invalidParameterValue = "22023"
-	oidBytea              = 17
-)
-
 // hexPairs holds the two hex digits of every byte.
 var hexPairs = func() (t [256][2]byte) {
 	const digits = "0123456789abcdef"
@@ -102,7 +97,7 @@ func decodeHex(dst, text []byte) ([]byte, error) {
 			return dst, badHexDigit(text[i:])
 		}
 		if i+1 == len(text) {
-			return dst, pgerror.New(invalidParameterValue, "invalid hexadecimal data: odd number of digits")
+			return dst, pgerror.New(codeInvalidParameter, "invalid hexadecimal data: odd number of digits")
 		}
 		lo := hexValues[text[i+1]]
 		if lo == 0xff {
@@ -115,20 +110,7 @@ func decodeHex(dst, text []byte) ([]byte, error) {
 }
 
 func badHexDigit(at []byte) error {
-	return pgerror.New(invalidParameterValue, "invalid hexadecimal digit: \"%s\"", at[:min(mbLen(at[0]), len(at))])
-}
-
-// mbLen is the length of a UTF-8 character by its first byte, as pg_utf_mblen counts.
-func mbLen(first byte) int {
-	switch {
-	case first&0xe0 == 0xc0:
-		return 2
-	case first&0xf0 == 0xe0:
-		return 3
-	case first&0xf8 == 0xf0:
-		return 4
-	}
-	return 1
+	return pgerror.New(codeInvalidParameter, "invalid hexadecimal digit: \"%s\"", at[:min(mbLen(at[0]), len(at))])
 }
 
 // AppendByteaArray appends a one-dimensional bytea[] in the given format (0 text, 1 binary);
@@ -154,7 +136,7 @@ func AppendByteaArray(dst []byte, format int16, elems [][]byte) []byte {
 	if len(elems) == 0 {
 		dst = be.AppendUint32(dst, 0)
 		dst = be.AppendUint32(dst, 0)
-		return be.AppendUint32(dst, oidBytea)
+		return be.AppendUint32(dst, Type{Kind: Bytea}.OID())
 	}
 	var hasNull uint32
 	for _, e := range elems {
@@ -165,7 +147,7 @@ func AppendByteaArray(dst []byte, format int16, elems [][]byte) []byte {
 	}
 	dst = be.AppendUint32(dst, 1)
 	dst = be.AppendUint32(dst, hasNull)
-	dst = be.AppendUint32(dst, oidBytea)
+	dst = be.AppendUint32(dst, Type{Kind: Bytea}.OID())
 	dst = be.AppendUint32(dst, uint32(len(elems)))
 	dst = be.AppendUint32(dst, 1) // lower bound
 	for _, e := range elems {

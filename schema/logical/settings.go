@@ -17,6 +17,17 @@ type Settings struct {
 	IntervalStyle string
 	// ByteaEscape says that bytea_output is escape.
 	ByteaEscape bool
+	// ServerVersion is the server's major version, 0 when it is not known (then 15 is assumed).
+	// It decides on the forms that only some versions read.
+	ServerVersion int
+}
+
+// server gives the server's major version.
+func (s *Settings) server() int {
+	if s == nil || s.ServerVersion == 0 {
+		return 15
+	}
+	return s.ServerVersion
 }
 
 // Use says what a value is for.
@@ -36,7 +47,7 @@ func (s *Settings) isoDates() bool {
 }
 
 // needISO is the error for text dates under another DateStyle than ISO, which pgveil does not write.
-func (t Type) needISO() error {
-	return pgerror.New(pgerror.FeatureNotSupported, "a sealed value of type %s cannot be shown under this DateStyle", t.Kind).
+func needISO(k Kind) error {
+	return pgerror.New(pgerror.FeatureNotSupported, "a sealed value of type %s cannot be shown under this DateStyle", k).
 		WithHint("SET DateStyle TO ISO.")
 }

@@ -1,0 +1,296 @@
+package logical
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/big"
+	"strconv"
+
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+func isFloat(k Kind) bool { return k == Float4 || k == Float8 }
+
+// bits is the size of a float kind.
+func (k Kind) bits() int {
+	if k == Float4 {
+		return 32
+	}
+	return 64
+}
+
+// floatToken measures the longest start of text that C's strtod takes for a number. nonzero says
+// that a digit of its mantissa is not 0, hex that it is hexadecimal, exponent that it has one.
+func floatToken(text []byte) (n int, nonzero, hex, exponent bool) {
+	i := 0
+	if i < len(text) && (text[i] == '+' || text[i] == '-') {
+		i++
+	}
+	digit := func(c byte) bool { return c >= '0' && c <= '9' }
+	mark := byte('e')
+	if i+1 < len(text) && text[i] == '0' && text[i+1]|0x20 == 'x' {
+		isHex := func(c byte) bool { return hexValues[c] != 0xff }
+		if j := i + 2; j < len(text) && (isHex(text[j]) || text[j] == '.' && j+1 < len(text) && isHex(text[j+1])) {
+			digit, mark, hex = isHex, 'p', true
+			i = j
+		}
+	}
+	digits, point := 0, false
+	for ; i < len(text); i++ {
+		switch c := text[i]; {
+		case digit(c):
+			digits++
+			nonzero = nonzero || c != '0'
+			continue
+		case c == '.' && !point:
+			point = true
+			continue
+		}
+		break
+	}
+	if digits == 0 {
+		return 0, false, false, false
+	}
+	if i < len(text) && text[i]|0x20 == mark {
+		j := i + 1
+		if j < len(text) && (text[j] == '+' || text[j] == '-') {
+			j++
+		}
+		if j < len(text) && text[j] >= '0' && text[j] <= '9' {
+			for j < len(text) && text[j] >= '0' && text[j] <= '9' {
+				j++
+			}
+			i, exponent = j, true
+		}
+	}
+	return i, nonzero, hex, exponent
+}
+
+// parseFloat reads a number as float8in and float4in do, which leave it to C's strtod.
+// Source: PostgreSQL manual, "Floating-Point Types".
+func (k Kind) parseFloat(value []byte) (float64, error) {
+	text := trimSpace(value)
+	if v, ok := floatWord(text); ok {
+		return v, nil
+	}
+	n, nonzero, hex, exponent := floatToken(text)
+	if n == 0 {
+		if len(text) > 3 && equalFoldASCII(text[:4], "nan(") {
+			return 0, Type{Kind: k, Typmod: -1}.inexact("Write NaN.")
+		}
+		return 0, k.badFloat(value)
+	}
+	token := string(text[:n])
+	if hex && !exponent {
+		token += "p0"
+	}
+	v, err := strconv.ParseFloat(token, k.bits())
+	if e, _ := err.(*strconv.NumError); e != nil && e.Err != strconv.ErrRange {
+		return 0, k.badFloat(value)
+	}
+	// As the server, which tells the range before any junk behind the number.
+	if err != nil || v == 0 && nonzero {
+		if err := checkUTF8(value); err != nil {
+			return 0, err
+		}
+		return 0, pgerror.New(pgerror.NumericOutOfRange, "\"%s\" is out of range for type %s", text[:n], k)
+	}
+	if n != len(text) {
+		return 0, k.badFloat(value)
+	}
+	return v, nil
+}
+
+func floatWord(text []byte) (float64, bool) {
+	sign := 1.0
+	word := text
+	if len(word) > 0 && (word[0] == '+' || word[0] == '-') {
+		if word[0] == '-' {
+			sign = -1
+		}
+		word = word[1:]
+	}
+	switch {
+	case equalFoldASCII(word, "nan"):
+		// C keeps the sign of a NaN, and so does the server's binary output.
+		return math.Copysign(math.Float64frombits(0x7ff8000000000000), sign), true
+	case equalFoldASCII(word, "infinity"), equalFoldASCII(word, "inf"):
+		return math.Inf(int(sign)), true
+	}
+	return 0, false
+}
+
+func (k Kind) badFloat(value []byte) error {
+	if err := checkUTF8(value); err != nil {
+		return err
+	}
+	return invalidSyntax(k.String(), value)
+}
+
+func (k Kind) appendFloat(dst []byte, v float64) []byte {
+	if k == Float4 {
+		return binary.BigEndian.AppendUint32(dst, math.Float32bits(float32(v)))
+	}
+	return binary.BigEndian.AppendUint64(dst, math.Float64bits(v))
+}
+
+func (k Kind) readFloat(dst, value []byte, format int16) ([]byte, error) {
+	if format != 0 {
+		if err := wantLength(value, k.bits()/8); err != nil {
+			return dst, err
+		}
+		return append(dst, value...), nil
+	}
+	v, err := k.parseFloat(value)
+	if err != nil {
+		return dst, err
+	}
+	return k.appendFloat(dst, v), nil
+}
+
+func (k Kind) canonicalFloat(canonical []byte) (float64, error) {
+	if len(canonical) != k.bits()/8 {
+		return 0, corrupt(k)
+	}
+	if k == Float4 {
+		return float64(math.Float32frombits(binary.BigEndian.Uint32(canonical))), nil
+	}
+	return math.Float64frombits(binary.BigEndian.Uint64(canonical)), nil
+}
+
+func (k Kind) writeFloat(dst, canonical []byte, format int16) ([]byte, error) {
+	v, err := k.canonicalFloat(canonical)
+	if err != nil {
+		return dst, err
+	}
+	if format != 0 {
+		return append(dst, canonical...), nil
+	}
+	return k.appendFloatText(dst, v), nil
+}
+
+// appendFloatText appends the shortest text that reads back as v, as the server
+// writes it with extra_float_digits at its default or above.
+func (k Kind) appendFloatText(dst []byte, v float64) []byte {
+	switch {
+	case math.IsNaN(v):
+		return append(dst, "NaN"...)
+	case math.IsInf(v, 1):
+		return append(dst, "Infinity"...)
+	case math.IsInf(v, -1):
+		return append(dst, "-Infinity"...)
+	}
+	var buf [32]byte
+	e := k.shortest(buf[:0], v)
+	mark := bytes.IndexByte(e, 'e')
+	if v == 0 || mark < 0 {
+		return strconv.AppendFloat(dst, v, 'f', -1, k.bits())
+	}
+	exponent, _ := strconv.Atoi(string(e[mark+1:]))
+	highest := 15
+	if k == Float4 {
+		highest = 6
+	}
+	if exponent < -4 || exponent >= highest {
+		return append(dst, e...)
+	}
+	return appendFixed(dst, e[:mark], exponent)
+}
+
+// appendFixed appends "-d.ddd" × 10^exponent without an exponent.
+func appendFixed(dst, mantissa []byte, exponent int) []byte {
+	if mantissa[0] == '-' {
+		dst = append(dst, '-')
+		mantissa = mantissa[1:]
+	}
+	d := decimal{point: exponent + 1}
+	for _, c := range mantissa {
+		if c != '.' {
+			d.digits = append(d.digits, c)
+		}
+	}
+	d.scale = max(len(d.digits)-d.point, 0)
+	return d.appendText(dst)
+}
+
+// shortest appends v as d.ddde±dd with the fewest digits that read back as v. A decimal that
+// lies exactly between v and its neighbour reads back as v only by the rule of rounding to even, and
+// the server does not rely on that rule, so such a decimal is not taken.
+func (k Kind) shortest(dst []byte, v float64) []byte {
+	start := len(dst)
+	dst = strconv.AppendFloat(dst, v, 'e', -1, k.bits())
+	for digits := mantissaDigits(dst[start:]); digits < 17 && k.isHalfway(dst[start:], v); digits++ {
+		dst = strconv.AppendFloat(dst[:start], v, 'e', digits, k.bits())
+	}
+	return dst
+}
+
+// mantissaDigits counts the digits before the e.
+func mantissaDigits(e []byte) int {
+	n := 0
+	for n < len(e) && e[n] != 'e' {
+		n++
+	}
+	digits := n
+	for _, c := range e[:n] {
+		if c == '-' || c == '.' {
+			digits--
+		}
+	}
+	return digits
+}
+
+// decimals counts the digits behind the decimal point that d.ddde±dd has when written without
+// an exponent and without trailing zeros.
+func decimals(e []byte) int {
+	mark := bytes.IndexByte(e, 'e')
+	if mark < 0 {
+		return 0
+	}
+	exponent, _ := strconv.Atoi(string(e[mark+1:]))
+	mantissa := e[:mark]
+	if bytes.IndexByte(mantissa, '.') >= 0 {
+		mantissa = bytes.TrimRight(mantissa, "0")
+	}
+	return mantissaDigits(mantissa) - 1 - exponent
+}
+
+// isHalfway says whether the decimal text is not nearer to v than to a neighbour of v.
+func (k Kind) isHalfway(text []byte, v float64) bool {
+	bits, mantissa := math.Float64bits(v), 52
+	if k == Float4 {
+		bits, mantissa = uint64(math.Float32bits(float32(v))), 23
+	}
+	if bits&1 != 0 {
+		return false // only an even mantissa attracts what lies halfway
+	}
+	// v is a whole number of units of 2^unit. A point halfway between two floats is an odd number of
+	// 2^(unit-1), or of 2^(unit-2) below a power of two: with a fraction, it has just as
+	// many decimals. This spares nearly all values the exact comparison.
+	unit := max(int(bits>>mantissa&(1<<(k.bits()-1-mantissa)-1)), 1) - (1<<(k.bits()-2-mantissa) - 1) - mantissa
+	if n := decimals(text); unit < 1 && n != 1-unit && n != 2-unit {
+		return false
+	}
+	decimal, ok := new(big.Rat).SetString(string(text))
+	if !ok {
+		return false
+	}
+	low, high := math.Nextafter(v, math.Inf(-1)), math.Nextafter(v, math.Inf(1))
+	if k == Float4 {
+		low = float64(math.Nextafter32(float32(v), float32(math.Inf(-1))))
+		high = float64(math.Nextafter32(float32(v), float32(math.Inf(1))))
+	}
+	exact := new(big.Rat).SetFloat64(v)
+	for _, neighbour := range [...]float64{low, high} {
+		if math.IsInf(neighbour, 0) {
+			continue
+		}
+		middle := new(big.Rat).SetFloat64(neighbour)
+		middle.Add(middle, exact).Mul(middle, big.NewRat(1, 2))
+		if decimal.Cmp(middle) == 0 {
+			return true
+		}
+	}
+	return false
+}
