@@ -23,7 +23,7 @@ demo: tools build ## run the laboratory demo; KEYS=vault, PATIENTS=…, RESULTS=
 	$(GO) run ./testenv/demo
 
 bench: tools build ## print throughput as ratios to the server, to PgBouncer and to a bare relay
-	$(GO) run ./testenv/bench
+	$(GO) test ./testenv/bench -run '^$$' -bench . -benchtime 1x -timeout 30m
 
 lint: ## gofumpt, vet, staticcheck, import rules
 	@sh .ci/lint
