@@ -3,7 +3,9 @@ package keys_test
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -70,4 +72,26 @@ func eachMode(t *testing.T, f func(t *testing.T, mode byte)) {
 	for _, mode := range []byte{keys.ModeRandomized, keys.ModeDeterministic} {
 		t.Run(fmt.Sprintf("mode %d", mode), func(t *testing.T) { f(t, mode) })
 	}
+}
+
+// syncBuffer takes a log from several goroutines.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func (b *syncBuffer) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-retryablehttp"
 	"github.com/hashicorp/vault/api"
 )
 
@@ -173,8 +174,9 @@ func (c *VaultConfig) client(h *http.Client) (*api.Client, error) {
 		HttpClient:   h,
 		Timeout:      c.Timeout,
 		MaxRetries:   2,
+		Backoff:      retryablehttp.DefaultBackoff, // 0.1 s, 0.2 s, or what Vault asks for
 		MinRetryWait: 100 * time.Millisecond,
-		MaxRetryWait: 500 * time.Millisecond,
+		MaxRetryWait: time.Second,
 	})
 	if err != nil {
 		return nil, err

@@ -46,6 +46,8 @@ func vaultReason(err error) (reason error, detail string) {
 func responseReason(response *api.ResponseError) (reason error, detail string) {
 	detail = said(response)
 	switch code := response.StatusCode; {
+	case response.RawError && strings.Contains(strings.Join(response.Errors, ""), "HTTP request to an HTTPS server"):
+		return ErrUnreachable, "it speaks TLS; the address must begin with https://"
 	case code == http.StatusServiceUnavailable && strings.Contains(strings.ToLower(detail), "sealed"):
 		return ErrVaultSealed, "unseal it with vault operator unseal"
 	case code == http.StatusForbidden:

@@ -181,6 +181,7 @@ func (s *session) refresh(ctx context.Context, stale string) bool {
 		return false
 	}
 	s.replaced <- l // has room: logging in has emptied it, and mu is held
+	s.log.Info("logged in to Vault again", "because", "the token had ended")
 	return true
 }
 
@@ -188,14 +189,17 @@ func (s *session) refresh(ctx context.Context, stale string) bool {
 func (s *session) run(ctx context.Context, l login) {
 	defer close(s.done)
 	var wait backoff
-	for ctx.Err() == nil {
+	for {
 		began := time.Now()
 		next, ok := s.watch(ctx, l)
+		if ctx.Err() != nil {
+			return
+		}
 		if ok {
 			l = next
 			continue
 		}
-		// A lease that was kept for long is no reason to hurry less.
+		// A lease that ends soon after its login must not make this loop spin.
 		if time.Since(began) >= l.lease/2 {
 			wait = backoff{}
 		}
@@ -234,7 +238,7 @@ func (s *session) watch(ctx context.Context, l login) (login, bool) {
 
 // logInAgain tries until it succeeds or the session is closed.
 func (s *session) logInAgain(ctx context.Context, wait *backoff) login {
-	for failed := false; ; {
+	for failed := false; ctx.Err() == nil; {
 		timer := time.NewTimer(wait.next())
 		select {
 		case <-ctx.Done():
@@ -257,6 +261,7 @@ func (s *session) logInAgain(ctx context.Context, wait *backoff) login {
 		s.log.Log(ctx, level, "cannot log in to Vault again; keys that are open stay so, others cannot be opened",
 			"error", s.config.describe("", err))
 	}
+	return login{}
 }
 
 // close ends the renewal, and the token if it was made for this session.
@@ -282,10 +287,18 @@ func loginError(reason error, format string, args ...any) error {
 	return &StoreError{Reason: reason, Detail: err.Error()}
 }
 
-// backoff gives growing waits, from a quarter of a second to half a minute.
-type backoff struct{ last time.Duration }
+// backoff gives growing waits: none, then from a quarter of a second to half a
+// minute.
+type backoff struct {
+	began bool
+	last  time.Duration
+}
 
 func (b *backoff) next() time.Duration {
+	if !b.began {
+		b.began = true
+		return 0
+	}
 	b.last = min(max(2*b.last, 250*time.Millisecond), 30*time.Second)
 	return b.last/2 + rand.N(b.last/2)
 }
