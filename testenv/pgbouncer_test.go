@@ -15,6 +15,7 @@ func TestPgBouncer(t *testing.T) {
 			name = "server TLS"
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			Require(t, PartPgBouncer)
 			p := startPostgres(t, opts)
 			ctx := t.Context()

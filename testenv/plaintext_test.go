@@ -14,6 +14,7 @@ import (
 // may get to the server, and expects each to be found wherever it went: only a
 // search that finds can show that there is nothing.
 func TestFindPlaintextControl(t *testing.T) {
+	t.Parallel()
 	p := startPostgres(t, PostgresOptions{LogStatements: true})
 	ctx := t.Context()
 	if err := p.CreateDatabase(ctx, "lab"); err != nil {
@@ -105,6 +106,7 @@ func TestFindPlaintextControl(t *testing.T) {
 // TestFindPlaintextSurvivesCheckpoints makes the server go through many WAL
 // segments: the first one must still be searched.
 func TestFindPlaintextSurvivesCheckpoints(t *testing.T) {
+	t.Parallel()
 	p := startPostgres(t, PostgresOptions{
 		LogStatements: true,
 		Settings:      map[string]string{"max_wal_size": "32MB", "min_wal_size": "32MB"},
@@ -132,6 +134,7 @@ func TestFindPlaintextSurvivesCheckpoints(t *testing.T) {
 }
 
 func TestFindPlaintextRefuses(t *testing.T) {
+	t.Parallel()
 	p := startPostgres(t, PostgresOptions{LogStatements: true})
 	for _, needles := range [][][]byte{{[]byte("abc")}, {[]byte("long enough"), nil}} {
 		if _, err := p.FindPlaintext(t.Context(), "postgres", needles...); err == nil {

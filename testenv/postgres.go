@@ -37,10 +37,11 @@ type PostgresOptions struct {
 
 	// LogStatements logs every statement and its parameters to LogFile.
 	LogStatements bool
-	// DiscardWAL lets the server recycle its WAL, for the demo and benchmarks.
-	// Otherwise all of it is kept, so that FindPlaintext can search it.
+	// DiscardWAL lets the server recycle its WAL, and keeps its files on disk, for
+	// the demo and benchmarks. Otherwise all WAL is kept, so that FindPlaintext can
+	// search it, and the files may lie in memory, in /dev/shm.
 	DiscardWAL bool
-	// Fsync makes the server flush to disk as in production.
+	// Fsync makes the server flush to disk as in production, with files on disk.
 	Fsync bool
 
 	Settings map[string]string // for postgresql.conf, unquoted; they win over the rest
@@ -115,7 +116,11 @@ func (p *Postgres) create(ctx context.Context, template string) (err error) {
 			return err
 		}
 	}
-	if p.dir, err = p.as.tempDir("pgveil-pg-"); err != nil {
+	makeDir := p.as.tempDirInMemory
+	if p.opts.DiscardWAL || p.opts.Fsync {
+		makeDir = p.as.tempDir
+	}
+	if p.dir, err = makeDir("pgveil-pg-"); err != nil {
 		return err
 	}
 	defer func() {

@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -80,6 +81,8 @@ func copyTree(from, to string) error {
 	})
 }
 
+// copyFile copies a file, with holes for its blocks of zeros: most of a new WAL
+// segment is nothing else.
 func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -90,6 +93,27 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return errors.Join(copySparse(out, in), out.Close())
+}
+
+var zeros [64 << 10]byte
+
+func copySparse(out *os.File, in io.Reader) error {
+	var block [len(zeros)]byte
+	var size int64
+	for {
+		n, err := io.ReadFull(in, block[:])
+		if n > 0 && !bytes.Equal(block[:n], zeros[:n]) {
+			if _, err := out.WriteAt(block[:n], size); err != nil {
+				return err
+			}
+		}
+		size += int64(n)
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return out.Truncate(size)
+		case err != nil:
+			return err
+		}
+	}
 }

@@ -56,6 +56,7 @@ func sqlState(err error) string {
 func TestPostgresAuthentication(t *testing.T) {
 	for _, method := range []string{AuthSCRAM, AuthMD5, AuthPassword} {
 		t.Run(method, func(t *testing.T) {
+			t.Parallel()
 			p := startPostgres(t, PostgresOptions{AuthMethod: method})
 			ctx := t.Context()
 			const role, password = `Dr. "House"`, `pé'\ 9`
@@ -84,6 +85,7 @@ func TestPostgresAuthentication(t *testing.T) {
 }
 
 func TestPostgresTrustAndSettings(t *testing.T) {
+	t.Parallel()
 	p := startPostgres(t, PostgresOptions{
 		AuthMethod: AuthTrust,
 		Settings:   map[string]string{"work_mem": "5MB", "application_name": "it's"},
@@ -109,6 +111,7 @@ func TestPostgresTrustAndSettings(t *testing.T) {
 }
 
 func TestPostgresTLS(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	p := startPostgres(t, PostgresOptions{RequireTLS: true})
 	if _, tls, err := whoami(ctx, p.DSN("postgres", p.SuperPassword(), "postgres")); err != nil || !tls {
@@ -130,6 +133,7 @@ func TestPostgresTLS(t *testing.T) {
 }
 
 func TestPostgresIsNotRootAndLeavesNothing(t *testing.T) {
+	t.Parallel()
 	p := startPostgres(t, PostgresOptions{})
 	pid := p.process().pid
 	if info, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid))); err == nil {
@@ -164,6 +168,7 @@ func expectGone(t *testing.T, pid int, dir, addr string) {
 }
 
 func TestPostgresRestartAndPause(t *testing.T) {
+	t.Parallel()
 	p := startPostgres(t, PostgresOptions{})
 	ctx := t.Context()
 	if err := p.Exec(ctx, "CREATE TABLE kept AS SELECT 42 AS n"); err != nil {
@@ -207,7 +212,17 @@ func TestPostgresStartErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	before, _ := filepath.Glob(filepath.Join(os.TempDir(), "pgveil-pg-*"))
+	// A directory of its own, which the server's user can enter, as /tmp is
+	// shared with other tests.
+	tmp, err := os.MkdirTemp("/tmp", "start-errors-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", tmp)
 	_, err = StartPostgres(t.Context(), PostgresOptions{Port: busy.Addr().(*net.TCPAddr).Port})
 	var inUse *portBusyError
 	if !errors.As(err, &inUse) {
@@ -217,9 +232,12 @@ func TestPostgresStartErrors(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no_such_setting") {
 		t.Errorf("a wrong setting gives %v", err)
 	}
-	after, _ := filepath.Glob(filepath.Join(os.TempDir(), "pgveil-pg-*"))
-	if len(after) > len(before) {
-		t.Errorf("failed starts leave directories: %v, before %v", after, before)
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("failed starts leave %v, %v", left, err)
+	}
+	p := startPostgres(t, PostgresOptions{})
+	if filepath.Dir(p.Dir()) != tmp {
+		t.Errorf("the server's directory is %s, not in TMPDIR", p.Dir())
 	}
 }
 

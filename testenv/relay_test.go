@@ -82,6 +82,7 @@ func TestRelayHalfClose(t *testing.T) {
 }
 
 func TestRelayBeforePostgres(t *testing.T) {
+	t.Parallel()
 	p := startPostgres(t, PostgresOptions{})
 	r, err := StartRelay(p.Addr())
 	if err != nil {

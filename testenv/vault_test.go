@@ -58,6 +58,7 @@ func status(err error) int {
 }
 
 func TestVaultServesPgveil(t *testing.T) {
+	t.Parallel()
 	v := startVault(t, VaultOptions{TLS: true})
 	ctx := t.Context()
 	if !strings.HasPrefix(v.Address(), "https://127.0.0.1:") {
@@ -118,6 +119,7 @@ func TestVaultServesPgveil(t *testing.T) {
 }
 
 func TestVaultSealUnsealPause(t *testing.T) {
+	t.Parallel()
 	v := startVault(t, VaultOptions{})
 	ctx := t.Context()
 	lookup := func(ctx context.Context) error {
@@ -166,6 +168,7 @@ func TestVaultSealUnsealPause(t *testing.T) {
 }
 
 func TestVaultRestart(t *testing.T) {
+	t.Parallel()
 	v := startVault(t, VaultOptions{Persistent: true, TLS: true})
 	ctx := t.Context()
 	setup, err := v.SetupPgveil(ctx)
@@ -203,6 +206,7 @@ func TestVaultRestart(t *testing.T) {
 // TestVaultLeavesNoSecret looks for the root token and the unseal key where
 // others could read them.
 func TestVaultLeavesNoSecret(t *testing.T) {
+	t.Parallel()
 	v := startVault(t, VaultOptions{})
 	for name, secret := range map[string]string{"root token": v.RootToken(), "unseal key": v.UnsealKey()} {
 		if len(secret) < 20 {
