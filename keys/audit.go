@@ -28,8 +28,8 @@ func (k *Keyring) MAC() (*MAC, error) {
 	return &MAC{k.mac}, nil
 }
 
-// MAC returns the code of data, 37 bytes: Tink's prefix and HMAC-SHA-256.
-func (m *MAC) MAC(data []byte) ([]byte, error) { return m.primitive.ComputeMAC(data) }
+// ComputeMAC returns the code of data, 37 bytes: Tink's prefix and HMAC-SHA-256.
+func (m *MAC) ComputeMAC(data []byte) ([]byte, error) { return m.primitive.ComputeMAC(data) }
 
 // VerifyMAC returns [ErrMAC] unless mac is the code of data by a key of the
 // keyset.

@@ -238,7 +238,7 @@ func TestMAC(t *testing.T) {
 		return m
 	}
 	first := add()
-	tag, err := first.MAC([]byte("record"))
+	tag, err := first.ComputeMAC([]byte("record"))
 	if err != nil || len(tag) != 37 {
 		t.Fatalf("MAC: %d bytes, %v", len(tag), err)
 	}
@@ -258,7 +258,7 @@ func TestMAC(t *testing.T) {
 			}
 		}
 	}
-	newer, err := rotated.MAC([]byte("record"))
+	newer, err := rotated.ComputeMAC([]byte("record"))
 	if err != nil || bytes.Equal(newer, tag) || first.VerifyMAC(newer, []byte("record")) != keys.ErrMAC {
 		t.Errorf("the new primary is not used: %v", err)
 	}
