@@ -48,22 +48,25 @@ func StartPgBouncer(ctx context.Context, opts PgBouncerOptions) (*PgBouncer, err
 	if err != nil {
 		return nil, err
 	}
-	b := &PgBouncer{server: opts.Server, port: opts.Port}
-	if b.port == 0 {
-		if b.port, err = freePort(); err != nil {
-			return nil, err
+	var b *PgBouncer
+	err = withPort(opts.Port, func(port int) error {
+		b = &PgBouncer{server: opts.Server, port: port}
+		if err := b.launch(ctx, program, as, opts); err != nil {
+			return errors.Join(err, b.Stop())
 		}
-	}
-	if b.dir, err = as.tempDir("pgveil-pgbouncer-"); err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, err
-	}
-	if err := b.launch(ctx, program, as, opts); err != nil {
-		return nil, errors.Join(err, b.Stop())
 	}
 	return b, nil
 }
 
 func (b *PgBouncer) launch(ctx context.Context, program string, as account, opts PgBouncerOptions) error {
+	var err error
+	if b.dir, err = as.tempDir("pgveil-pgbouncer-"); err != nil {
+		return err
+	}
 	users, err := b.userlist(ctx)
 	if err != nil {
 		return err
@@ -105,7 +108,7 @@ func (b *PgBouncer) launch(ctx context.Context, program string, as account, opts
 		case <-ctx.Done():
 			return fmt.Errorf("PgBouncer does not answer: %w", ctx.Err())
 		case <-b.proc.exited:
-			return fmt.Errorf("PgBouncer ended at its start; its log says:\n%s", tailOf(b.LogFile()))
+			return startError("PgBouncer", b.port, b.LogFile())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -90,32 +89,19 @@ func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error)
 	if err != nil {
 		return nil, err
 	}
-	// Somebody else may take a free port between the question and its use.
-	for try := 1; ; try++ {
-		p := &Postgres{opts: opts, in: in, as: as, port: opts.Port, password: rand.Text()}
-		err = p.create(ctx, template)
-		if err == nil {
-			return p, nil
-		}
-		var busy *portBusyError
-		if opts.Port != 0 || try == 5 || !errors.As(err, &busy) {
-			return nil, err
-		}
+	var p *Postgres
+	err = withPort(opts.Port, func(port int) error {
+		p = &Postgres{opts: opts, in: in, as: as, port: port, password: rand.Text()}
+		return p.create(ctx, template)
+	})
+	if err != nil {
+		return nil, err
 	}
+	return p, nil
 }
-
-// portBusyError says that the server could not bind its port.
-type portBusyError struct{ port int }
-
-func (e *portBusyError) Error() string { return fmt.Sprintf("port %d is in use", e.port) }
 
 // create makes the server's files and starts it; on an error nothing is left.
 func (p *Postgres) create(ctx context.Context, template string) (err error) {
-	if p.port == 0 {
-		if p.port, err = freePort(); err != nil {
-			return err
-		}
-	}
 	makeDir := p.as.tempDirInMemory
 	if p.opts.DiscardWAL || p.opts.Fsync {
 		makeDir = p.as.tempDir
@@ -277,11 +263,7 @@ func (p *Postgres) launch(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("PostgreSQL does not answer: %w (%w)", ctx.Err(), err)
 		case <-proc.exited:
-			tail := tailOf(p.LogFile())
-			if strings.Contains(tail, "could not bind") {
-				return &portBusyError{p.port}
-			}
-			return fmt.Errorf("PostgreSQL ended at its start; its log says:\n%s", tail)
+			return startError("PostgreSQL", p.port, p.LogFile())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
@@ -321,27 +303,4 @@ func (p *Postgres) process() *process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.proc
-}
-
-// freePort returns a TCP port of 127.0.0.1 that was free a moment ago.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
-}
-
-// tailOf returns the last lines of a log, for a message.
-func tailOf(path string) string {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	const most = 4096
-	if len(data) > most {
-		data = data[len(data)-most:]
-	}
-	return strings.TrimSpace(string(data))
 }

@@ -59,25 +59,28 @@ func StartVault(ctx context.Context, opts VaultOptions) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Vault{opts: opts, program: program, installed: program != "", port: opts.Port}
-	if !v.installed {
-		if v.program, err = BuildVault(ctx, opts.Output); err != nil {
+	installed := program != ""
+	if !installed {
+		if program, err = BuildVault(ctx, opts.Output); err != nil {
 			return nil, err
 		}
 	}
-	if err := v.create(ctx); err != nil {
-		return nil, errors.Join(err, v.Stop())
+	var v *Vault
+	err = withPort(opts.Port, func(port int) error {
+		v = &Vault{opts: opts, program: program, installed: installed, port: port}
+		if err := v.create(ctx); err != nil {
+			return errors.Join(err, v.Stop())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return v, nil
 }
 
 // create makes the files, starts the server and opens it.
 func (v *Vault) create(ctx context.Context) (err error) {
-	if v.port == 0 {
-		if v.port, err = freePort(); err != nil {
-			return err
-		}
-	}
 	if v.dir, err = (account{}).tempDir("pgveil-vault-"); err != nil {
 		return err
 	}
@@ -238,7 +241,10 @@ func (v *Vault) await(ctx context.Context, proc *process) error {
 	}
 	client.SetMaxRetries(0)
 	for {
-		_, err := client.Sys().SealStatusWithContext(ctx)
+		// Whoever else may hold the port need not answer at all.
+		try, cancel := context.WithTimeout(ctx, 2*time.Second)
+		_, err := client.Sys().SealStatusWithContext(try)
+		cancel()
 		if err == nil {
 			return nil
 		}
@@ -246,7 +252,7 @@ func (v *Vault) await(ctx context.Context, proc *process) error {
 		case <-ctx.Done():
 			return fmt.Errorf("Vault does not answer: %w (%w)", ctx.Err(), err)
 		case <-proc.exited:
-			return fmt.Errorf("Vault ended at its start; its log says:\n%s", tailOf(v.LogFile()))
+			return startError("Vault", v.port, v.LogFile())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

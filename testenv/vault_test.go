@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -201,6 +202,22 @@ func TestVaultRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectGone(t, proc.pid, v.dir, strings.TrimPrefix(v.Address(), "https://"))
+}
+
+func TestVaultPortInUse(t *testing.T) {
+	t.Parallel()
+	Require(t, PartVault)
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	// Nobody answers there, so the start has to notice by itself.
+	_, err = StartVault(t.Context(), VaultOptions{Port: busy.Addr().(*net.TCPAddr).Port})
+	var inUse *portBusyError
+	if !errors.As(err, &inUse) {
+		t.Errorf("a port in use gives %v", err)
+	}
 }
 
 // TestVaultLeavesNoSecret looks for the root token and the unseal key where

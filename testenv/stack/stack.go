@@ -91,15 +91,15 @@ func Start(t testing.TB, opts Options) *Stack {
 	must(err)
 	t.Cleanup(func() { store.Close() })
 	for name, spec := range s.File.Keys {
-		keyType := keys.Randomized
+		keyType := keys.TypeRandomized
 		if spec.Mode == schema.Deterministic {
-			keyType = keys.Deterministic
+			keyType = keys.TypeDeterministic
 		}
 		s.Keys[name] = s.key(t, store, name, keyType)
 	}
-	s.MAC, err = s.key(t, store, "audit-mac", keys.MACKey).MAC()
+	s.MAC, err = s.key(t, store, "audit-mac", keys.TypeMAC).MAC()
 	must(err)
-	s.Signer, err = s.key(t, store, "audit-signature", keys.SignatureKey).Signer()
+	s.Signer, err = s.key(t, store, "audit-signature", keys.TypeSignature).Signer()
 	must(err)
 	s.AuditDir = filepath.Join(t.TempDir(), "audit")
 	s.Audit, err = audit.Open(audit.Options{Dir: s.AuditDir, MAC: s.MAC, Signer: s.Signer})
