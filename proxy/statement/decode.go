@@ -27,12 +27,7 @@ func (t *Text) AppendIdent(dst []byte, i int) []byte {
 	raw := t.Bytes(i)
 	switch t.Token(i).Kind {
 	case Ident:
-		for _, c := range raw {
-			if c-'A' < 26 {
-				c |= 0x20
-			}
-			dst = append(dst, c)
-		}
+		dst = appendLower(dst, raw)
 	case QuotedIdent:
 		if len(raw) < 2 || t.unclosed && i == len(t.tokens)-1 {
 			return dst
@@ -48,14 +43,30 @@ func (t *Text) AppendIdent(dst []byte, i int) []byte {
 		}
 		dst = append(dst, raw...)
 	}
-	if len(dst)-start > maxIdent {
-		end := start + maxIdent
-		for end > start && !utf8.RuneStart(dst[end]) {
-			end--
+	return dst[:start+len(truncateIdent(dst[start:]))]
+}
+
+// appendLower appends s with its ASCII letters in lower case.
+func appendLower(dst, s []byte) []byte {
+	for _, c := range s {
+		if c-'A' < 26 {
+			c |= 0x20
 		}
-		dst = dst[:end]
+		dst = append(dst, c)
 	}
 	return dst
+}
+
+// truncateIdent cuts an identifier to the length the catalog stores.
+func truncateIdent(ident []byte) []byte {
+	if len(ident) <= maxIdent {
+		return ident
+	}
+	end := maxIdent
+	for end > 0 && !utf8.RuneStart(ident[end]) {
+		end--
+	}
+	return ident[:end]
 }
 
 // Param returns the number of a parameter token, 0 for any other token and for

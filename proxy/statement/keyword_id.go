@@ -79,6 +79,7 @@ const (
 	WordDocument
 	WordDomain
 	WordDouble
+	WordDrop
 	WordElse
 	WordEnd
 	WordEscape

@@ -80,6 +80,7 @@ var words = [wordCount]struct {
 	WordDocument:                  {"document", unreserved},
 	WordDomain:                    {"domain", unreserved},
 	WordDouble:                    {"double", unreserved},
+	WordDrop:                      {"drop", unreserved},
 	WordElse:                      {"else", reserved},
 	WordEnd:                       {"end", reserved},
 	WordEscape:                    {"escape", unreserved},

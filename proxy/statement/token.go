@@ -63,6 +63,9 @@ type Text struct {
 	comments bool // there are comments
 	vouched  int  // tokens before the first one that made the text odd
 
+	scratch []byte // identifiers
+	value   []byte // constants
+
 	classified bool
 	literals   []literal // what each token is to shape and folding
 	pairs      []int32   // for each opening bracket the token that closes it

@@ -1,0 +1,108 @@
+package statement
+
+// Changes is a set of what a statement may change for those that follow.
+//
+// It is told from the statement's own words, so three things are left to the
+// session: the end of a transaction in which something changed changes it again
+// (SET LOCAL ends at COMMIT, and ROLLBACK undoes DDL too); a cursor or prepared
+// statement changes when it runs what its DECLARE or PREPARE would; and any
+// function, trigger, rule or operator that is not built in may hide a change
+// (see CallsUnknown for those called by name).
+type Changes uint8
+
+const (
+	ChangesSession Changes = 1 << iota // search_path, role or another setting; temporary relations
+	ChangesCatalog                     // relations, columns, functions, roles
+)
+
+// changes tells what a command may change.
+func (t *Text) changes(c *Command) Changes {
+	switch c.Verb {
+	case VerbSelect, VerbExplain, VerbDeclare, VerbPrepare, VerbCopy:
+		if t.createsTable(c) {
+			return ChangesSession | ChangesCatalog
+		}
+	case VerbInsert, VerbUpdate, VerbDelete, VerbMerge, VerbBegin, VerbCommit, VerbSavepoint, VerbRelease, VerbShow,
+		VerbDeallocate, VerbFetch, VerbMove, VerbClose, VerbLock, VerbListen, VerbUnlisten, VerbNotify, VerbTruncate:
+	case VerbSet, VerbReset, VerbDiscard, VerbExecute, VerbRollback, VerbPrepareTransaction, VerbVacuum, VerbAnalyze,
+		VerbCheckpoint:
+		return ChangesSession
+	default:
+		return ChangesSession | ChangesCatalog
+	}
+	for i := c.First; i < c.Last; i++ {
+		var w Word
+		switch t.tokens[i].Kind {
+		case Ident:
+			w = t.tokens[i].Word
+		case QuotedIdent:
+			w = t.quotedWord(i)
+		case UnicodeIdent, Invalid:
+			return ChangesSession
+		}
+		if w == WordSetConfig || w == WordPgSettings || w.runsSQL() {
+			return ChangesSession
+		}
+	}
+	return 0
+}
+
+// createsTable reports whether a query may create a table (SELECT INTO,
+// EXPLAIN ANALYZE CREATE TABLE AS) or run something prepared.
+func (t *Text) createsTable(c *Command) bool {
+	for i := c.First + 1; i < c.Last; i++ {
+		switch t.tokens[i].Word {
+		case WordInto:
+			if before := t.Word(i - 1); before != WordInsert && before != WordMerge {
+				return true
+			}
+		case WordCreate, WordExecute, WordRefresh:
+			if c.Verb == VerbExplain {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// CallsUnknown reports whether the text may call a function by a name that
+// known refuses: one that is qualified with a schema other than pg_catalog, or
+// not known. The name is given as the catalog stores it and must not be kept.
+// Names of types with modifiers and of tables with a list of columns (but
+// after INTO) may be asked for as well.
+func (t *Text) CallsUnknown(known func(ident []byte) bool) bool {
+	for i, k := range t.tokens {
+		if !k.Kind.IsName() && k.Kind != UnicodeIdent || t.Token(i+1).Kind != LeftParen {
+			continue
+		}
+		start := i
+		for start >= 2 && t.tokens[start-1].Kind == Dot {
+			start -= 2
+		}
+		if t.Word(start-1) == WordInto {
+			continue
+		}
+		if start == i && k.Kind == Ident && words[k.Word].category >= colName && words[k.Word].category != typeFuncName {
+			continue // part of the grammar
+		}
+		if start != i && (start != i-2 || !t.isNamed(start, WordPgCatalog)) {
+			return true
+		}
+		t.scratch = t.AppendIdent(t.scratch[:0], i)
+		if !known(t.scratch) {
+			return true
+		}
+	}
+	return false
+}
+
+// isNamed reports whether token i is a name equal to the word.
+func (t *Text) isNamed(i int, w Word) bool {
+	switch t.Token(i).Kind {
+	case Ident:
+		return t.tokens[i].Word == w
+	case QuotedIdent:
+		return t.quotedWord(i) == w
+	}
+	return false
+}
