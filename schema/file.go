@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/pgveil/pgveil/keys"
 )
 
 // FileVersion is the version of the schema file's format that this package
@@ -122,8 +124,8 @@ func (p *fileParser) parse(root ast.Node) {
 
 func (p *fileParser) parseKeys(e entry) {
 	for _, e := range p.mapping(e.value, "keys") {
-		if !validKeyName(e.key) {
-			p.errorf(e.at, "key %q: the name of a key has letters, digits, - and _, at most %d", e.key, maxNameLength)
+		if err := keys.CheckName(e.key); err != nil {
+			p.errorf(e.at, "%v", err)
 			continue
 		}
 		if s, ok := p.choice(entry{"type", e.at, e.value}, "key "+quote(e.key), Randomized.String(), Deterministic.String()); ok {
@@ -136,19 +138,6 @@ func (p *fileParser) parseKeys(e entry) {
 			p.file.Keys[e.key] = spec
 		}
 	}
-}
-
-// validKeyName allows what is safe in a path of Vault and in a file name.
-func validKeyName(s string) bool {
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case i > 0 && (c == '-' || c == '_'):
-		default:
-			return false
-		}
-	}
-	return s != "" && len(s) <= maxNameLength
 }
 
 func (p *fileParser) parseDatabase(e entry) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/schema/logical"
 )
 
@@ -152,8 +153,18 @@ func (p *fileParser) columnContext(c *parsedColumn, fields map[string]entry, wha
 	}
 }
 
+// validDomain asks for a word: the name becomes part of a context, which a colon
+// would blur.
 func validDomain(s string) bool {
-	return validKeyName(strings.ReplaceAll(s, ".", "-"))
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_':
+		case i > 0 && (c == '-' || c == '.'):
+		default:
+			return false
+		}
+	}
+	return len(s) <= maxNameLength
 }
 
 func (p *fileParser) columnKey(c *parsedColumn, fields map[string]entry, what string) {
@@ -193,9 +204,6 @@ func (p *fileParser) columnKey(c *parsedColumn, fields map[string]entry, what st
 	k.used = true
 }
 
-// maxPadding is the greatest padding in bytes, the same as keys.MaxPadding.
-const maxPadding = 1 << 16
-
 func (p *fileParser) columnPadding(c *parsedColumn, fields map[string]entry, what string) {
 	f, ok := fields["padding"]
 	if !ok {
@@ -214,7 +222,7 @@ func (p *fileParser) columnPadding(c *parsedColumn, fields map[string]entry, wha
 		p.wrongType(f.value, what+`: "padding"`, "a number of bytes, or none")
 		return
 	}
-	n, ok := p.integer(f, what, 2, maxPadding)
+	n, ok := p.integer(f, what, 2, keys.MaxPadding)
 	switch {
 	case !ok:
 	case c.Type.FixedLength():
