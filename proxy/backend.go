@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"github.com/pgveil/pgveil/proxy/pipeline"
-	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )

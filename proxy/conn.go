@@ -41,11 +41,11 @@ type conn struct {
 	mu    sync.Mutex
 	queue pipeline.Queue[*work]
 
-	changed              atomic.Bool // state may no longer be true
-	changedInTransaction atomic.Bool // and changes again when the transaction ends
-	ddl                  atomic.Bool // the catalog changes when the transaction ends
-	portalsGone          atomic.Bool // the transaction has ended and its portals with it
-	fatal                atomic.Pointer[pgerror.Error]
+	changed              atomic.Bool                   // state may no longer be true
+	changedInTransaction atomic.Bool                   // and changes again when the transaction ends
+	ddl                  atomic.Bool                   // the catalog changes when the transaction ends
+	portalsGone          atomic.Bool                   // the transaction has ended and its portals with it
+	fatal                atomic.Pointer[pgerror.Error] // why pgveil ends the session
 
 	// The frontend goroutine.
 	cr       *wire.Reader

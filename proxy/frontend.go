@@ -322,8 +322,8 @@ func (c *conn) functionCall(body []byte) error {
 	if err != nil {
 		return err
 	}
-	if m.Function >= 12000 {
-		return pgerror.New(pgerror.FeatureNotSupported, "a fast-path call of function %d is not allowed: only functions of pg_catalog are", m.Function).
+	if m.OID >= 12000 {
+		return pgerror.New(pgerror.FeatureNotSupported, "a fast-path call of function %d is not allowed: only functions of pg_catalog are", m.OID).
 			WithHint("Call it by SELECT.")
 	}
 	return c.forward(pipeline.FunctionCall, nil)

@@ -152,7 +152,6 @@ func (s *Server) session(each *session, client net.Conn) error {
 	defer cancel(nil)
 	starting, started := context.WithTimeout(ctx, s.config.StartupTimeout)
 	defer started()
-	_ = client.SetDeadline(time.Now().Add(s.config.StartupTimeout))
 
 	first, err := acceptStartup(starting, client, s.config.Clients)
 	if err != nil {
@@ -171,23 +170,34 @@ func (s *Server) session(each *session, client net.Conn) error {
 	if refusal := s.enter(each); refusal != nil {
 		return reject(refusal)
 	}
-	upstream, err := dialServer(starting, s.config.Upstream)
+	b, err := openServer(starting, s.config.Upstream, first.params)
 	if err != nil {
 		if e, ok := pgerror.As(err); ok {
 			return reject(e.Fatal())
 		}
 		return err
 	}
+	upstream := b.conn
 	defer upstream.Close()
-	_ = upstream.SetDeadline(time.Now().Add(s.config.StartupTimeout))
-	c := &conn{
-		config: &s.config, tracked: s.tracked[first.database()], id: rand.Text(), ctx: ctx, cancel: cancel,
-		cr: wire.NewReader(client, bufferSize), cw: cw,
-		sr: wire.NewReader(upstream, bufferSize), sw: wire.NewWriter(upstream, bufferSize),
-	}
-	if err := c.login(first, client); err != nil {
+	cr := wire.NewReader(client, bufferSize)
+	told, err := authenticate(starting, first, cr, cw, b)
+	if err != nil {
 		return err
 	}
+	cr.SetMaxBody(s.config.MaxMessage)
+	b.r.SetMaxBody(s.config.MaxMessage)
+	c := &conn{
+		config: &s.config, tracked: s.tracked[first.database], id: rand.Text(), ctx: ctx, cancel: cancel,
+		cr: cr, cw: cw, sr: b.r, sw: b.w,
+		params: parameters{
+			user: first.user, database: first.database, application: told.parameters["application_name"],
+			address: client.RemoteAddr().String(), certificate: first.identity(),
+		},
+	}
+	if told.key != nil {
+		c.params.pid = told.key.pid
+	}
+	started() // a deadline that has not passed by now means nothing any more
 	_ = client.SetDeadline(time.Time{})
 	_ = upstream.SetDeadline(time.Time{})
 	s.mu.Lock()

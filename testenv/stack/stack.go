@@ -22,7 +22,7 @@ import (
 const Database = "laboratory"
 
 // Password is that of every role of the test database.
-const Password = "a test's password"
+const Password = "a-test-password"
 
 // Options says how the parts are put together.
 type Options struct {
@@ -114,12 +114,14 @@ func Start(t testing.TB, opts Options) *Stack {
 	if clients == nil {
 		clients = &proxy.ClientTLS{}
 	}
+	upstream, err := proxy.NewUpstream("127.0.0.1", s.Postgres.Port(), sslmode, "", "", "")
+	must(err)
 	s.Server, err = proxy.New(proxy.Config{
 		Databases: s.File.Databases,
 		Sealer:    s.Sealer,
 		Audit:     s.Audit,
 		Clients:   clients,
-		Upstream:  s.Upstream(sslmode),
+		Upstream:  upstream,
 		Login: func(ctx context.Context, database string) (*pgx.Conn, error) {
 			return pgx.Connect(ctx, s.Postgres.DSN("pgveil", Password, database))
 		},

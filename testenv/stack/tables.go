@@ -5,8 +5,8 @@ package stack
 // deterministic).
 const Schema = `version: 1
 keys:
-  identity: {type: deterministic}
-  medical: {type: randomized}
+  identity: deterministic
+  medical: randomized
 profiles:
   care:
     biologist: {verdict: decrypt, search: true}
