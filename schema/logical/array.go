@@ -2,12 +2,16 @@ package logical
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
-// maxArrayDims is the server's MAXDIM.
-const maxArrayDims = 6
+// maxArrayDims is the server's MAXDIM, maxArraySize its MaxArraySize.
+const (
+	maxArrayDims = 6
+	maxArraySize = 134217727
+)
 
 // ArrayElements calls f for each element of an array value in the given format (0 text, 1 binary), in
 // storage order; those of an array of several dimensions come one after the other, as = ANY
@@ -60,16 +64,19 @@ func binaryElements(array []byte, f func(elem []byte, isNull bool) error) error 
 	if len(rest) < int(dims)*8 {
 		return insufficientData()
 	}
+	tooLarge := pgerror.New(pgerror.ProgramLimitExceeded, "array size exceeds the maximum allowed (%d)", maxArraySize)
 	count := int64(1)
-	for range dims {
-		n, lower := int32(be.Uint32(rest)), int32(be.Uint32(rest[4:]))
-		rest = rest[8:]
-		// More elements than the rest could hold are insufficient data, found before counting overflows.
-		if n < 0 || int64(lower)+int64(n) > 1<<31-1 {
-			return pgerror.New("54000", "array size exceeds the maximum allowed (134217727)")
+	for i := range int(dims) {
+		n := int32(be.Uint32(rest[i*8:]))
+		if count *= int64(n); n < 0 || count > maxArraySize {
+			return tooLarge
 		}
-		if count *= int64(n); count > int64(len(array)) {
-			return insufficientData()
+	}
+	for range dims {
+		n, lower := int64(int32(be.Uint32(rest))), int64(int32(be.Uint32(rest[4:])))
+		rest = rest[8:]
+		if lower+n > math.MaxInt32 {
+			return pgerror.New(pgerror.ProgramLimitExceeded, "array lower bound is too large: %d", lower)
 		}
 	}
 	if dims == 0 {

@@ -116,17 +116,15 @@ func (t Type) convertJSON(dst, value []byte, format int16, use Use, from uint32)
 	switch {
 	case use == Compare:
 		return dst, t.noOperator(from)
-	case t.Kind == JSONB:
-		n, err := parseJSON(value, true)
-		if err != nil {
-			return dst, err
-		}
-		return n.appendText(dst), nil
-	case !isTextFamily(t.Kind):
+	case t.Kind != JSONB && !isTextFamily(t.Kind):
 		return dst, t.mismatch(from)
 	}
+	// First what json itself checks: the syntax, not what escapes and numbers stand for.
 	if _, err := parseJSON(value, false); err != nil {
 		return dst, err
+	}
+	if t.Kind == JSONB {
+		return readJSONB(dst, value, formatText)
 	}
 	start := len(dst)
 	return t.fit(append(dst, value...), start, use)

@@ -25,14 +25,14 @@ func appendStamp(dst []byte, micros int64) []byte {
 
 func readDate(dst, value []byte, format int16) ([]byte, error) {
 	if format != 0 {
-		if err := wantLength(value, 4); err != nil {
-			return dst, err
+		if len(value) < 4 {
+			return dst, insufficientData()
 		}
 		days := int64(int32(binary.BigEndian.Uint32(value)))
 		if days != dateInfinity && days != dateMinusInf && !validDay(days) {
 			return dst, pgerror.New(pgerror.DatetimeOverflow, "date out of range")
 		}
-		return append(dst, value...), nil
+		return append(dst, value...), wantLength(value, 4)
 	}
 	m, err := Date.parseMoment(value)
 	switch {
@@ -53,14 +53,14 @@ func readDate(dst, value []byte, format int16) ([]byte, error) {
 // readStamp reads a timestamp or timestamptz, without applying a modifier.
 func (k Kind) readStamp(dst, value []byte, format int16, s *Settings) ([]byte, error) {
 	if format != 0 {
-		if err := wantLength(value, 8); err != nil {
-			return dst, err
+		if len(value) < 8 {
+			return dst, insufficientData()
 		}
 		micros := int64(binary.BigEndian.Uint64(value))
 		if micros != stampInfinity && micros != stampMinusInf && !validStamp(micros) {
 			return dst, stampOutOfRange()
 		}
-		return append(dst, value...), nil
+		return append(dst, value...), wantLength(value, 8)
 	}
 	m, err := k.parseMoment(value)
 	switch {

@@ -56,12 +56,17 @@ func (k Kind) parseMoment(value []byte) (moment, error) {
 }
 
 // readRest reads what follows the date: time, zone and era, each at most once, the
-// time first; then it checks the date.
+// time first; then it checks the date. The server splits all of the text before it looks at
+// ranges, so the first error of a range counts only if all of the text can be read.
 func (r *timeReader) readRest() error {
 	hasTime := false
+	var first error
 	for {
 		r.skipSpace()
 		if len(r.rest) == 0 {
+			if first != nil {
+				return first
+			}
 			return r.checkDate()
 		}
 		var ok bool
@@ -88,8 +93,8 @@ func (r *timeReader) readRest() error {
 		if !ok {
 			return r.unreadable()
 		}
-		if err != nil {
-			return err
+		if first == nil {
+			first = err
 		}
 	}
 }

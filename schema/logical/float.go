@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
-	"math/big"
 	"strconv"
 
 	"github.com/pgveil/pgveil/schema/pgerror"
@@ -94,7 +93,11 @@ func (k Kind) parseFloat(value []byte) (float64, error) {
 		if err := checkUTF8(value); err != nil {
 			return 0, err
 		}
-		return 0, pgerror.New(pgerror.NumericOutOfRange, "\"%s\" is out of range for type %s", text[:n], k)
+		shown := text[:n]
+		if k == Float4 {
+			shown = value // float4in shows all that it was given
+		}
+		return 0, pgerror.New(pgerror.NumericOutOfRange, "\"%s\" is out of range for type %s", shown, k)
 	}
 	if n != len(text) {
 		return 0, k.badFloat(value)
@@ -212,85 +215,4 @@ func appendFixed(dst, mantissa []byte, exponent int) []byte {
 	}
 	d.scale = max(len(d.digits)-d.point, 0)
 	return d.appendText(dst)
-}
-
-// shortest appends v as d.ddde±dd with the fewest digits that read back as v. A decimal that
-// lies exactly between v and its neighbour reads back as v only by the rule of rounding to even, and
-// the server does not rely on that rule, so such a decimal is not taken.
-func (k Kind) shortest(dst []byte, v float64) []byte {
-	start := len(dst)
-	dst = strconv.AppendFloat(dst, v, 'e', -1, k.bits())
-	for digits := mantissaDigits(dst[start:]); digits < 17 && k.isHalfway(dst[start:], v); digits++ {
-		dst = strconv.AppendFloat(dst[:start], v, 'e', digits, k.bits())
-	}
-	return dst
-}
-
-// mantissaDigits counts the digits before the e.
-func mantissaDigits(e []byte) int {
-	n := 0
-	for n < len(e) && e[n] != 'e' {
-		n++
-	}
-	digits := n
-	for _, c := range e[:n] {
-		if c == '-' || c == '.' {
-			digits--
-		}
-	}
-	return digits
-}
-
-// decimals counts the digits behind the decimal point that d.ddde±dd has when written without
-// an exponent and without trailing zeros.
-func decimals(e []byte) int {
-	mark := bytes.IndexByte(e, 'e')
-	if mark < 0 {
-		return 0
-	}
-	exponent, _ := strconv.Atoi(string(e[mark+1:]))
-	mantissa := e[:mark]
-	if bytes.IndexByte(mantissa, '.') >= 0 {
-		mantissa = bytes.TrimRight(mantissa, "0")
-	}
-	return mantissaDigits(mantissa) - 1 - exponent
-}
-
-// isHalfway says whether the decimal text is not nearer to v than to a neighbour of v.
-func (k Kind) isHalfway(text []byte, v float64) bool {
-	bits, mantissa := math.Float64bits(v), 52
-	if k == Float4 {
-		bits, mantissa = uint64(math.Float32bits(float32(v))), 23
-	}
-	if bits&1 != 0 {
-		return false // only an even mantissa attracts what lies halfway
-	}
-	// v is a whole number of units of 2^unit. A point halfway between two floats is an odd number of
-	// 2^(unit-1), or of 2^(unit-2) below a power of two: with a fraction, it has just as
-	// many decimals. This spares nearly all values the exact comparison.
-	unit := max(int(bits>>mantissa&(1<<(k.bits()-1-mantissa)-1)), 1) - (1<<(k.bits()-2-mantissa) - 1) - mantissa
-	if n := decimals(text); unit < 1 && n != 1-unit && n != 2-unit {
-		return false
-	}
-	decimal, ok := new(big.Rat).SetString(string(text))
-	if !ok {
-		return false
-	}
-	low, high := math.Nextafter(v, math.Inf(-1)), math.Nextafter(v, math.Inf(1))
-	if k == Float4 {
-		low = float64(math.Nextafter32(float32(v), float32(math.Inf(-1))))
-		high = float64(math.Nextafter32(float32(v), float32(math.Inf(1))))
-	}
-	exact := new(big.Rat).SetFloat64(v)
-	for _, neighbour := range [...]float64{low, high} {
-		if math.IsInf(neighbour, 0) {
-			continue
-		}
-		middle := new(big.Rat).SetFloat64(neighbour)
-		middle.Add(middle, exact).Mul(middle, big.NewRat(1, 2))
-		if decimal.Cmp(middle) == 0 {
-			return true
-		}
-	}
-	return false
 }

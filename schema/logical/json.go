@@ -238,7 +238,7 @@ const jsonbVersion = 1
 func readJSONB(dst, value []byte, format int16) ([]byte, error) {
 	if format != 0 {
 		if len(value) == 0 {
-			return dst, pgerror.New(pgerror.ProtocolViolation, "no data left in message")
+			return dst, insufficientData()
 		}
 		if value[0] != jsonbVersion {
 			return dst, pgerror.New(pgerror.InternalError, "unsupported jsonb version number %d", value[0])

@@ -69,14 +69,13 @@ func badNumeric(value []byte, s *Settings) error {
 // parseBinary reads numeric's binary form as numeric_recv does.
 func (d *decimal) parseBinary(value, scratch []byte) error {
 	*d = decimal{digits: scratch[:0]}
-	if len(value) < 8 {
+	if len(value) < 6 {
 		return insufficientData()
 	}
 	be := binary.BigEndian
 	groups := int(be.Uint16(value))
 	weight := int(int16(be.Uint16(value[2:])))
 	sign := be.Uint16(value[4:])
-	d.scale = int(be.Uint16(value[6:]))
 	switch sign {
 	case signPositive:
 	case signNegative:
@@ -90,6 +89,10 @@ func (d *decimal) parseBinary(value, scratch []byte) error {
 	default:
 		return pgerror.New(pgerror.InvalidBinaryRepresent, "invalid sign in external \"numeric\" value")
 	}
+	if len(value) < 8 {
+		return insufficientData()
+	}
+	d.scale = int(be.Uint16(value[6:]))
 	if d.scale > maxNumericScale {
 		return pgerror.New(pgerror.InvalidBinaryRepresent, "invalid scale in external \"numeric\" value")
 	}

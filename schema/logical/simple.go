@@ -1,6 +1,10 @@
 package logical
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
 
 // boolWords are the spellings of booleans; any unique prefix of one is accepted too.
 // Source: PostgreSQL manual, "Boolean Type".
@@ -21,6 +25,9 @@ var boolWords = []struct {
 
 func readBool(dst, value []byte, format int16) ([]byte, error) {
 	if format != 0 {
+		if len(value) == 0 {
+			return dst, pgerror.New(pgerror.ProtocolViolation, "no data left in message")
+		}
 		if err := wantLength(value, 1); err != nil {
 			return dst, err
 		}
