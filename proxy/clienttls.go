@@ -62,7 +62,7 @@ func (c *ClientTLS) handshake(ctx context.Context, conn net.Conn) (*tls.Conn, er
 		Certificates: []tls.Certificate{c.Certificate},
 		MinVersion:   tls.VersionTLS12,
 		NextProtos:   []string{alpn},
-		// A resumed session would not show the client's certificate again.
+		// As in PostgreSQL: connections live long, and a ticket's key is one more secret.
 		SessionTicketsDisabled: true,
 	}
 	if c.ClientCAs != nil {

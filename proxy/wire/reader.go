@@ -11,6 +11,12 @@ import (
 const (
 	headerSize  = 5
 	defaultSize = 32 << 10
+
+	// A buffer that grew to no more than keepFactor times its size is kept for keepFor
+	// further frames or flushes, so that a result of large rows does not allocate for
+	// each.
+	keepFactor = 32
+	keepFor    = 64
 )
 
 // Reader reads frames: a type byte, a length, a body. It keeps one buffer, which
@@ -22,6 +28,7 @@ type Reader struct {
 	r, w   int
 	typ    byte
 	length int
+	quiet  int // frames since one was too large for size
 	frame  int // bytes of the current frame, from r on, header included, that are not consumed
 	max    int
 	limits *Limits
@@ -64,7 +71,7 @@ func (r *Reader) Next() (typ byte, length int, err error) {
 	if r.r == r.w {
 		r.r, r.w = 0, 0
 	}
-	if len(r.buf) > r.size && r.w-r.r <= r.size {
+	if len(r.buf) > r.size {
 		r.shrink()
 	}
 	if r.w-r.r < headerSize {
@@ -230,6 +237,9 @@ func (r *Reader) fill(need int) error {
 		r.w -= r.r
 		r.r = 0
 	}
+	if need > r.size {
+		r.quiet = 0
+	}
 	for r.w-r.r < need {
 		if r.w == len(r.buf) {
 			grown := make([]byte, min(2*len(r.buf), max(need, r.size)))
@@ -266,7 +276,13 @@ func (r *Reader) read() error {
 	return r.err
 }
 
+// shrink gives back a buffer that grew: a huge one at once, another when no frame
+// has needed it for a while.
 func (r *Reader) shrink() {
+	r.quiet++
+	if r.w-r.r > r.size || len(r.buf) <= keepFactor*r.size && r.quiet < keepFor {
+		return
+	}
 	small := make([]byte, r.size)
 	r.w = copy(small, r.buf[r.r:r.w])
 	r.r = 0

@@ -21,6 +21,7 @@ type Writer struct {
 	buf   []byte
 	start int // of the message being built, -1 when there is none
 	value int // of the value being built within it
+	quiet int // flushes since one was too large for size
 	err   error
 }
 
@@ -176,8 +177,13 @@ func (w *Writer) Flush() error {
 		return w.err
 	}
 	_, w.err = w.dst.Write(w.buf[:n])
+	w.quiet++
+	if n > 2*w.size {
+		w.quiet = 0
+	}
 	rest := w.buf[n:]
-	if cap(w.buf) > 4*w.size && len(rest) <= w.size {
+	grown := cap(w.buf) > keepFactor*w.size || cap(w.buf) > 4*w.size && w.quiet >= keepFor
+	if grown && len(rest) <= w.size {
 		w.buf = append(make([]byte, 0, w.size), rest...)
 	} else {
 		w.buf = w.buf[:copy(w.buf, rest)]

@@ -67,17 +67,44 @@ func TestWriterFlushWhileBuilding(t *testing.T) {
 	if err := w.Flush(); err != nil || out.String() != "first" {
 		t.Fatalf("%q %v", out.String(), err)
 	}
-	w.Bytes(bytes.Repeat([]byte("x"), 1000))
+	w.Bytes(bytes.Repeat([]byte("x"), 5000))
 	w.EndValue()
 	if err := w.End(); err != nil {
 		t.Fatal(err)
 	}
-	want := "first" + string(frame('D', []byte("ab\x00\x00\x03\xeacd"+strings.Repeat("x", 1000))))
+	want := "first" + string(frame('D', []byte("ab\x00\x00\x13\x8acd"+strings.Repeat("x", 5000))))
 	if out.String() != want { // over its size it flushes by itself
 		t.Errorf("%q", out.String())
 	}
 	if cap(w.buf) > 4*64 {
 		t.Errorf("%d bytes kept", cap(w.buf))
+	}
+}
+
+// Buffers that grew moderately are kept while they are needed.
+func TestGrownBuffersAreKeptAWhile(t *testing.T) {
+	large, small := frame('D', make([]byte, 1000)), frame('D', make([]byte, 10))
+	data := slicesJoin(large, small, large, bytes.Repeat(small, keepFor+1))
+	r, w := NewReader(bytes.NewReader(data), 64), NewWriter(io.Discard, 64)
+	for i := range 3 + keepFor + 1 {
+		if _, _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+		body, err := r.Body()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Message('D')
+		w.Bytes(body)
+		if err := errors.Join(w.End(), w.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		if kept := i < keepFor; kept && (len(r.buf) < 1000 || cap(w.buf) < 1000) {
+			t.Fatalf("frame %d: buffers of %d and %d bytes", i, len(r.buf), cap(w.buf))
+		}
+	}
+	if len(r.buf) != 64 || cap(w.buf) != 64 {
+		t.Errorf("buffers of %d and %d bytes at last", len(r.buf), cap(w.buf))
 	}
 }
 
