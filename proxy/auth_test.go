@@ -132,6 +132,8 @@ func TestLogin(t *testing.T) {
 	const (
 		inClear = "sslmode=disable"
 		inTLS   = "sslmode=verify-full"
+		// Without an SSLRequest; psql has it since version 17.
+		inDirect = "sslmode=verify-full&sslnegotiation=direct"
 	)
 	for _, c := range []struct {
 		relay, sslmode, user string
@@ -162,6 +164,8 @@ func TestLogin(t *testing.T) {
 		{relay: "the same certificate", sslmode: inTLS, user: "scram", binding: "require", only: "psql pgx"},
 		{relay: "the same certificate", sslmode: inTLS, user: "scram", binding: "disable", only: "psql pgx"},
 		{relay: "the same certificate", sslmode: inClear, user: "scram"},
+		{relay: "the same certificate", sslmode: inDirect, user: "scram", only: "pgx lib/pq"},
+		{relay: "server in clear", sslmode: inDirect, user: "cleartext", only: "pgx lib/pq"},
 		{relay: "client TLS not offered", sslmode: inClear, user: "scram"},
 		{relay: "client TLS not offered", sslmode: "sslmode=prefer", user: "scram", only: "psql pgx"},
 		{relay: "client TLS not offered", sslmode: "sslmode=require", user: "scram", only: "psql pgx", fails: "TLS|SSL"},
@@ -186,7 +190,7 @@ func TestLogin(t *testing.T) {
 					t.Fatalf("%q, error %v", got, err)
 				}
 				s, _ := relays[c.relay].last()
-				if (s.tls != nil) != (c.sslmode == inTLS) {
+				if (s.tls != nil) != strings.HasPrefix(c.sslmode, inTLS) {
 					t.Errorf("TLS with the client: %v", s.tls != nil)
 				}
 			})
