@@ -19,8 +19,8 @@ type Command struct {
 
 // Commands returns the statements of the text, empty ones left out, told apart
 // by the semicolons outside brackets and outside the BEGIN ATOMIC … END body of
-// a function. It is valid until the next Lex. Where a body has no clear end the
-// text becomes Odd: ask Odd after Commands.
+// a function. It is valid until the next Lex. A body without a clear end makes the
+// text Odd.
 func (t *Text) Commands() []Command {
 	if t.commandsSet {
 		return t.commands
@@ -39,7 +39,7 @@ func (t *Text) Commands() []Command {
 				s.end(i)
 			}
 		case Ident:
-			if s.atomic || k.Word == WordAtomic {
+			if t.atomic {
 				s.word(i, k.Word)
 			}
 		}
@@ -53,7 +53,7 @@ type splitter struct {
 	t      *Text
 	first  int
 	level  int  // open brackets
-	atomic bool // the text has a BEGIN ATOMIC
+	atomic bool // a body was met
 	body   int  // depth of CASE … END in such a body, plus one; 0 outside
 }
 

@@ -32,7 +32,7 @@ func (l *Lexer) Lex(sql []byte) *Text {
 	}
 	s := scanner{sql: sql, tokens: t.tokens[:0], backslash: l.BackslashQuotes}
 	s.run()
-	t.tokens, t.comments, t.unclosed = s.tokens, s.comments, s.unclosed
+	t.tokens, t.comments, t.atomic, t.unclosed = s.tokens, s.comments, s.atomic, s.unclosed
 	t.odd, t.vouched = s.odd, len(s.tokens)
 	if s.odd {
 		t.vouched = s.vouched
@@ -132,6 +132,7 @@ type scanner struct {
 	vouched   int  // tokens before the first odd one
 	unclosed  bool // the last token or comment has no end
 	comments  bool
+	atomic    bool // the word ATOMIC was met
 	backslash bool // plain strings with a backslash are Odd
 }
 
@@ -202,9 +203,9 @@ func (s *scanner) ident() {
 	for i < len(sql) && identBytes[sql[i]] {
 		i++
 	}
-	s.tokens = append(s.tokens, Token{
-		Start: int32(start), End: int32(i), Kind: Ident, Word: findWord(sql[start:i]),
-	})
+	word := findWord(sql[start:i])
+	s.atomic = s.atomic || word == WordAtomic
+	s.tokens = append(s.tokens, Token{Start: int32(start), End: int32(i), Kind: Ident, Word: word})
 	s.pos = i
 }
 

@@ -14,7 +14,7 @@ import "unicode/utf8"
 // It may be true without need, but never false if the text names the thing.
 // It does not allocate.
 func (t *Text) Mentions(watched func(ident []byte) bool) bool {
-	if t.odd {
+	if t.Odd() {
 		return t.mentionsAnywhere(watched)
 	}
 	runs := t.RunsSQL()

@@ -59,6 +59,7 @@ type Text struct {
 	sql      []byte
 	tokens   []Token
 	odd      bool // see Odd
+	atomic   bool // the word ATOMIC stands in it
 	unclosed bool // the last token or comment has no end
 	comments bool // there are comments
 	vouched  int  // tokens before the first one that made the text odd
@@ -72,6 +73,7 @@ type Text struct {
 	open       []int32
 
 	folding     folding
+	levels      []depthLevel
 	depth       int
 	depthSet    bool
 	shape       []byte
@@ -121,7 +123,12 @@ func (t *Text) At(offset int) int {
 // unterminated string, comment or quoted identifier, a NUL byte, invalid
 // UTF-8, a malformed number, a U&"…" identifier, a body whose statements
 // cannot be told apart. Such a text must not be taken as understood.
-func (t *Text) Odd() bool { return t.odd }
+func (t *Text) Odd() bool {
+	if t.atomic && !t.commandsSet {
+		t.Commands()
+	}
+	return t.odd
+}
 
 // Group is a repetition found by Groups: Count times the same Len tokens,
 // with a comma between. Token j of repetition k has the index
