@@ -133,9 +133,9 @@ func (l *loader) readInheritance(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// readDependencies reads what views and rules name, and what the bodies of
-// functions in standard SQL do, which have no source text. An aggregate depends
-// on its functions in the same way.
+// readDependencies reads what views and rules name, what the bodies of functions
+// in standard SQL name, which have no source text, and whose rows functions take
+// and return. An aggregate depends on its functions in the same way.
 func (l *loader) readDependencies(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `
 		SELECT false, r.ev_class, d.refclassid = 'pg_catalog.pg_proc'::regclass, d.refobjid
@@ -146,7 +146,14 @@ func (l *loader) readDependencies(ctx context.Context, tx pgx.Tx) error {
 		SELECT true, d.objid, d.refclassid = 'pg_catalog.pg_proc'::regclass, d.refobjid
 		FROM pg_catalog.pg_depend d
 		WHERE d.classid = 'pg_catalog.pg_proc'::regclass
-			AND d.refclassid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass)`,
+			AND d.refclassid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass)
+		UNION
+		SELECT true, d.objid, false, coalesce(nullif(t.typrelid, 0), e.typrelid)
+		FROM pg_catalog.pg_depend d
+			JOIN pg_catalog.pg_type t ON t.oid = d.refobjid
+			LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
+		WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.refclassid = 'pg_catalog.pg_type'::regclass
+			AND coalesce(nullif(t.typrelid, 0), e.typrelid, 0) <> 0`,
 		pgx.QueryExecModeExec)
 	if err != nil {
 		return err

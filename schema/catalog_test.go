@@ -104,6 +104,9 @@ func TestLoadCatalog(t *testing.T) {
 		`CREATE FUNCTION lab.harmless() RETURNS int LANGUAGE sql AS $$ SELECT 1 FROM lab.visits $$`,
 		`CREATE FUNCTION lab.step(bytea, int) RETURNS bytea LANGUAGE sql AS $$ SELECT lab.calls_it() $$`,
 		`CREATE AGGREGATE lab.gather(int) (SFUNC = lab.step, STYPE = bytea)`,
+		`CREATE FUNCTION lab.rows_of(t text) RETURNS SETOF lab.patient LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE t; END $$`,
+		`CREATE FUNCTION lab.takes_rows(lab.people[]) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$`,
+		`CREATE FUNCTION lab.other_rows(lab.visit[]) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$`,
 		`CREATE SEQUENCE lab.numbers`,
 	)
 	if server.postgres.Major() >= 14 {
@@ -145,9 +148,9 @@ func TestLoadCatalog(t *testing.T) {
 	if !slices.Equal(got, reaching) {
 		t.Errorf("reaching: %q", got)
 	}
-	watched := []string{"by_function", "calls_it", "find_one", "gather", "inbox", "patient", "people", "people_again", "snapshot", "step"}
+	watched := []string{"by_function", "calls_it", "find_one", "gather", "inbox", "patient", "people", "people_again", "rows_of", "snapshot", "step", "takes_rows"}
 	if server.postgres.Major() >= 14 {
-		watched = slices.Insert(watched, len(watched)-1, "standard")
+		watched = slices.Insert(watched, len(watched)-2, "standard")
 	}
 	if got := c.WatchedNames(); !slices.Equal(got, watched) {
 		t.Errorf("watched: %q", got)

@@ -112,6 +112,9 @@ func (p *fileParser) columnEncryption(c *parsedColumn, fields map[string]entry, 
 	if s == Deterministic.String() {
 		c.Mode = Deterministic
 	}
+	if c.Mode == Deterministic && c.Type.Kind == logical.Bool {
+		p.warnf(c.fields["encryption"], "%s: a deterministic boolean has two sealed values, and it is easy to tell which is which", what)
+	}
 	if c.Mode == Deterministic && c.Type.Kind != 0 && !c.Type.AllowsDeterministic() {
 		advice := "use randomized"
 		if c.Type.Kind == logical.Numeric {

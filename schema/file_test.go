@@ -211,6 +211,7 @@ func TestParseWarnings(t *testing.T) {
 		{"nobody", column("type: text, encryption: randomized, access: {a: hide}"), "11:62: column public.client.name: no role may read it, not even masked"},
 		{"no access", column("type: text, encryption: randomized"), "11:11: column public.client.name has no access: no role may read it"},
 		{"unused key", strings.Replace(column("type: text, encryption: deterministic, key: d, access: staff"), "encryption: randomized", "encryption: deterministic", 1), `3:3: key "r" is not used by any column`},
+		{"boolean", column("type: bool, encryption: deterministic, access: staff"), "11:42: column public.client.name: a deterministic boolean has two sealed values, and it is easy to tell which is which"},
 		{"lonely domain", column("type: text, encryption: deterministic, domain: name, access: staff"), `11:65: column public.client.name: no other column is in domain "name", so nothing can be joined with it; did you mean "names"?`},
 		{"unused profile", strings.Replace(column(fine), "{staff: {public: decrypt}}", "{staff: {public: decrypt}, old: {a: hide}}", 1), `5:38: profile "old" is not used`},
 	} {
