@@ -2,6 +2,8 @@ package logical
 
 import (
 	"encoding/binary"
+	"encoding/hex"
+	"slices"
 
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -34,11 +36,8 @@ var hexValues = func() (t [256]byte) {
 
 // AppendByteaHex appends b as bytea's text output in hex format: \x…
 func AppendByteaHex(dst, b []byte) []byte {
-	dst = append(dst, '\\', 'x')
-	for _, c := range b {
-		dst = append(dst, hexPairs[c][0], hexPairs[c][1])
-	}
-	return dst
+	dst = append(slices.Grow(dst, 2+2*len(b)), '\\', 'x')
+	return hex.AppendEncode(dst, b)
 }
 
 // appendByteaEscape appends b as bytea's text output in escape format.
@@ -84,7 +83,27 @@ func DecodeByteaText(dst, text []byte) ([]byte, error) {
 
 func isOctal(c byte) bool { return c >= '0' && c <= '7' }
 
+// decodeHex reads hex digits. Nearly all texts have nothing else, so the digits are checked all
+// together, and one by one only if that fails.
 func decodeHex(dst, text []byte) ([]byte, error) {
+	if len(text)%2 == 0 {
+		start := len(dst)
+		dst = slices.Grow(dst, len(text)/2)
+		out := dst[start : start+len(text)/2]
+		var bad byte
+		for i := range out {
+			hi, lo := hexValues[text[2*i]], hexValues[text[2*i+1]]
+			out[i] = hi<<4 | lo
+			bad |= hi | lo
+		}
+		if bad != 0xff {
+			return dst[:start+len(out)], nil
+		}
+	}
+	return decodeLooseHex(dst, text)
+}
+
+func decodeLooseHex(dst, text []byte) ([]byte, error) {
 	for i := 0; i < len(text); {
 		hi := hexValues[text[i]]
 		if hi == 0xff {

@@ -124,11 +124,11 @@ func (t Type) fitNumeric(dst []byte, start int, use Use) ([]byte, error) {
 	}
 	if use == Compare {
 		if d.special == finite && d.significant() <= d.point+max(scale, 0) {
-			d.round(max(scale, 0))
+			d = d.rounded(max(scale, 0))
 		}
 		return d.appendText(dst[:start]), nil
 	}
-	if err := d.fit(precision, scale); err != nil {
+	if d, err = d.fitted(precision, scale); err != nil {
 		return dst, err
 	}
 	return d.appendText(dst[:start]), nil
@@ -155,7 +155,7 @@ func (t Type) Append(dst, canonical []byte, format int16, s *Settings) ([]byte, 
 	case Numeric:
 		return writeNumeric(dst, canonical, format)
 	case Float4, Float8:
-		return t.Kind.writeFloat(dst, canonical, format)
+		return t.Kind.writeFloat(dst, canonical, format, s)
 	case Bool:
 		return writeBool(dst, canonical, format)
 	case Date:

@@ -177,8 +177,7 @@ func (k Kind) castToInt(dst, plain []byte, source Kind) ([]byte, error) {
 			}
 			return dst, pgerror.New(pgerror.FeatureNotSupported, "cannot convert %s to %s", word, k)
 		}
-		d.round(0)
-		n, ok := d.int64()
+		n, ok := d.rounded(0).int64()
 		if !ok {
 			return dst, intOutOfRange(k)
 		}
@@ -202,7 +201,7 @@ func (k Kind) castToInt(dst, plain []byte, source Kind) ([]byte, error) {
 }
 
 // int64 gives the value of a whole number; ok is false if it is none or does not fit.
-func (d *decimal) int64() (v int64, ok bool) {
+func (d decimal) int64() (v int64, ok bool) {
 	if d.special != finite || d.significant() > d.point || d.point > 19 {
 		return 0, false
 	}
@@ -265,14 +264,9 @@ func castToNumeric(dst, plain []byte, source Kind) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	// The server takes the digits that a float holds for certain, as C's FLT_DIG and DBL_DIG count them.
-	digits := 15
-	if source == Float4 {
-		digits = 6
-	}
 	var text [32]byte
 	if math.IsInf(v, 0) || math.IsNaN(v) {
 		return source.appendFloatText(dst, v), nil
 	}
-	return readNumeric(dst, strconv.AppendFloat(text[:0], v, 'g', digits, 64), formatText, nil)
+	return readNumeric(dst, strconv.AppendFloat(text[:0], v, 'g', source.digits(), 64), formatText, nil)
 }

@@ -36,8 +36,11 @@ type decimal struct {
 	scale   int
 }
 
-// normalize takes off leading zeros, and the sign and weight of zero.
-func (d *decimal) normalize() {
+// Methods that change a decimal give a new one, which may share its digits with the old one: that keeps
+// the digits of usual numbers on the stack.
+
+// normalized is d without leading zeros, and with neither sign nor weight for zero.
+func (d decimal) normalized() decimal {
 	n := 0
 	for n < len(d.digits) && d.digits[n] == '0' {
 		n++
@@ -47,10 +50,11 @@ func (d *decimal) normalize() {
 	if len(d.digits) == 0 {
 		d.point, d.neg = 0, false
 	}
+	return d
 }
 
 // significant is the number of digits up to the last one that is not zero.
-func (d *decimal) significant() int {
+func (d decimal) significant() int {
 	n := len(d.digits)
 	for n > 0 && d.digits[n-1] == '0' {
 		n--
@@ -59,25 +63,24 @@ func (d *decimal) significant() int {
 }
 
 // checkRange gives the error of a number that numeric cannot hold.
-func (d *decimal) checkRange() error {
+func (d decimal) checkRange() error {
 	if d.point > maxNumericPoint || d.scale > maxNumericScale {
 		return pgerror.New(pgerror.NumericOutOfRange, "value overflows numeric format")
 	}
 	return nil
 }
 
-// round rounds half away from zero to the given number of digits after the decimal point,
-// which may be negative, and shows as many.
-func (d *decimal) round(scale int) {
+// rounded is d rounded half away from zero to the given number of digits after the decimal
+// point, which may be negative, and showing as many.
+func (d decimal) rounded(scale int) decimal {
 	d.scale = max(scale, 0)
 	keep := d.point + scale
 	if keep >= len(d.digits) {
-		return
+		return d
 	}
 	if keep < 0 {
 		d.digits = d.digits[:0]
-		d.normalize()
-		return
+		return d.normalized()
 	}
 	up := d.digits[keep] >= '5'
 	d.digits = d.digits[:keep]
@@ -96,20 +99,20 @@ func (d *decimal) round(scale int) {
 		}
 		d.point++
 	}
-	d.normalize()
+	return d.normalized()
 }
 
-// truncate cuts off the digits after the first scale ones behind the decimal point.
-func (d *decimal) truncate(scale int) {
+// truncated is d without the digits after the first scale ones behind the decimal point.
+func (d decimal) truncated(scale int) decimal {
 	d.scale = scale
 	if keep := max(d.point+scale, 0); keep < len(d.digits) {
 		d.digits = d.digits[:keep]
-		d.normalize()
 	}
+	return d.normalized()
 }
 
 // appendText appends the number as numeric_out writes it.
-func (d *decimal) appendText(dst []byte) []byte {
+func (d decimal) appendText(dst []byte) []byte {
 	if d.special != finite {
 		return append(dst, specialText[d.special]...)
 	}
@@ -132,29 +135,29 @@ func (d *decimal) appendText(dst []byte) []byte {
 }
 
 // digit gives the digit i places behind the first one, '0' outside of them.
-func (d *decimal) digit(i int) byte {
+func (d decimal) digit(i int) byte {
 	if i < 0 || i >= len(d.digits) {
 		return '0'
 	}
 	return d.digits[i]
 }
 
-// parse reads a number as numeric_in does, without its limits (see checkRange), using scratch for the digits.
-// The result is false for text that is no number.
-func (d *decimal) parse(value, scratch []byte, s *Settings) (ok, overflow bool) {
-	*d = decimal{digits: scratch[:0]}
+// parseDecimal reads a number as numeric_in does, without its limits (see checkRange), using scratch for
+// the digits. ok is false for text that is no number, overflow true for a number out of any range.
+func parseDecimal(value, scratch []byte, s *Settings) (d decimal, ok, overflow bool) {
+	d.digits = scratch[:0]
 	text := trimSpace(value)
 	switch {
 	case equalFoldASCII(text, "nan"):
 		d.special = notANumber
-		return true, false
+		return d, true, false
 	case s.server() < 14:
 	case equalFoldASCII(text, "infinity"), equalFoldASCII(text, "+infinity"), equalFoldASCII(text, "inf"), equalFoldASCII(text, "+inf"):
 		d.special = infinity
-		return true, false
+		return d, true, false
 	case equalFoldASCII(text, "-infinity"), equalFoldASCII(text, "-inf"):
 		d.special = minusInfinity
-		return true, false
+		return d, true, false
 	}
 	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
 		d.neg = text[0] == '-'
@@ -173,7 +176,7 @@ func (d *decimal) parse(value, scratch []byte, s *Settings) (ok, overflow bool) 
 		d.digits = append(d.digits, c)
 	}
 	if len(d.digits) == 0 {
-		return false, false
+		return d, false, false
 	}
 	d.point = len(d.digits)
 	if pointAt >= 0 {
@@ -183,13 +186,12 @@ func (d *decimal) parse(value, scratch []byte, s *Settings) (ok, overflow bool) 
 	if i < len(text) {
 		exponent, ok, overflow := parseExponent(text[i:])
 		if !ok || overflow {
-			return ok, overflow
+			return d, ok, overflow
 		}
 		d.point += exponent
 		d.scale = max(d.scale-exponent, 0)
 	}
-	d.normalize()
-	return true, false
+	return d.normalized(), true, false
 }
 
 // parseExponent reads "e5" with strtol's liberties: blanks and a sign before the digits.
@@ -224,23 +226,23 @@ func parseExponent(text []byte) (exponent int, ok, overflow bool) {
 	return exponent, n > 0 && n == len(text), false
 }
 
-// fit applies numeric(p,s): rounds, and refuses what has more than p-s digits before the point.
-func (d *decimal) fit(precision, scale int) error {
+// fitted applies numeric(p,s): rounds, and refuses what has more than p-s digits before the point.
+func (d decimal) fitted(precision, scale int) (decimal, error) {
 	if d.special != finite {
 		if d.special == notANumber {
-			return nil
+			return d, nil
 		}
-		return pgerror.New(pgerror.NumericOutOfRange, "numeric field overflow").
+		return d, pgerror.New(pgerror.NumericOutOfRange, "numeric field overflow").
 			WithDetail("A field with precision %d, scale %d cannot hold an infinite value.", precision, scale)
 	}
-	d.round(scale)
+	d = d.rounded(scale)
 	if len(d.digits) > 0 && d.point > precision-scale {
 		limit := "1"
 		if precision != scale {
 			limit = "10^" + strconv.Itoa(precision-scale)
 		}
-		return pgerror.New(pgerror.NumericOutOfRange, "numeric field overflow").
+		return d, pgerror.New(pgerror.NumericOutOfRange, "numeric field overflow").
 			WithDetail("A field with precision %d, scale %d must round to an absolute value less than %s.", precision, scale, limit)
 	}
-	return nil
+	return d, nil
 }

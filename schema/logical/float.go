@@ -162,7 +162,7 @@ func (k Kind) canonicalFloat(canonical []byte) (float64, error) {
 	return math.Float64frombits(binary.BigEndian.Uint64(canonical)), nil
 }
 
-func (k Kind) writeFloat(dst, canonical []byte, format int16) ([]byte, error) {
+func (k Kind) writeFloat(dst, canonical []byte, format int16, s *Settings) ([]byte, error) {
 	v, err := k.canonicalFloat(canonical)
 	if err != nil {
 		return dst, err
@@ -170,7 +170,18 @@ func (k Kind) writeFloat(dst, canonical []byte, format int16) ([]byte, error) {
 	if format != 0 {
 		return append(dst, canonical...), nil
 	}
+	if s != nil && s.FloatDigits < 0 && !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return strconv.AppendFloat(dst, v, 'g', max(k.digits()+s.FloatDigits+1, 1), 64), nil
+	}
 	return k.appendFloatText(dst, v), nil
+}
+
+// digits is the number of decimal digits that a float holds for certain, C's FLT_DIG and DBL_DIG.
+func (k Kind) digits() int {
+	if k == Float4 {
+		return 6
+	}
+	return 15
 }
 
 // appendFloatText appends the shortest text that reads back as v, as the server
@@ -191,11 +202,7 @@ func (k Kind) appendFloatText(dst []byte, v float64) []byte {
 		return strconv.AppendFloat(dst, v, 'f', -1, k.bits())
 	}
 	exponent, _ := strconv.Atoi(string(e[mark+1:]))
-	highest := 15
-	if k == Float4 {
-		highest = 6
-	}
-	if exponent < -4 || exponent >= highest {
+	if exponent < -4 || exponent >= k.digits() {
 		return append(dst, e...)
 	}
 	return appendFixed(dst, e[:mark], exponent)

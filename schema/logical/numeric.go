@@ -35,12 +35,10 @@ func readNumeric(dst, value []byte, format int16, s *Settings) ([]byte, error) {
 }
 
 func parseNumeric(value, scratch []byte, format int16, s *Settings) (decimal, error) {
-	var d decimal
 	if format != 0 {
-		err := d.parseBinary(value, scratch)
-		return d, err
+		return parseNumericBinary(value, scratch)
 	}
-	ok, overflow := d.parse(value, scratch, s)
+	d, ok, overflow := parseDecimal(value, scratch, s)
 	switch {
 	case overflow:
 		d.scale = maxNumericScale + 1
@@ -66,11 +64,11 @@ func badNumeric(value []byte, s *Settings) error {
 	return invalidSyntax("numeric", value)
 }
 
-// parseBinary reads numeric's binary form as numeric_recv does.
-func (d *decimal) parseBinary(value, scratch []byte) error {
-	*d = decimal{digits: scratch[:0]}
+// parseNumericBinary reads numeric's binary form as numeric_recv does, using scratch for the digits.
+func parseNumericBinary(value, scratch []byte) (decimal, error) {
+	d := decimal{digits: scratch[:0]}
 	if len(value) < 6 {
-		return insufficientData()
+		return d, insufficientData()
 	}
 	be := binary.BigEndian
 	groups := int(be.Uint16(value))
@@ -87,43 +85,41 @@ func (d *decimal) parseBinary(value, scratch []byte) error {
 	case signMinusInf:
 		d.special = minusInfinity
 	default:
-		return pgerror.New(pgerror.InvalidBinaryRepresent, "invalid sign in external \"numeric\" value")
+		return d, pgerror.New(pgerror.InvalidBinaryRepresent, "invalid sign in external \"numeric\" value")
 	}
 	if len(value) < 8 {
-		return insufficientData()
+		return d, insufficientData()
 	}
 	d.scale = int(be.Uint16(value[6:]))
 	if d.scale > maxNumericScale {
-		return pgerror.New(pgerror.InvalidBinaryRepresent, "invalid scale in external \"numeric\" value")
+		return d, pgerror.New(pgerror.InvalidBinaryRepresent, "invalid scale in external \"numeric\" value")
 	}
 	value = value[8:]
 	for range groups {
 		if len(value) < 2 {
-			return insufficientData()
+			return d, insufficientData()
 		}
 		g := be.Uint16(value)
 		value = value[2:]
 		if g >= groupBase {
-			return pgerror.New(pgerror.InvalidBinaryRepresent, "invalid digit in external \"numeric\" value")
+			return d, pgerror.New(pgerror.InvalidBinaryRepresent, "invalid digit in external \"numeric\" value")
 		}
 		d.digits = append(d.digits, '0'+byte(g/1000), '0'+byte(g/100%10), '0'+byte(g/10%10), '0'+byte(g%10))
 	}
 	if len(value) > 0 {
-		return excessData()
+		return d, excessData()
 	}
 	if d.special != finite {
-		return nil
+		return d, nil
 	}
 	d.point = (weight + 1) * groupDigits
-	d.normalize()
-	d.truncate(d.scale)
-	return d.checkRange()
+	d = d.normalized().truncated(d.scale)
+	return d, d.checkRange()
 }
 
 // canonicalNumeric takes a canonical encoding apart.
 func canonicalNumeric(canonical, scratch []byte) (decimal, error) {
-	var d decimal
-	ok, overflow := d.parse(canonical, scratch, nil)
+	d, ok, overflow := parseDecimal(canonical, scratch, nil)
 	if !ok || overflow || d.checkRange() != nil {
 		return d, corrupt(Numeric)
 	}
@@ -144,7 +140,7 @@ func writeNumeric(dst, canonical []byte, format int16) ([]byte, error) {
 
 // appendBinary appends numeric's binary form as numeric_send writes it: groups without
 // zeros at either end.
-func (d *decimal) appendBinary(dst []byte) []byte {
+func (d decimal) appendBinary(dst []byte) []byte {
 	be := binary.BigEndian
 	var sign, scale uint16
 	switch d.special {

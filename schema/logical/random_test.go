@@ -57,6 +57,25 @@ func TestRandomFloats(t *testing.T) {
 	}
 }
 
+// With fewer digits than a float holds, the text is C's %g.
+func TestFloatDigits(t *testing.T) {
+	r := newRandom(t)
+	for _, digits := range []int{0, -1, -5, -15, 1, 3} {
+		s := newSession(t, map[string]string{"extra_float_digits": strconv.Itoa(digits)})
+		for _, v := range []string{"0", "-0", "1", "0.1", "0.3", "100000", "1e15", "123456789012345678", "1e-5", "0.0001", "1.5e-10", "NaN", "inf", "-inf", "1e300", "99999.95", "0.000099995", "2.5", "3.5", "1234567"} {
+			s.assign(Type{Kind: Float8, Typmod: -1}, text(v))
+			s.assign(Type{Kind: Text, Typmod: -1}, input{value: []byte(v), from: 701})
+			if v != "1e300" {
+				s.assign(Type{Kind: Float4, Typmod: -1}, text(v))
+			}
+		}
+		for range 200 {
+			s.assign(Type{Kind: Float8, Typmod: -1}, input{value: binary.BigEndian.AppendUint64(nil, r.Uint64()), format: 1})
+			s.assign(Type{Kind: Float4, Typmod: -1}, input{value: binary.BigEndian.AppendUint32(nil, r.Uint32()), format: 1})
+		}
+	}
+}
+
 func randomDigits(r *rand.Rand, n int) string {
 	var b strings.Builder
 	for range n {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -67,11 +68,19 @@ func newSession(t testing.TB, parameters map[string]string) *session {
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	zone := conn.ParameterStatus("TimeZone")
+	floatDigits := 0
+	if v := parameters["extra_float_digits"]; v != "" {
+		if floatDigits, err = strconv.Atoi(v); err != nil {
+			t.Fatal(err)
+		}
+		floatDigits--
+	}
 	return &session{t: t, conn: conn, tables: map[Type]string{}, settings: &Settings{
 		TimeZone:      zone,
 		Location:      LoadLocation(zone),
 		DateStyle:     conn.ParameterStatus("DateStyle"),
 		ByteaEscape:   parameters["bytea_output"] == "escape",
+		FloatDigits:   floatDigits,
 		ServerVersion: postgres.server.Major(),
 	}}
 }
@@ -219,6 +228,8 @@ func (s *session) fixedPoint(typ Type, canonical, wire []byte, format int16) {
 	switch {
 	case isFloat(typ.Kind) && format == 0 && string(wire) == "NaN":
 		return // its text has no sign, its binary form has
+	case isFloat(typ.Kind) && format == 0 && s.settings.FloatDigits < 0:
+		return // digits are lost
 	case (typ.Kind == Timestamp || typ.Kind == Timestamptz) && typ.Typmod >= 0 && bytes.Equal(canonical, appendStamp(nil, endOfStamps)):
 		return // rounded beyond what the server's own input takes
 	case typ.Kind == Date && bytes.Equal(canonical, appendDay(nil, firstDay-1)):

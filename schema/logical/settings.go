@@ -17,6 +17,9 @@ type Settings struct {
 	IntervalStyle string
 	// ByteaEscape says that bytea_output is escape.
 	ByteaEscape bool
+	// FloatDigits is extra_float_digits less its default, 1: floats are written in the shortest
+	// form that reads back the same unless it is negative.
+	FloatDigits int
 	// ServerVersion is the server's major version, 0 when it is not known (then 15 is assumed).
 	// It decides on the forms that only some versions read.
 	ServerVersion int
