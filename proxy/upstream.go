@@ -152,7 +152,7 @@ func dialTLS(ctx context.Context, u *UpstreamConfig) (net.Conn, error) {
 func requestTLS(ctx context.Context, u *UpstreamConfig, conn net.Conn) (net.Conn, error) {
 	release := boundBy(ctx, conn)
 	defer release()
-	if _, err := conn.Write(wire.AppendRequest(nil, wire.SSLRequest)); err != nil {
+	if _, err := conn.Write(wire.AppendSSLRequest(nil)); err != nil {
 		return nil, err
 	}
 	var answer [64]byte

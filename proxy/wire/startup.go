@@ -3,6 +3,8 @@ package wire
 import (
 	"encoding/binary"
 
+	"github.com/jackc/pgproto3/v2"
+
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
@@ -59,10 +61,10 @@ func AppendStartup(dst []byte, params []StartupParam) []byte {
 	return dst
 }
 
-// AppendRequest appends an SSLRequest or a GSSENCRequest.
-func AppendRequest(dst []byte, code uint32) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, 8)
-	return binary.BigEndian.AppendUint32(dst, code)
+// AppendSSLRequest appends an SSLRequest.
+func AppendSSLRequest(dst []byte) []byte {
+	dst, _ = (&pgproto3.SSLRequest{}).Encode(dst) // it cannot fail
+	return dst
 }
 
 // DecodeCancelRequest gives the process ID and the key that follow CancelRequest.
