@@ -167,7 +167,7 @@ func TestMaskDate(t *testing.T) {
 		}
 		got, err := Pattern{Truncate: test.unit}.Apply(nil, days(test.in), mustType(t, "date"))
 		if err != nil || !slices.Equal(got, days(test.want)) {
-			t.Errorf("%v of date %v: %x, not %x (%v)", test.unit, test.in, got, days(test.want), err)
+			t.Errorf("%d of date %v: %x, not %x (%v)", test.unit, test.in, got, days(test.want), err)
 		}
 		if test.in.Year() > 290000 {
 			continue // beyond the last timestamp
@@ -178,7 +178,7 @@ func TestMaskDate(t *testing.T) {
 		for _, typ := range []string{"timestamp", "timestamptz(0)"} {
 			got, err := Pattern{Truncate: test.unit}.Apply(nil, micros(test.in), mustType(t, typ))
 			if err != nil || !slices.Equal(got, micros(test.want)) {
-				t.Errorf("%v of %s %v: %x, not %x (%v)", test.unit, typ, test.in, got, micros(test.want), err)
+				t.Errorf("%d of %s %v: %x, not %x (%v)", test.unit, typ, test.in, got, micros(test.want), err)
 			}
 		}
 	}

@@ -26,7 +26,8 @@ func (l *loader) tag() error {
 			continue
 		}
 		r.Reaches = true
-		if a := r.Attribute(c.Name); a != nil {
+		// What is no table stores nothing that was sealed for it; Check reports it.
+		if a := r.Attribute(c.Name); a != nil && isTable(r) {
 			a.Tagged = c
 			queue = append(queue, place{r, c})
 		}
@@ -57,6 +58,8 @@ func (l *loader) tag() error {
 	}
 	return nil
 }
+
+func isTable(r *Relation) bool { return r.Kind == 'r' || r.Kind == 'p' || r.Kind == 'f' }
 
 // sealsAlike reports whether values sealed for one column open in the other and
 // mean the same there.

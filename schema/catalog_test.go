@@ -134,6 +134,12 @@ func TestLoadCatalog(t *testing.T) {
 		t.Errorf("other.patient: %+v, %d named patient", other, len(c.Named("patient")))
 	}
 
+	// A view that the file names by mistake is watched, and not taken for a table.
+	view := mustLoad(t, login, mustParse(t, "lab.visits: {columns: {id: {type: int, encryption: randomized}}}")).Relation("lab", "visits")
+	if view.Attribute("id").Tagged != nil || !view.Reaches || view.Definition == "" {
+		t.Errorf("a tagged view: %+v", view)
+	}
+
 	reaching := []string{"lab.by_function", "lab.inbox", "lab.patient", "lab.people", "lab.snapshot", "other.people_again"}
 	var got []string
 	for _, r := range c.byOID {

@@ -142,7 +142,7 @@ func (c *checker) checkTables(context.Context, pgx.Tx) error {
 	schemas := make(map[string][]string) // the tables of each
 	for _, r := range c.relations {
 		byName[relationName{r.Schema, r.Name}] = r
-		if !r.Temporary() && strings.IndexByte("rpf", r.Kind) >= 0 && r.Schema != "pg_catalog" && r.Schema != "information_schema" {
+		if !r.Temporary() && isTable(r) && r.Schema != "pg_catalog" && r.Schema != "information_schema" {
 			schemas[r.Schema] = append(schemas[r.Schema], r.Name)
 		}
 	}
@@ -153,11 +153,11 @@ func (c *checker) checkTables(context.Context, pgx.Tx) error {
 			c.report(SeverityError, first, "table "+first.TableName(), "", "there is no such table%s", tableHint(first, schemas))
 			continue
 		}
-		switch r.Kind {
-		case 'v', 'm', 'S':
+		switch {
+		case !isTable(r):
 			c.report(SeverityError, first, first.TableName(), "Tag the columns of the table that it reads.", "it is not a table and cannot be tagged")
 			continue
-		case 'f':
+		case r.Kind == 'f':
 			c.report(SeverityWarning, first, first.TableName(), "Add the CHECK constraint to the table on the other server.",
 				"it is a foreign table, for which PostgreSQL does not enforce CHECK constraints")
 		}

@@ -140,7 +140,7 @@ func (c *checker) checkTriggers(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `
 		SELECT t.tgrelid, 'trigger', t.tgname::text, t.tgfoid::regproc::text
 		FROM pg_catalog.pg_trigger t
-		WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal
+		WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND t.tgparentid = 0
 		UNION ALL
 		SELECT r.ev_class, 'rule', r.rulename::text, ''
 		FROM pg_catalog.pg_rewrite r

@@ -309,3 +309,16 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestFileErrors(t *testing.T) {
+	_, err := Parse("a.yaml", []byte(column("type: text, encryption: none, padding: 0, acess: staff")))
+	want := `a.yaml:11:42: column public.client.name: encryption: none is not supported in this version of pgveil; take the column out of the file or seal it
+a.yaml:11:59: column public.client.name: unknown key "acess"; did you mean "access"?`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	var first *FileError
+	if !errors.As(err, &first) || first.File != "a.yaml" || first.Line != 11 || first.Position.Column != 42 {
+		t.Errorf("first: %+v", first)
+	}
+}

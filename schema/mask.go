@@ -48,18 +48,6 @@ const (
 	TruncateMonth
 )
 
-// String gives the word of the schema file.
-func (u TruncateUnit) String() string {
-	switch u {
-	case TruncateYear:
-		return "year"
-	case TruncateMonth:
-		return "month"
-	default:
-		return "none"
-	}
-}
-
 // maskKind groups the types by the part of a pattern that is for them.
 type maskKind uint8
 
