@@ -47,8 +47,10 @@ func (p *fileParser) parseColumn(e entry, table relationName, fallback *accessLi
 	p.columnType(c, fields, what)
 	p.columnEncryption(c, fields, what)
 	p.columnContext(c, fields, what)
-	if len(p.errs) == errors {
+	if c.Mode != 0 {
 		p.columnKey(c, fields, what)
+	}
+	if c.Type.Kind != 0 {
 		p.columnPadding(c, fields, what)
 	}
 	list := fallback

@@ -313,7 +313,8 @@ func FuzzParse(f *testing.F) {
 func TestFileErrors(t *testing.T) {
 	_, err := Parse("a.yaml", []byte(column("type: text, encryption: none, padding: 0, acess: staff")))
 	want := `a.yaml:11:42: column public.client.name: encryption: none is not supported in this version of pgveil; take the column out of the file or seal it
-a.yaml:11:59: column public.client.name: unknown key "acess"; did you mean "access"?`
+a.yaml:11:57: column public.client.name: "padding" is a whole number from 2 to 65536, not "0"
+a.yaml:11:60: column public.client.name: unknown key "acess"; did you mean "access"?`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
