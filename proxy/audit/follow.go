@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"time"
 )
 
 // take takes a line that is not the first of its segment: it is the next record of
@@ -154,24 +155,34 @@ func (w *walker) finish() error {
 	return nil
 }
 
+// catchUp bounds how long a running process may take to bring the head up to what
+// it has written.
+const catchUp = 5 * time.Second
+
 // lag notices a head that is older than the log. A process that is killed leaves it
 // so by one write at most, a loss of power by some more.
 func (w *walker) lag() error {
 	h, err := readHead(w.o.Dir, w.o.MAC)
-	if err != nil || h.Chain != w.end.chain || h.Seq >= w.end.seq {
-		// It was authentic a moment ago; the log goes on being written.
+	for wait := time.Duration(0); wait < catchUp && err == nil && !w.resuming && w.older(h) && inUse(w.o.Dir); wait += 10 * time.Millisecond {
+		time.Sleep(10 * time.Millisecond)
+		h, err = readHead(w.o.Dir, w.o.MAC)
+	}
+	if err != nil {
+		return err
+	}
+	if !w.older(h) {
 		return nil
 	}
 	behind := w.end.seq - h.Seq
-	if behind > maxBatch || w.end.closed || h.Segment != segmentName(w.end.segment) {
-		if w.o.Verifier != nil {
-			w.problem(Head, headName, 0, "it is %d records older than the log: it was put back, or power was lost", behind)
-			return nil
-		}
+	if !w.resuming && (behind > maxBatch || w.end.closed || h.Segment != segmentName(w.end.segment)) {
+		w.problem(Head, headName, 0, "it is %d records older than the log: it was put back, or power was lost", behind)
+		return nil
 	}
 	w.note("the head is %d records older than the log: the process was killed, or power was lost", behind)
 	return nil
 }
+
+func (w *walker) older(h *head) bool { return h.Chain == w.end.chain && h.Seq < w.end.seq }
 
 func (w *walker) addUnfinished(u Unfinished) {
 	if len(w.report.Unfinished) >= w.maxProblems() {

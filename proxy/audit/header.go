@@ -16,9 +16,13 @@ func (w *walker) header(l *line, first bool) {
 			return
 		}
 		w.problem(Changed, name, l.number, "it should be the segment's first record, but %s", err)
-		if l.err == nil {
-			w.jump(l)
+		if l.err != nil {
+			return
 		}
+		if second, ok := w.indexed().second(w.o.MAC, l); ok {
+			l.record.Seq = second - 1
+		}
+		w.jump(l)
 		return
 	}
 	if h.Format != format {

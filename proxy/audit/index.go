@@ -32,9 +32,8 @@ func (w *walker) indexed() *index {
 			}
 		}
 	})
-	if h := w.previous; h.seq > 0 {
-		x.records[h.seq] = append(x.records[h.seq], indexed{0, nil, h.mac})
-	}
+	h := &w.previous // at first before the first record, which follows nothing
+	x.records[h.seq] = append(x.records[h.seq], indexed{0, nil, h.mac})
 	return x
 }
 
@@ -56,6 +55,18 @@ func (x *index) precedes(key MAC, l *line, seq uint64) bool {
 		}
 	}
 	return false
+}
+
+// second gives the number of the segment's second record if it follows l.
+func (x *index) second(key MAC, l *line) (uint64, bool) {
+	for seq, records := range x.records {
+		for _, n := range records {
+			if n.number == 2 && follows(key, l.mac, n.body, n.mac) {
+				return seq, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // comesLater tells whether the record of number seq that follows mac stands

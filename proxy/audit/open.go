@@ -44,13 +44,14 @@ func Open(o Options) (*Log, error) {
 	}
 	if err != nil {
 		if l.writer.head != nil {
-			err = errors.Join(err, l.writer.head.close())
+			_ = l.writer.head.close()
 		}
 		var broken *BrokenError
 		if !errors.As(err, &broken) {
 			err = fmt.Errorf("cannot open the audit log: %w", err)
 		}
-		return nil, errors.Join(err, dir.Close())
+		_ = dir.Close()
+		return nil, err
 	}
 	o.Log.Info("audit log opened", "segment", segmentName(l.writer.at.segment), "anchor", l.writer.at.anchor().String())
 	go l.run()
@@ -73,6 +74,7 @@ func (l *Log) resume() error {
 		return err
 	}
 	walk := newWalker(&VerifyOptions{Dir: o.Dir, MAC: o.MAC})
+	walk.resuming = true
 	if h != nil {
 		walk.first = h.Segment
 	}

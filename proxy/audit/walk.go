@@ -26,6 +26,7 @@ type walker struct {
 	unfinished map[uint64]Unfinished
 	anchored   []bool
 	segment    *openSegment
+	resuming   bool // the process that reads has the lock and is about to go on
 }
 
 // openSegment is the segment being read.
@@ -100,7 +101,7 @@ func (w *walker) run() error {
 		if i > 0 && n != numbers[i-1]+1 {
 			w.problem(Missing, segmentName(n), 0, "the segments before it, from %s on, are not there", segmentName(numbers[i-1]+1))
 		}
-		if err := w.readSegment(n, i == 0); err != nil {
+		if err := w.readSegment(n); err != nil {
 			return err
 		}
 	}
@@ -141,7 +142,7 @@ func (w *walker) readHeaders(numbers []int) error {
 			}
 			return nil
 		})
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 	}
@@ -188,8 +189,8 @@ func (w *walker) pastHead() bool {
 }
 
 // readSegment reads one segment.
-func (w *walker) readSegment(number int, first bool) error {
-	name := segmentName(number)
+func (w *walker) readSegment(number int) error {
+	name, first := segmentName(number), w.end.segment == 0
 	w.segment = &openSegment{name: name, number: number, problems: w.problems()}
 	region, limited := w.regions[name]
 	limit := int64(-1)
