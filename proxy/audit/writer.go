@@ -262,10 +262,16 @@ func (l *Log) recover() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failure = nil
-	l.lost.intents -= r.Intents
-	l.lost.refused -= r.Refused
+	more := recovered{Since: r.Since, Error: r.Error, Intents: l.lost.intents - r.Intents, Refused: l.lost.refused - r.Refused}
+	l.lost.intents, l.lost.refused = 0, 0
+	if more.Intents > 0 || more.Refused > 0 {
+		// Lost while the new segment was being made.
+		if rest, err := appendContent(nil, more); err == nil {
+			l.queue = append([]*entry{{at: time.Now(), kind: kindRecovered, rest: rest}}, l.queue...)
+		}
+	}
 	l.options.Log.Info("audit log recovered", "segment", segmentName(w.at.segment),
-		"failed_since", r.Since, "lost_intents", r.Intents, "lost_refused", r.Refused)
+		"failed_since", r.Since, "lost_intents", r.Intents+more.Intents, "lost_refused", r.Refused+more.Refused)
 }
 
 // finish ends the log in good order.
