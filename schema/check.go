@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pgveil/pgveil/schema/yamlfile"
 )
 
 // Severity says how bad a [Problem] is.
@@ -59,7 +61,7 @@ func CheckServer(ctx context.Context, conn *pgx.Conn, f *File) ([]Problem, error
 		if !slices.Contains(live, name) {
 			problems = append(problems, Problem{
 				Severity: SeverityError, Database: name, Object: "database " + qualifiedName(name), Place: f.Name,
-				Message: "there is no such database" + didYouMean(name, live),
+				Message: "there is no such database" + yamlfile.DidYouMean(name, live),
 			})
 		}
 	}
@@ -167,7 +169,7 @@ func (c *checker) checkTables(context.Context, pgx.Tx) error {
 		}
 		for _, column := range columns {
 			if !slices.Contains(existing, column.Name) {
-				c.report(SeverityError, column, column.QualifiedName(), column.addColumn(), "there is no such column%s", didYouMean(column.Name, existing))
+				c.report(SeverityError, column, column.QualifiedName(), column.addColumn(), "there is no such column%s", yamlfile.DidYouMean(column.Name, existing))
 			}
 		}
 	}
@@ -186,9 +188,9 @@ func (c *checker) checkTables(context.Context, pgx.Tx) error {
 func tableHint(c *Column, schemas map[string][]string) string {
 	tables, ok := schemas[c.Schema]
 	if !ok {
-		return fmt.Sprintf(", as there is no table in a schema %s%s", qualifiedName(c.Schema), didYouMean(c.Schema, names(schemas)))
+		return fmt.Sprintf(", as there is no table in a schema %s%s", qualifiedName(c.Schema), yamlfile.DidYouMean(c.Schema, names(schemas)))
 	}
-	if hint := didYouMean(c.Table, tables); hint != "" {
+	if hint := yamlfile.DidYouMean(c.Table, tables); hint != "" {
 		return hint
 	}
 	for _, schemaName := range names(schemas) {

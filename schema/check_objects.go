@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pgveil/pgveil/schema/yamlfile"
 )
 
 // checkIndexes looks at the indexes on sealed columns, those of constraints
@@ -223,7 +225,7 @@ func (c *checker) checkRoles(ctx context.Context, tx pgx.Tx) error {
 			}
 			exists[role] = true // said once
 			c.report(SeverityWarning, column, "role "+qualifiedName(role), fmt.Sprintf("CREATE ROLE %s;", identifier(role)),
-				"there is no such role, and its access has no effect%s", didYouMean(role, suggested))
+				"there is no such role, and its access has no effect%s", yamlfile.DidYouMean(role, suggested))
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/yamlfile"
 )
 
 // Mode says how a column is sealed. The numbers are those of the sealed format.
@@ -94,7 +95,7 @@ type Database struct {
 	Columns []*Column // in the order of the file
 
 	file      string // where the columns come from, for messages
-	positions map[*Column]Position
+	positions map[*Column]yamlfile.Position
 }
 
 // Column returns the tagged column of that name, or nil.

@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/schema/yamlfile"
 )
 
 // FileVersion is the version of the schema file's format that this package
@@ -21,7 +22,7 @@ type File struct {
 	Keys      map[string]KeySpec
 	Databases map[string]*Database
 	// Warnings tell what is allowed and most likely not meant, in the file's order.
-	Warnings []*FileError
+	Warnings []*yamlfile.Error
 }
 
 // KeySpec is a key that the file names; the key itself is in Vault.
@@ -44,6 +45,11 @@ var (
 	maskKeys     = []string{"keep_first", "keep_last", "fill", "length", "truncate", "round"}
 )
 
+// laterKeys are keys that the design has a meaning for and this version not.
+var laterKeys = map[string]bool{
+	"pseudonym": true, "pseudonyms": true, "subject": true, "budget": true, "budgets": true, "networks": true, "alerts": true,
+}
+
 // ReadFile reads and parses a schema file.
 func ReadFile(path string) (*File, error) {
 	data, err := os.ReadFile(path)
@@ -54,30 +60,33 @@ func ReadFile(path string) (*File, error) {
 }
 
 // Parse reads a schema file's text. name is for messages. The error is a
-// [FileErrors] with every fault found: unknown keys and words, wrong types,
+// [yamlfile.Errors] with every fault found: unknown keys and words, wrong types,
 // duplicates, and tags that contradict each other.
 func Parse(name string, data []byte) (*File, error) {
 	p := &fileParser{
-		decoder:  decoder{file: name},
+		Decoder: yamlfile.Decoder{
+			File: name, BeginsWith: "version: 1", Later: laterKeys,
+			InsteadOfAnchors: "use profiles for access that several columns share",
+		},
 		keys:     make(map[string]*keyUse),
 		profiles: make(map[string]*profile),
 		file:     &File{Name: name, Keys: make(map[string]KeySpec), Databases: make(map[string]*Database)},
 	}
-	root := p.document(data)
+	root := p.Document(data)
 	if root != nil {
 		p.parse(root)
 	}
-	if len(p.errs) > 0 {
-		return nil, p.errs.sorted()
+	if len(p.Faults) > 0 {
+		return nil, p.Faults.Sorted()
 	}
 	p.warnUnused()
-	p.file.Warnings = p.warnings.sorted()
+	p.file.Warnings = p.Warnings.Sorted()
 	return p.file, nil
 }
 
 // fileParser holds what parts of the file refer to in others.
 type fileParser struct {
-	decoder
+	yamlfile.Decoder
 	keys     map[string]*keyUse
 	profiles map[string]*profile
 	file     *File
@@ -86,82 +95,82 @@ type fileParser struct {
 
 type keyUse struct {
 	KeySpec
-	at   Position
+	at   yamlfile.Position
 	used bool
 }
 
 func (p *fileParser) parse(root ast.Node) {
 	const what = "the schema file"
-	fields := p.fields(root, what, fileKeys)
-	if !isMapping(root) {
+	fields := p.Fields(root, what, fileKeys)
+	if !yamlfile.IsMapping(root) {
 		return
 	}
 	if e, ok := fields["version"]; !ok {
-		p.errorf(nodePosition(root), "%s has no version; it begins with version: %d", what, FileVersion)
-	} else if v, ok := p.integer(e, what, 1, 1<<30); ok && v != FileVersion {
-		p.errorf(nodePosition(e.value), "version %d of the schema file is not one that this pgveil reads; it reads version %d", v, FileVersion)
+		p.Errorf(yamlfile.PositionOf(root), "%s has no version; it begins with version: %d", what, FileVersion)
+	} else if v, ok := p.Integer(e, what, 1, 1<<30); ok && v != FileVersion {
+		p.Errorf(yamlfile.PositionOf(e.Value), "version %d of the schema file is not one that this pgveil reads; it reads version %d", v, FileVersion)
 	}
 	if e, ok := fields["keys"]; ok {
 		p.parseKeys(e)
 	} else {
-		p.errorf(nodePosition(root), "%s has no keys", what)
+		p.Errorf(yamlfile.PositionOf(root), "%s has no keys", what)
 	}
 	if e, ok := fields["profiles"]; ok {
 		p.parseProfiles(e)
 	}
 	e, ok := fields["databases"]
 	if !ok {
-		p.errorf(nodePosition(root), "%s has no databases", what)
+		p.Errorf(yamlfile.PositionOf(root), "%s has no databases", what)
 		return
 	}
-	for _, e := range p.mapping(e.value, "databases") {
-		if p.checkName(e.at, "database", e.key) {
+	for _, e := range p.Mapping(e.Value, "databases") {
+		if p.checkName(e.At, "database", e.Key) {
 			p.parseDatabase(e)
 		}
 	}
 	p.warnSameContexts()
 }
 
-func (p *fileParser) parseKeys(e entry) {
-	for _, e := range p.mapping(e.value, "keys") {
-		if err := keys.CheckName(e.key); err != nil {
-			p.errorf(e.at, "%v", err)
+func (p *fileParser) parseKeys(e yamlfile.Entry) {
+	for _, e := range p.Mapping(e.Value, "keys") {
+		if err := keys.CheckName(e.Key); err != nil {
+			p.Errorf(e.At, "%v", err)
 			continue
 		}
-		if s, ok := p.choice(entry{"type", e.at, e.value}, "key "+quote(e.key), Randomized.String(), Deterministic.String()); ok {
+		if s, ok := p.Choice(e.As("type"), "key "+quote(e.Key), Randomized.String(), Deterministic.String()); ok {
 			mode := Randomized
 			if s == Deterministic.String() {
 				mode = Deterministic
 			}
-			spec := KeySpec{Name: e.key, Mode: mode}
-			p.keys[e.key] = &keyUse{KeySpec: spec, at: e.at}
-			p.file.Keys[e.key] = spec
+			spec := KeySpec{Name: e.Key, Mode: mode}
+			p.keys[e.Key] = &keyUse{KeySpec: spec, at: e.At}
+			p.file.Keys[e.Key] = spec
 		}
 	}
 }
 
-func (p *fileParser) parseDatabase(e entry) {
-	what := "database " + quote(e.key)
-	fields := p.fields(e.value, what, databaseKeys)
+func (p *fileParser) parseDatabase(e yamlfile.Entry) {
+	what := "database " + quote(e.Key)
+	fields := p.Fields(e.Value, what, databaseKeys)
 	tables, ok := fields["tables"]
 	if !ok {
 		return // there was an error, as tables is the only key
 	}
 	p.columns = nil
-	db := &Database{Name: e.key, file: p.file.Name, positions: make(map[*Column]Position)}
-	seen := make(map[relationName]Position)
-	for _, e := range p.mapping(tables.value, "the tables of "+what) {
-		schemaName, table, err := splitTableName(e.key)
+	db := &Database{Name: e.Key, file: p.file.Name, positions: make(map[*Column]yamlfile.Position)}
+	seen := make(map[relationName]yamlfile.Position)
+	for _, e := range p.Mapping(tables.Value, "the tables of "+what) {
+		schemaName, table, err := splitTableName(e.Key)
 		if err != nil {
-			p.errorf(e.at, "table %q: %v", e.key, err)
+			p.Errorf(e.At, "table %q: %v", e.Key, err)
 			continue
 		}
 		name := relationName{schemaName, table}
 		if first, ok := seen[name]; ok {
-			p.errorf(e.at, "table %s is named twice; the first is on line %d", qualifiedName(schemaName, table), first.Line)
+			p.Errorf(e.At, "table %s is named twice; the first is on line %d", qualifiedName(schemaName, table), first.Line)
 			continue
 		}
-		seen[name] = e.at
+		seen[name] = e.At
 		p.parseTable(e, name)
 	}
 	p.checkDatabase()
@@ -169,20 +178,12 @@ func (p *fileParser) parseDatabase(e entry) {
 		db.Columns = append(db.Columns, c.Column)
 		db.positions[c.Column] = c.at
 	}
-	p.file.Databases[e.key] = db
+	p.file.Databases[e.Key] = db
 }
 
-func isMapping(node ast.Node) bool {
-	switch node.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
-		return true
-	}
-	return false
-}
-
-func (p *fileParser) parseTable(e entry, name relationName) {
+func (p *fileParser) parseTable(e yamlfile.Entry, name relationName) {
 	what := "table " + qualifiedName(name.schema, name.name)
-	fields := p.fields(e.value, what, tableKeys)
+	fields := p.Fields(e.Value, what, tableKeys)
 	var fallback *accessList
 	if e, ok := fields["access"]; ok {
 		fallback = p.parseAccessList(e, what)
@@ -190,12 +191,12 @@ func (p *fileParser) parseTable(e entry, name relationName) {
 	columns, ok := fields["columns"]
 	if !ok {
 		if len(fields) > 0 {
-			p.errorf(e.at, "%s has no columns", what)
+			p.Errorf(e.At, "%s has no columns", what)
 		}
 		return
 	}
-	for _, e := range p.mapping(columns.value, "the columns of "+what) {
-		if p.checkName(e.at, "column", e.key) {
+	for _, e := range p.Mapping(columns.Value, "the columns of "+what) {
+		if p.checkName(e.At, "column", e.Key) {
 			p.parseColumn(e, name, fallback)
 		}
 	}
@@ -263,9 +264,9 @@ func splitQualified(s string) ([]string, error) {
 	}
 }
 
-func (p *fileParser) checkName(at Position, kind, name string) bool {
+func (p *fileParser) checkName(at yamlfile.Position, kind, name string) bool {
 	if name == "" || len(name) > maxNameLength {
-		p.errorf(at, "%s %s: a name has 1 to %d bytes", kind, quote(name), maxNameLength)
+		p.Errorf(at, "%s %s: a name has 1 to %d bytes", kind, quote(name), maxNameLength)
 		return false
 	}
 	return true

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/pgveil/pgveil/schema/yamlfile"
 )
 
 // accessList is what an access key gives: roles in the file's order. A list of
@@ -15,13 +17,13 @@ type accessList struct {
 
 type roleAccess struct {
 	role string
-	at   Position
+	at   yamlfile.Position
 	Access
 }
 
 type profile struct {
 	accessList
-	at   Position
+	at   yamlfile.Position
 	used bool
 }
 
@@ -33,50 +35,50 @@ func (l *accessList) set(r roleAccess) {
 	l.roles = append(l.roles, r)
 }
 
-func (p *fileParser) parseProfiles(e entry) {
-	for _, e := range p.mapping(e.value, "profiles") {
-		if !p.checkName(e.at, "profile", e.key) {
+func (p *fileParser) parseProfiles(e yamlfile.Entry) {
+	for _, e := range p.Mapping(e.Value, "profiles") {
+		if !p.checkName(e.At, "profile", e.Key) {
 			continue
 		}
-		list := p.parseRoles(e.value, "profile "+quote(e.key))
-		p.profiles[e.key] = &profile{accessList: accessList{list}, at: e.at}
+		list := p.parseRoles(e.Value, "profile "+quote(e.Key))
+		p.profiles[e.Key] = &profile{accessList: accessList{list}, at: e.At}
 	}
 }
 
 // parseAccessList reads an access key: the name of a profile, a mapping from
 // roles, or a list of these. It returns nil after an error.
-func (p *fileParser) parseAccessList(e entry, what string) *accessList {
-	errors := len(p.errs)
-	parts := []ast.Node{e.value}
-	if s, ok := e.value.(*ast.SequenceNode); ok {
+func (p *fileParser) parseAccessList(e yamlfile.Entry, what string) *accessList {
+	errors := len(p.Faults)
+	parts := []ast.Node{e.Value}
+	if s, ok := e.Value.(*ast.SequenceNode); ok {
 		parts = s.Values
 		if len(parts) == 0 {
-			p.errorf(nodePosition(s), "%s: access is empty", what)
+			p.Errorf(yamlfile.PositionOf(s), "%s: access is empty", what)
 		}
 	}
 	list := &accessList{}
 	for _, part := range parts {
-		if isMapping(part) {
+		if yamlfile.IsMapping(part) {
 			for _, r := range p.parseRoles(part, what+": access") {
 				list.set(r)
 			}
 			continue
 		}
 		if _, ok := part.(*ast.StringNode); !ok {
-			p.wrongType(part, what+": access", "the name of a profile or a mapping from roles")
+			p.WrongType(part, what+": access", "the name of a profile or a mapping from roles")
 			continue
 		}
-		name, ok := p.text(entry{"access", e.at, part}, what)
+		name, ok := p.Text(yamlfile.Entry{Key: "access", At: e.At, Value: part}, what)
 		if !ok {
 			continue
 		}
 		known, ok := p.profiles[name]
 		if !ok {
-			hint := didYouMean(name, names(p.profiles))
+			hint := yamlfile.DidYouMean(name, names(p.profiles))
 			if slices.Contains(verdictWords, name) {
 				hint = "; a verdict is given to a role, such as {biologist: " + name + "}"
 			}
-			p.errorf(nodePosition(part), "%s: there is no profile %q%s", what, name, hint)
+			p.Errorf(yamlfile.PositionOf(part), "%s: there is no profile %q%s", what, name, hint)
 			continue
 		}
 		known.used = true
@@ -84,7 +86,7 @@ func (p *fileParser) parseAccessList(e entry, what string) *accessList {
 			list.set(r)
 		}
 	}
-	if len(p.errs) > errors {
+	if len(p.Faults) > errors {
 		return nil
 	}
 	return list
@@ -94,55 +96,55 @@ var verdictWords = []string{Decrypt.String(), Mask.String(), Hide.String(), Deny
 
 func (p *fileParser) parseRoles(node ast.Node, what string) []roleAccess {
 	var list []roleAccess
-	for _, e := range p.mapping(node, what) {
-		if !p.checkName(e.at, "role", e.key) {
+	for _, e := range p.Mapping(node, what) {
+		if !p.checkName(e.At, "role", e.Key) {
 			continue
 		}
-		if r, ok := p.parseRole(e, what+": role "+quote(e.key)); ok {
+		if r, ok := p.parseRole(e, what+": role "+quote(e.Key)); ok {
 			list = append(list, r)
 		}
 	}
 	return list
 }
 
-func (p *fileParser) parseRole(e entry, what string) (roleAccess, bool) {
-	r := roleAccess{role: e.key, at: nodePosition(e.value)}
-	if !isMapping(e.value) {
-		ok := p.verdict(entry{"verdict", e.at, e.value}, what, &r)
+func (p *fileParser) parseRole(e yamlfile.Entry, what string) (roleAccess, bool) {
+	r := roleAccess{role: e.Key, at: yamlfile.PositionOf(e.Value)}
+	if !yamlfile.IsMapping(e.Value) {
+		ok := p.verdict(e.As("verdict"), what, &r)
 		return r, ok
 	}
-	errors := len(p.errs)
-	fields := p.fields(e.value, what, accessKeys)
+	errors := len(p.Faults)
+	fields := p.Fields(e.Value, what, accessKeys)
 	verdict, hasVerdict := fields["verdict"]
 	mask, hasMask := fields["mask"]
 	switch {
 	case hasVerdict:
 		p.verdict(verdict, what, &r)
-		if hasMask && len(p.errs) == errors && r.Verdict != Mask {
-			p.errorf(mask.at, "%s: a mask goes with verdict: mask, not with %s", what, r.Verdict)
+		if hasMask && len(p.Faults) == errors && r.Verdict != Mask {
+			p.Errorf(mask.At, "%s: a mask goes with verdict: mask, not with %s", what, r.Verdict)
 		}
 	case hasMask:
 		r.Verdict = Mask
-	case len(p.errs) == errors:
-		p.errorf(e.at, "%s has no verdict: %s", what, strings.Join(verdictWords, ", "))
+	case len(p.Faults) == errors:
+		p.Errorf(e.At, "%s has no verdict: %s", what, strings.Join(verdictWords, ", "))
 	}
 	if hasMask {
 		r.Mask = p.parseMask(mask, what)
 	}
 	r.Search = r.Verdict == Decrypt
 	if f, ok := fields["search"]; ok {
-		r.Search, _ = p.boolean(f, what)
+		r.Search, _ = p.Boolean(f, what)
 	}
-	return r, len(p.errs) == errors
+	return r, len(p.Faults) == errors
 }
 
 // verdict reads a verdict and the search right that goes with it.
-func (p *fileParser) verdict(e entry, what string, r *roleAccess) bool {
-	if n, ok := e.value.(*ast.StringNode); ok && (n.Value == "pseudonym" || n.Value == "pseudonymize") {
-		p.errorf(nodePosition(n), "%s: the verdict %s is not supported in this version of pgveil", what, n.Value)
+func (p *fileParser) verdict(e yamlfile.Entry, what string, r *roleAccess) bool {
+	if n, ok := e.Value.(*ast.StringNode); ok && (n.Value == "pseudonym" || n.Value == "pseudonymize") {
+		p.Errorf(yamlfile.PositionOf(n), "%s: the verdict %s is not supported in this version of pgveil", what, n.Value)
 		return false
 	}
-	s, ok := p.choice(e, what, verdictWords...)
+	s, ok := p.Choice(e, what, verdictWords...)
 	if !ok {
 		return false
 	}
@@ -151,36 +153,36 @@ func (p *fileParser) verdict(e entry, what string, r *roleAccess) bool {
 	return true
 }
 
-func (p *fileParser) parseMask(e entry, what string) Pattern {
+func (p *fileParser) parseMask(e yamlfile.Entry, what string) Pattern {
 	what += ": mask"
-	fields := p.fields(e.value, what, maskKeys)
+	fields := p.Fields(e.Value, what, maskKeys)
 	var m Pattern
 	if f, ok := fields["keep_first"]; ok {
-		m.KeepFirst, _ = p.integer(f, what, 0, maxMaskLength)
+		m.KeepFirst, _ = p.Integer(f, what, 0, maxMaskLength)
 	}
 	if f, ok := fields["keep_last"]; ok {
-		m.KeepLast, _ = p.integer(f, what, 0, maxMaskLength)
+		m.KeepLast, _ = p.Integer(f, what, 0, maxMaskLength)
 	}
 	if f, ok := fields["fill"]; ok {
-		if s, ok := p.text(f, what); ok {
+		if s, ok := p.Text(f, what); ok {
 			if len(s) != 1 || s[0] <= ' ' || s[0] > '~' {
-				p.errorf(nodePosition(f.value), "%s: fill is one printable ASCII character, not %q", what, s)
+				p.Errorf(yamlfile.PositionOf(f.Value), "%s: fill is one printable ASCII character, not %q", what, s)
 			} else {
 				m.Fill = s[0]
 			}
 		}
 	}
 	if f, ok := fields["length"]; ok {
-		if n, ok := f.value.(*ast.StringNode); ok && n.Value == "same" {
+		if n, ok := f.Value.(*ast.StringNode); ok && n.Value == "same" {
 			m.Length = SameLength
-		} else if _, ok := f.value.(*ast.IntegerNode); ok {
-			m.Length, _ = p.integer(f, what, 1, maxMaskLength)
+		} else if _, ok := f.Value.(*ast.IntegerNode); ok {
+			m.Length, _ = p.Integer(f, what, 1, maxMaskLength)
 		} else {
-			p.wrongType(f.value, what+`: "length"`, "a number of characters, or same")
+			p.WrongType(f.Value, what+`: "length"`, "a number of characters, or same")
 		}
 	}
 	if f, ok := fields["truncate"]; ok {
-		switch s, _ := p.choice(f, what, "year", "month"); s {
+		switch s, _ := p.Choice(f, what, "year", "month"); s {
 		case "year":
 			m.Truncate = TruncateYear
 		case "month":
@@ -194,16 +196,16 @@ func (p *fileParser) parseMask(e entry, what string) Pattern {
 }
 
 // parseRound takes the number as it is written: a float would lose 0.1.
-func (p *fileParser) parseRound(f entry, what string) string {
-	switch f.value.(type) {
+func (p *fileParser) parseRound(f yamlfile.Entry, what string) string {
+	switch f.Value.(type) {
 	case *ast.IntegerNode, *ast.FloatNode:
 	default:
-		p.wrongType(f.value, what+`: "round"`, "a number such as 10 or 0.5")
+		p.WrongType(f.Value, what+`: "round"`, "a number such as 10 or 0.5")
 		return ""
 	}
-	s := f.value.GetToken().Value
+	s := f.Value.GetToken().Value
 	if unit, ok := parseDecimal(s); !ok || unit.Sign() <= 0 {
-		p.errorf(nodePosition(f.value), "%s: round is a positive number such as 10 or 0.5, not %q", what, s)
+		p.Errorf(yamlfile.PositionOf(f.Value), "%s: round is a positive number such as 10 or 0.5, not %q", what, s)
 		return ""
 	}
 	return s
@@ -218,14 +220,14 @@ func (p *fileParser) columnAccess(c *parsedColumn, list *accessList, what string
 		if r.Verdict == Mask {
 			if err := r.Mask.Check(c.Type); err != nil {
 				at := c.place("access")
-				p.errorf(at, "%s: role %q: %v", what, r.role, err)
+				p.Errorf(at, "%s: role %q: %v", what, r.role, err)
 			}
 		}
 		readable = readable || r.Verdict >= Mask
 		access[r.role] = r.Access
 	}
 	if !readable {
-		p.warnf(c.place("access"), "%s: no role may read it, not even masked", what)
+		p.Warnf(c.place("access"), "%s: no role may read it, not even masked", what)
 	}
 	return access
 }

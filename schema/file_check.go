@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/yamlfile"
 )
 
 // checkDatabase compares the columns of a database with one another.
@@ -30,8 +31,8 @@ func (p *fileParser) checkDomains() {
 	for _, domain := range names(domains) {
 		if len(domains[domain]) == 1 {
 			c := domains[domain][0]
-			p.warnf(c.place("domain"), "column %s: no other column is in domain %q, so nothing can be joined with it%s",
-				c.QualifiedName(), domain, didYouMean(domain, names(domains)))
+			p.Warnf(c.place("domain"), "column %s: no other column is in domain %q, so nothing can be joined with it%s",
+				c.QualifiedName(), domain, yamlfile.DidYouMean(domain, names(domains)))
 		}
 	}
 }
@@ -42,13 +43,13 @@ func (p *fileParser) differs(c, f *parsedColumn) bool {
 	name := f.QualifiedName()
 	switch {
 	case c.Key != f.Key:
-		p.errorf(c.place("key"), start+"have the same key; %s has %q and this one %q", c.QualifiedName(), c.domain, name, f.Key, c.Key)
+		p.Errorf(c.place("key"), start+"have the same key; %s has %q and this one %q", c.QualifiedName(), c.domain, name, f.Key, c.Key)
 	case !sameForms(c.Type, f.Type):
-		p.errorf(c.place("type"), start+"have types whose equal values have the same form; %s is %s and this one %s", c.QualifiedName(), c.domain, name, f.Type, c.Type)
+		p.Errorf(c.place("type"), start+"have types whose equal values have the same form; %s is %s and this one %s", c.QualifiedName(), c.domain, name, f.Type, c.Type)
 	case c.Padding != f.Padding:
-		p.errorf(c.place("padding"), start+"have the same padding; %s has %s and this one %s", c.QualifiedName(), c.domain, name, paddingName(f.Padding), paddingName(c.Padding))
+		p.Errorf(c.place("padding"), start+"have the same padding; %s has %s and this one %s", c.QualifiedName(), c.domain, name, paddingName(f.Padding), paddingName(c.Padding))
 	case c.Context != f.Context:
-		p.errorf(c.place("context"), start+"have the same context; %s has %q and this one %q", c.QualifiedName(), c.domain, name, f.Context, c.Context)
+		p.Errorf(c.place("context"), start+"have the same context; %s has %q and this one %q", c.QualifiedName(), c.domain, name, f.Context, c.Context)
 	default:
 		return false
 	}
@@ -103,13 +104,13 @@ func (p *fileParser) checkContexts() {
 			contexts[c.Context] = c
 			h := c.Header()
 			if other, ok := headers[h]; ok {
-				p.errorf(c.place("context"), "column %s: its context %q has the same tag as %q of column %s; give one of them another context",
+				p.Errorf(c.place("context"), "column %s: its context %q has the same tag as %q of column %s; give one of them another context",
 					c.QualifiedName(), c.Context, other.Context, other.QualifiedName())
 			}
 			headers[h] = c
 		case c.Mode == Deterministic && c.Domain == f.Domain:
 		default:
-			p.errorf(c.place("context"), "column %s has the context %q of column %s: a value of one would open in the other%s",
+			p.Errorf(c.place("context"), "column %s has the context %q of column %s: a value of one would open in the other%s",
 				c.QualifiedName(), c.Context, f.QualifiedName(), sameContextHint(c, f))
 		}
 	}
@@ -139,7 +140,7 @@ func (p *fileParser) warnSameContexts() {
 			}
 			if other != name && !told[[2]string{other, name}] {
 				told[[2]string{other, name}] = true
-				p.warnf(db.positions[c], "column %s of database %q has the key and context of one in database %q: a value copied from one opens in the other",
+				p.Warnf(db.positions[c], "column %s of database %q has the key and context of one in database %q: a value copied from one opens in the other",
 					c.QualifiedName(), name, other)
 			}
 		}
@@ -149,12 +150,12 @@ func (p *fileParser) warnSameContexts() {
 func (p *fileParser) warnUnused() {
 	for _, name := range names(p.keys) {
 		if k := p.keys[name]; !k.used {
-			p.warnf(k.at, "key %q is not used by any column", name)
+			p.Warnf(k.at, "key %q is not used by any column", name)
 		}
 	}
 	for _, name := range names(p.profiles) {
 		if k := p.profiles[name]; !k.used {
-			p.warnf(k.at, "profile %q is not used", name)
+			p.Warnf(k.at, "profile %q is not used", name)
 		}
 	}
 }

@@ -7,19 +7,20 @@ import (
 
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/yamlfile"
 )
 
 // parsedColumn is a column with the places that messages about it point to.
 type parsedColumn struct {
 	*Column
-	at         Position            // of the column's name
-	fields     map[string]Position // of the values given
-	domain     string              // as written; "" if it is not
-	ownContext bool                // the file gives the context
+	at         yamlfile.Position            // of the column's name
+	fields     map[string]yamlfile.Position // of the values given
+	domain     string                       // as written; "" if it is not
+	ownContext bool                         // the file gives the context
 }
 
 // place returns where the value of a key is, or the column if the file has none.
-func (c *parsedColumn) place(key string) Position {
+func (c *parsedColumn) place(key string) yamlfile.Position {
 	if at, ok := c.fields[key]; ok {
 		return at
 	}
@@ -29,21 +30,21 @@ func (c *parsedColumn) place(key string) Position {
 // maxContextLength bounds the name of a context, in bytes.
 const maxContextLength = 255
 
-func (p *fileParser) parseColumn(e entry, table relationName, fallback *accessList) {
+func (p *fileParser) parseColumn(e yamlfile.Entry, table relationName, fallback *accessList) {
 	c := &parsedColumn{
-		Column: &Column{Schema: table.schema, Table: table.name, Name: e.key},
-		at:     e.at,
-		fields: make(map[string]Position),
+		Column: &Column{Schema: table.schema, Table: table.name, Name: e.Key},
+		at:     e.At,
+		fields: make(map[string]yamlfile.Position),
 	}
 	what := "column " + c.QualifiedName()
-	fields := p.fields(e.value, what, columnKeys)
+	fields := p.Fields(e.Value, what, columnKeys)
 	if len(fields) == 0 {
 		return
 	}
 	for key, f := range fields {
-		c.fields[key] = nodePosition(f.value)
+		c.fields[key] = yamlfile.PositionOf(f.Value)
 	}
-	errors := len(p.errs)
+	errors := len(p.Faults)
 	p.columnType(c, fields, what)
 	p.columnEncryption(c, fields, what)
 	p.columnContext(c, fields, what)
@@ -60,30 +61,30 @@ func (p *fileParser) parseColumn(e entry, table relationName, fallback *accessLi
 	if list == nil {
 		if _, ok := fields["access"]; !ok {
 			c.Access = map[string]Access{}
-			p.warnf(c.at, "%s has no access: no role may read it", what)
+			p.Warnf(c.at, "%s has no access: no role may read it", what)
 		}
 	} else if c.Type.Kind != 0 {
 		c.Access = p.columnAccess(c, list, what)
 	}
-	if len(p.errs) == errors {
+	if len(p.Faults) == errors {
 		p.columns = append(p.columns, c)
 	}
 }
 
-func (p *fileParser) columnType(c *parsedColumn, fields map[string]entry, what string) {
+func (p *fileParser) columnType(c *parsedColumn, fields map[string]yamlfile.Entry, what string) {
 	f, ok := fields["type"]
 	if !ok {
-		p.errorf(c.at, "%s has no type: the type that applications see, such as text or char(15)", what)
+		p.Errorf(c.at, "%s has no type: the type that applications see, such as text or char(15)", what)
 		return
 	}
-	s, ok := p.text(f, what)
+	s, ok := p.Text(f, what)
 	if !ok {
 		return
 	}
 	t, err := logical.ParseType(s)
 	if err != nil {
 		name, _, _ := strings.Cut(s, "(")
-		p.errorf(c.fields["type"], "%s: %v%s", what, err, didYouMean(strings.TrimSpace(name), typeNames))
+		p.Errorf(c.fields["type"], "%s: %v%s", what, err, yamlfile.DidYouMean(strings.TrimSpace(name), typeNames))
 		return
 	}
 	c.Type = t
@@ -96,17 +97,17 @@ var typeNames = []string{
 	"timestamp", "timestamptz", "timestamp with time zone", "timestamp without time zone", "uuid", "jsonb", "bytea",
 }
 
-func (p *fileParser) columnEncryption(c *parsedColumn, fields map[string]entry, what string) {
+func (p *fileParser) columnEncryption(c *parsedColumn, fields map[string]yamlfile.Entry, what string) {
 	f, ok := fields["encryption"]
 	if !ok {
-		p.errorf(c.at, "%s has no encryption: randomized, or deterministic to compare it with = and join it", what)
+		p.Errorf(c.at, "%s has no encryption: randomized, or deterministic to compare it with = and join it", what)
 		return
 	}
-	if n, ok := f.value.(*ast.StringNode); ok && n.Value == "none" {
-		p.errorf(c.fields["encryption"], "%s: encryption: none is not supported in this version of pgveil; take the column out of the file or seal it", what)
+	if n, ok := f.Value.(*ast.StringNode); ok && n.Value == "none" {
+		p.Errorf(c.fields["encryption"], "%s: encryption: none is not supported in this version of pgveil; take the column out of the file or seal it", what)
 		return
 	}
-	s, ok := p.choice(f, what, Randomized.String(), Deterministic.String())
+	s, ok := p.Choice(f, what, Randomized.String(), Deterministic.String())
 	if !ok {
 		return
 	}
@@ -115,19 +116,19 @@ func (p *fileParser) columnEncryption(c *parsedColumn, fields map[string]entry, 
 		c.Mode = Deterministic
 	}
 	if c.Mode == Deterministic && c.Type.Kind == logical.Bool {
-		p.warnf(c.fields["encryption"], "%s: a deterministic boolean has two sealed values, and it is easy to tell which is which", what)
+		p.Warnf(c.fields["encryption"], "%s: a deterministic boolean has two sealed values, and it is easy to tell which is which", what)
 	}
 	if c.Mode == Deterministic && c.Type.Kind != 0 && !c.Type.AllowsDeterministic() {
 		advice := "use randomized"
 		if c.Type.Kind == logical.Numeric {
 			advice = "give it a precision and scale, such as numeric(10,2), or use randomized"
 		}
-		p.errorf(c.fields["encryption"], "%s: type %s cannot be deterministic, since equal values of it have more than one form; %s", what, c.Type, advice)
+		p.Errorf(c.fields["encryption"], "%s: type %s cannot be deterministic, since equal values of it have more than one form; %s", what, c.Type, advice)
 	}
 }
 
 // columnContext sets the domain and the context.
-func (p *fileParser) columnContext(c *parsedColumn, fields map[string]entry, what string) {
+func (p *fileParser) columnContext(c *parsedColumn, fields map[string]yamlfile.Entry, what string) {
 	own := "column:" + c.QualifiedName()
 	c.Context = own
 	if c.Mode == Deterministic {
@@ -135,23 +136,23 @@ func (p *fileParser) columnContext(c *parsedColumn, fields map[string]entry, wha
 		c.Domain = own
 	}
 	if f, ok := fields["domain"]; ok {
-		s, ok := p.text(f, what)
+		s, ok := p.Text(f, what)
 		switch {
 		case !ok:
 		case c.Mode == Randomized:
-			p.errorf(c.fields["domain"], "%s is randomized and cannot have a domain: its values are never compared", what)
+			p.Errorf(c.fields["domain"], "%s is randomized and cannot have a domain: its values are never compared", what)
 		case !validDomain(s):
-			p.errorf(c.fields["domain"], "%s: the name of a domain has letters, digits, -, _ and dots, at most %d", what, maxNameLength)
+			p.Errorf(c.fields["domain"], "%s: the name of a domain has letters, digits, -, _ and dots, at most %d", what, maxNameLength)
 		default:
 			c.domain, c.Domain, c.Context = s, s, "domain:"+s
 		}
 	}
 	if f, ok := fields["context"]; ok {
-		s, ok := p.text(f, what)
+		s, ok := p.Text(f, what)
 		switch {
 		case !ok:
 		case len(s) > maxContextLength || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd }):
-			p.errorf(c.fields["context"], "%s: a context has 1 to %d bytes, without blanks or control characters", what, maxContextLength)
+			p.Errorf(c.fields["context"], "%s: a context has 1 to %d bytes, without blanks or control characters", what, maxContextLength)
 		default:
 			c.Context, c.ownContext = s, true
 		}
@@ -172,7 +173,7 @@ func validDomain(s string) bool {
 	return len(s) <= maxNameLength
 }
 
-func (p *fileParser) columnKey(c *parsedColumn, fields map[string]entry, what string) {
+func (p *fileParser) columnKey(c *parsedColumn, fields map[string]yamlfile.Entry, what string) {
 	f, ok := fields["key"]
 	if !ok {
 		var fitting []string
@@ -186,30 +187,30 @@ func (p *fileParser) columnKey(c *parsedColumn, fields map[string]entry, what st
 			c.Key = fitting[0]
 			p.keys[c.Key].used = true
 		case 0:
-			p.errorf(c.at, "%s is %s, and keys has no %s key", what, c.Mode, c.Mode)
+			p.Errorf(c.at, "%s is %s, and keys has no %s key", what, c.Mode, c.Mode)
 		default:
-			p.errorf(c.at, "%s has no key, and several would do: %s", what, strings.Join(fitting, ", "))
+			p.Errorf(c.at, "%s has no key, and several would do: %s", what, strings.Join(fitting, ", "))
 		}
 		return
 	}
-	s, ok := p.text(f, what)
+	s, ok := p.Text(f, what)
 	if !ok {
 		return
 	}
 	k, ok := p.keys[s]
 	if !ok {
-		p.errorf(c.fields["key"], "%s: key %q is not among keys%s", what, s, didYouMean(s, names(p.keys)))
+		p.Errorf(c.fields["key"], "%s: key %q is not among keys%s", what, s, yamlfile.DidYouMean(s, names(p.keys)))
 		return
 	}
 	if k.Mode != c.Mode {
-		p.errorf(c.fields["key"], "%s is %s, and key %q is %s", what, c.Mode, s, k.Mode)
+		p.Errorf(c.fields["key"], "%s is %s, and key %q is %s", what, c.Mode, s, k.Mode)
 		return
 	}
 	c.Key = s
 	k.used = true
 }
 
-func (p *fileParser) columnPadding(c *parsedColumn, fields map[string]entry, what string) {
+func (p *fileParser) columnPadding(c *parsedColumn, fields map[string]yamlfile.Entry, what string) {
 	f, ok := fields["padding"]
 	if !ok {
 		if !c.Type.FixedLength() {
@@ -217,21 +218,21 @@ func (p *fileParser) columnPadding(c *parsedColumn, fields map[string]entry, wha
 		}
 		return
 	}
-	if n, ok := f.value.(*ast.StringNode); ok && n.Value == "none" {
+	if n, ok := f.Value.(*ast.StringNode); ok && n.Value == "none" {
 		if !c.Type.FixedLength() {
-			p.warnf(c.fields["padding"], "%s: without padding the server sees the length of every %s", what, c.Type)
+			p.Warnf(c.fields["padding"], "%s: without padding the server sees the length of every %s", what, c.Type)
 		}
 		return
 	}
-	if _, ok := f.value.(*ast.IntegerNode); !ok {
-		p.wrongType(f.value, what+`: "padding"`, "a number of bytes, or none")
+	if _, ok := f.Value.(*ast.IntegerNode); !ok {
+		p.WrongType(f.Value, what+`: "padding"`, "a number of bytes, or none")
 		return
 	}
-	n, ok := p.integer(f, what, 2, keys.MaxPadding)
+	n, ok := p.Integer(f, what, 2, keys.MaxPadding)
 	switch {
 	case !ok:
 	case c.Type.FixedLength():
-		p.errorf(c.fields["padding"], "%s: every %s has the same length; padding would hide nothing", what, c.Type)
+		p.Errorf(c.fields["padding"], "%s: every %s has the same length; padding would hide nothing", what, c.Type)
 	default:
 		c.Padding = n
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/yamlfile"
 )
 
 func TestReadFile(t *testing.T) {
@@ -42,15 +43,21 @@ func TestReadFile(t *testing.T) {
 	identity := map[string]Access{"biologist": {Decrypt, true, Pattern{}}, "secretary": secretary, "researcher": {Hide, false, Pattern{}}}
 	for _, want := range []*Column{
 		{
-			"lab", "patient", "nir", logical.Type{Kind: logical.Bpchar, Typmod: 19}, Deterministic,
+			"lab", "patient", "nir",
+			logical.Type{Kind: logical.Bpchar, Typmod: 19},
+			Deterministic,
 			"nir", "domain:nir", "lookup", 32, identity,
 		},
 		{
-			"lab", "patient", "birth_date", logical.Type{Kind: logical.Date, Typmod: -1}, Randomized,
+			"lab", "patient", "birth_date",
+			logical.Type{Kind: logical.Date, Typmod: -1},
+			Randomized,
 			"", "column:lab.patient.birth_date", "patient", 0, identity,
 		},
 		{
-			"lab", "patient", "email", logical.Type{Kind: logical.Text, Typmod: -1}, Deterministic,
+			"lab", "patient", "email",
+			logical.Type{Kind: logical.Text, Typmod: -1},
+			Deterministic,
 			"column:lab.patient.email", "column:lab.patient.email", "lookup", 32,
 			map[string]Access{
 				"biologist": {Decrypt, true, Pattern{}}, "secretary": secretary, "researcher": {Deny, false, Pattern{}},
@@ -58,12 +65,18 @@ func TestReadFile(t *testing.T) {
 			},
 		},
 		{
-			"lab", "result", "outcome", logical.Type{Kind: logical.Text, Typmod: -1}, Randomized,
-			"", "column:lab.outcome", "patient", 64, map[string]Access{"biologist": {Decrypt, true, Pattern{}}},
+			"lab", "result", "outcome",
+			logical.Type{Kind: logical.Text, Typmod: -1},
+			Randomized,
+			"", "column:lab.outcome", "patient", 64,
+			map[string]Access{"biologist": {Decrypt, true, Pattern{}}},
 		},
 		{
-			"Odd.Schema", `Say "hi"`, "Note", logical.Type{Kind: logical.JSONB, Typmod: -1}, Randomized,
-			"", `column:"Odd.Schema"."Say ""hi"""."Note"`, "patient", 32, map[string]Access{"public": {Decrypt, true, Pattern{}}},
+			"Odd.Schema", `Say "hi"`, "Note",
+			logical.Type{Kind: logical.JSONB, Typmod: -1},
+			Randomized,
+			"", `column:"Odd.Schema"."Say ""hi"""."Note"`, "patient", 32,
+			map[string]Access{"public": {Decrypt, true, Pattern{}}},
 		},
 	} {
 		got := db.Column(want.Schema, want.Table, want.Name)
@@ -186,9 +199,9 @@ func TestParseErrors(t *testing.T) {
 			if err == nil {
 				t.Fatalf("no error; %+v", f)
 			}
-			var list FileErrors
+			var list yamlfile.Errors
 			if !errors.As(err, &list) {
-				t.Fatalf("not FileErrors: %v", err)
+				t.Fatalf("not yamlfile.Errors: %v", err)
 			}
 			if len(list) != len(test.want) {
 				t.Fatalf("%d errors, not %d:\n%v", len(list), len(test.want), err)
@@ -256,8 +269,13 @@ func TestSplitTableName(t *testing.T) {
 		{`"a.b"."c""d"`, "a.b", `c"d`},
 		{`lab."my table"`, "lab", "my table"},
 		{`"lab".patient`, "lab", "patient"},
-		{"lab.", "", ""}, {".patient", "", ""}, {"a.b.c", "", ""}, {`a"b.c`, "", ""}, {`"a"b.c`, "", ""},
-		{"pg_temp.x", "", ""}, {"information_schema.tables", "", ""},
+		{"lab.", "", ""},
+		{".patient", "", ""},
+		{"a.b.c", "", ""},
+		{`a"b.c`, "", ""},
+		{`"a"b.c`, "", ""},
+		{"pg_temp.x", "", ""},
+		{"information_schema.tables", "", ""},
 		{"s." + strings.Repeat("x", 64), "", ""},
 	} {
 		s, table, err := splitTableName(test.in)
@@ -269,17 +287,6 @@ func TestSplitTableName(t *testing.T) {
 		}
 		if back, backTable, err := splitTableName(qualifiedName(s, table)); err != nil || back != s || backTable != table {
 			t.Errorf("%s does not survive its own quoting: %q %q %v", test.in, back, backTable, err)
-		}
-	}
-}
-
-func TestSuggest(t *testing.T) {
-	words := []string{"decrypt", "mask", "hide", "deny"}
-	for name, want := range map[string]string{
-		"decript": "decrypt", "Mask": "mask", "hdie": "hide", "dney": "deny", "pseudonym": "", "": "", "msak": "mask",
-	} {
-		if got := Suggest(name, words); got != want {
-			t.Errorf("%q: %q, not %q", name, got, want)
 		}
 	}
 }
@@ -318,7 +325,7 @@ a.yaml:11:60: column public.client.name: unknown key "acess"; did you mean "acce
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
-	var first *FileError
+	var first *yamlfile.Error
 	if !errors.As(err, &first) || first.File != "a.yaml" || first.Line != 11 || first.Position.Column != 42 {
 		t.Errorf("first: %+v", first)
 	}

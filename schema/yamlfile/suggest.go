@@ -1,4 +1,4 @@
-package schema
+package yamlfile
 
 import "strings"
 
@@ -42,8 +42,8 @@ func editDistance(a, b string) int {
 	return last[len(b)]
 }
 
-// didYouMean is the end of a message about an unknown name.
-func didYouMean(name string, candidates []string) string {
+// DidYouMean is the end of a message about an unknown name.
+func DidYouMean(name string, candidates []string) string {
 	if s := Suggest(name, candidates); s != "" {
 		return `; did you mean "` + s + `"?`
 	}

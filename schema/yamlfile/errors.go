@@ -1,4 +1,4 @@
-package schema
+package yamlfile
 
 import (
 	"cmp"
@@ -7,31 +7,30 @@ import (
 	"strings"
 )
 
-// Position is a place in the schema file; lines and columns count from 1, and
+// Position is a place in a file; lines and columns count from 1, and
 // columns count characters.
 type Position struct {
 	Line   int `json:"line"`
 	Column int `json:"column"`
 }
 
-// FileError is a fault of a schema file, or a warning about it.
-type FileError struct {
+// Error is a fault of a file, or a warning about it.
+type Error struct {
 	File string `json:"file"`
 	Position
 	Message string `json:"message"`
 }
 
 // Error gives file:line:column: message.
-func (e *FileError) Error() string {
+func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Position.Column, e.Message)
 }
 
-// FileErrors holds every fault found in a schema file, in its order. It is what
-// [Parse] returns as an error.
-type FileErrors []*FileError
+// Errors holds every fault found in a file.
+type Errors []*Error
 
 // Error gives one line for each fault.
-func (list FileErrors) Error() string {
+func (list Errors) Error() string {
 	lines := make([]string, len(list))
 	for i, e := range list {
 		lines[i] = e.Error()
@@ -40,7 +39,7 @@ func (list FileErrors) Error() string {
 }
 
 // Unwrap gives the faults to errors.As.
-func (list FileErrors) Unwrap() []error {
+func (list Errors) Unwrap() []error {
 	errs := make([]error, len(list))
 	for i, e := range list {
 		errs[i] = e
@@ -48,8 +47,9 @@ func (list FileErrors) Unwrap() []error {
 	return errs
 }
 
-func (list FileErrors) sorted() FileErrors {
-	slices.SortStableFunc(list, func(a, b *FileError) int {
+// Sorted sorts by place and returns the list.
+func (list Errors) Sorted() Errors {
+	slices.SortStableFunc(list, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Position.Column, b.Position.Column))
 	})
 	return list
