@@ -72,7 +72,7 @@ func truncateIdent(ident []byte) []byte {
 // Param returns the number of a parameter token, 0 for any other token and for
 // a number that is none.
 func (t *Text) Param(i int) int {
-	if t.Token(i).Kind != Param {
+	if t.Token(i).Kind != Parameter {
 		return 0
 	}
 	n, err := strconv.ParseUint(string(t.Bytes(i)[1:]), 10, 31)

@@ -19,7 +19,7 @@ var scanKinds = map[pg_query.Token]TokenKind{
 	pg_query.Token_IDENT: QuotedIdent, pg_query.Token_UIDENT: UnicodeIdent, pg_query.Token_FCONST: Decimal,
 	pg_query.Token_SCONST: String, pg_query.Token_USCONST: UnicodeString, pg_query.Token_BCONST: BitString,
 	pg_query.Token_XCONST: BitString, pg_query.Token_Op: Operator, pg_query.Token_ICONST: Integer,
-	pg_query.Token_PARAM: Param, pg_query.Token_TYPECAST: TypeCast, pg_query.Token_DOT_DOT: DotDot,
+	pg_query.Token_PARAM: Parameter, pg_query.Token_TYPECAST: TypeCast, pg_query.Token_DOT_DOT: DotDot,
 	pg_query.Token_COLON_EQUALS: ColonEquals, pg_query.Token_EQUALS_GREATER: EqualsGreater,
 	pg_query.Token_LESS_EQUALS: Operator, pg_query.Token_GREATER_EQUALS: Operator,
 	pg_query.Token_NOT_EQUALS: Operator,

@@ -109,7 +109,7 @@ func (s *scanner) dollar() {
 		if classes[s.byteAt(i)] == classLetter || !fitsInt32(sql[s.pos+1:i], 10) {
 			s.mark()
 		}
-		s.emit(Param, i)
+		s.emit(Parameter, i)
 		return
 	}
 	if classes[s.byteAt(i)] == classLetter {

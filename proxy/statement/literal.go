@@ -24,7 +24,7 @@ func literalOf(kind TokenKind) literal {
 		return integerClass
 	case Decimal:
 		return decimalClass
-	case Param:
+	case Parameter:
 		return paramClass
 	case BitString:
 		return bitClass

@@ -19,7 +19,7 @@ const (
 	National                       // the N before N'…': the String that follows has type bpchar
 	Integer                        // constant that fits an int4
 	Decimal                        // any other numeric constant: 1.5, 1e10, 3000000000
-	Param                          // $1
+	Parameter                      // $1
 	Operator                       // any operator of any length: = <> <= + - * || ->> @>
 	TypeCast                       // ::
 	DotDot                         // ..

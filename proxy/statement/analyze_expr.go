@@ -1,0 +1,234 @@
+package statement
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// expr analyses an expression. The result is sealed only if it is nothing but a
+// sealed column, or a scalar subquery of one; any other use of a sealed column
+// is either one of those that run on sealed values, noted, or refused.
+func (x *analysis) expr(n *pg.Node, s *scope) operand {
+	switch v := n.GetNode().(type) {
+	case nil, *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_SetToDefault:
+	case *pg.Node_ColumnRef:
+		return x.columnRef(v.ColumnRef, s)
+	case *pg.Node_SubLink:
+		return x.subLink(v.SubLink, s)
+	case *pg.Node_AExpr:
+		x.operator(v.AExpr, s)
+	case *pg.Node_FuncCall:
+		x.call(v.FuncCall, s)
+	case *pg.Node_NullTest:
+		x.nullTest(v.NullTest, s)
+	case *pg.Node_TypeCast:
+		if o := x.expr(v.TypeCast.Arg, s); o.sealed() {
+			x.fail(refuseCast(o.column.tagged, typeText(v.TypeCast.TypeName)), o.token)
+		}
+	case *pg.Node_BoolExpr:
+		for _, arg := range v.BoolExpr.Args {
+			x.plain(arg, s, boolName(v.BoolExpr.Boolop))
+		}
+	case *pg.Node_SelectStmt:
+		for _, t := range x.query(v.SelectStmt, s, useMatch) {
+			if t.tagged != nil {
+				x.fail(refuseUse(t.tagged, "this form of subquery"), t.token)
+			}
+		}
+	case *pg.Node_List:
+		for _, item := range v.List.Items {
+			x.plain(item, s, "a list")
+		}
+	case *pg.Node_CollateClause:
+		if o := x.expr(v.CollateClause.Arg, s); o.sealed() {
+			x.fail(refuseOperator(o.column.tagged, "COLLATE"), o.token)
+		}
+	case *pg.Node_WithClause, *pg.Node_CommonTableExpr:
+		x.fail(refuseForm("WITH"), -1)
+	default:
+		x.children(n.ProtoReflect(), s, formName(n))
+	}
+	return operand{}
+}
+
+// plain analyses an expression in a place where no sealed column may stand.
+func (x *analysis) plain(n *pg.Node, s *scope, where string) {
+	x.plainBut(n, s, func(c *schema.Column) *pgerror.Error { return refuseUse(c, where) })
+}
+
+func (x *analysis) plainBut(n *pg.Node, s *scope, refusal func(*schema.Column) *pgerror.Error) {
+	if n == nil {
+		return
+	}
+	if o := x.expr(n, s); o.sealed() {
+		x.fail(refusal(o.column.tagged), o.token)
+	}
+}
+
+// children analyses all that is inside a node of a form without rules of its own.
+func (x *analysis) children(m protoreflect.Message, s *scope, where string) {
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if fd.Kind() != protoreflect.MessageKind {
+			return true
+		}
+		if !fd.IsList() {
+			x.child(v.Message(), s, where)
+			return true
+		}
+		for i := range v.List().Len() {
+			x.child(v.List().Get(i).Message(), s, where)
+		}
+		return true
+	})
+}
+
+func (x *analysis) child(m protoreflect.Message, s *scope, where string) {
+	switch n := m.Interface().(type) {
+	case *pg.Node:
+		x.plain(n, s, where)
+	case *pg.TypeName:
+		// A name, and numbers.
+	case *pg.SelectStmt:
+		x.expr(&pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: n}}, s)
+	default:
+		x.children(m, s, where)
+	}
+}
+
+// nullTest analyses IS [NOT] NULL, which holds of a sealed value as of its
+// plaintext.
+func (x *analysis) nullTest(n *pg.NullTest, s *scope) {
+	if p := n.Arg.GetParamRef(); p != nil {
+		// The parameter of (col = $1 OR $1 IS NULL) arrives sealed.
+		if token := x.token(p.Location); token >= 0 {
+			x.edits = append(x.edits, edit{kind: editNullTest, first: token, last: token, token: token})
+		}
+		return
+	}
+	if o := x.expr(n.Arg, s); o.sealed() {
+		x.touch(o.column.tagged, NullTest)
+	}
+}
+
+// call analyses the call of a function. count(column) is the only one that may
+// have a sealed argument.
+func (x *analysis) call(f *pg.FuncCall, s *scope) {
+	names := stringNodes(f.Funcname)
+	name := names[len(names)-1]
+	counts := name == "count" && (len(names) == 1 || names[0] == "pg_catalog") &&
+		len(f.Args) == 1 && len(f.AggOrder) == 0
+	for _, arg := range f.Args {
+		o := x.expr(arg, s)
+		switch {
+		case !o.sealed():
+		case counts && f.AggDistinct:
+			x.group(o.column.tagged, "count(DISTINCT)", o.token)
+		case counts:
+			x.touch(o.column.tagged, NullTest)
+		default:
+			x.fail(refuseFunction(o.column.tagged, strings.Join(names, ".")), o.token)
+		}
+	}
+	x.plain(f.AggFilter, s, "FILTER")
+	x.sort(f.AggOrder, s)
+	x.window(f.Over, s)
+}
+
+// subLink analyses a subquery in an expression.
+func (x *analysis) subLink(l *pg.SubLink, s *scope) operand {
+	sub := l.Subselect.GetSelectStmt()
+	token := x.token(l.Location)
+	switch l.SubLinkType {
+	case pg.SubLinkType_EXISTS_SUBLINK:
+		x.query(sub, s, useExists)
+		return operand{}
+	case pg.SubLinkType_EXPR_SUBLINK:
+		targets := x.query(sub, s, useMatch)
+		if len(targets) == 1 {
+			if targets[0].tagged == nil {
+				return operand{}
+			}
+			c := targets[0].column
+			c.origin = origin{} // the server describes it as an expression
+			return operand{&c, token}
+		}
+		x.noneSealed(targets, "a row of a subquery")
+		return operand{}
+	case pg.SubLinkType_ANY_SUBLINK, pg.SubLinkType_ALL_SUBLINK:
+		x.inSubquery(l, x.query(sub, s, useMatch), s)
+		return operand{}
+	case pg.SubLinkType_ARRAY_SUBLINK:
+		x.noneSealed(x.query(sub, s, useMatch), "ARRAY")
+		return operand{}
+	}
+	x.fail(refuseForm("this form of subquery"), token)
+	return operand{}
+}
+
+func (x *analysis) noneSealed(targets []target, where string) {
+	for i := range targets {
+		if c := targets[i].tagged; c != nil {
+			x.fail(refuseUse(c, where), targets[i].token)
+		}
+	}
+}
+
+// inSubquery analyses IN (subquery) and operator ANY or ALL (subquery).
+func (x *analysis) inSubquery(l *pg.SubLink, targets []target, s *scope) {
+	name := operatorName(l.OperName)
+	if len(l.OperName) == 0 {
+		name = "IN"
+	}
+	left := []*pg.Node{l.Testexpr}
+	if row := l.Testexpr.GetRowExpr(); row != nil {
+		left = row.Args
+	}
+	if len(left) != len(targets) {
+		for _, n := range left {
+			x.plain(n, s, "a row")
+		}
+		x.noneSealed(targets, "a subquery of several columns")
+		return
+	}
+	for i, n := range left {
+		x.equality(name, side{n, x.expr(n, s)}, side{nil, operand{&targets[i].column, targets[i].token}})
+	}
+}
+
+func boolName(op pg.BoolExprType) string {
+	switch op {
+	case pg.BoolExprType_AND_EXPR:
+		return "AND"
+	case pg.BoolExprType_OR_EXPR:
+		return "OR"
+	}
+	return "NOT"
+}
+
+// formName names a form of expression for messages.
+func formName(n *pg.Node) string {
+	switch n.GetNode().(type) {
+	case *pg.Node_CaseExpr:
+		return "CASE"
+	case *pg.Node_CoalesceExpr:
+		return "COALESCE"
+	case *pg.Node_MinMaxExpr:
+		return "GREATEST or LEAST"
+	case *pg.Node_RowExpr:
+		return "a row"
+	case *pg.Node_AArrayExpr:
+		return "ARRAY"
+	case *pg.Node_AIndirection:
+		return "a subscript or field selection"
+	case *pg.Node_BooleanTest:
+		return "a truth test"
+	case *pg.Node_XmlExpr, *pg.Node_XmlSerialize:
+		return "XML"
+	}
+	return "this form of expression"
+}

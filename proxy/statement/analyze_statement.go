@@ -1,0 +1,309 @@
+package statement
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/logical"
+)
+
+// statement analyses one statement. x.used says afterwards whether it uses a
+// relation that is or reaches a tagged table.
+func (x *analysis) statement(raw *pg.RawStmt) {
+	var work func() []target
+	switch n := raw.Stmt.GetNode().(type) {
+	case *pg.Node_SelectStmt:
+		work = func() []target { return x.query(n.SelectStmt, nil, useRead) }
+	case *pg.Node_InsertStmt:
+		work = func() []target { return x.insert(n.InsertStmt) }
+	case *pg.Node_UpdateStmt:
+		work = func() []target { return x.update(n.UpdateStmt) }
+	case *pg.Node_DeleteStmt:
+		work = func() []target { return x.delete(n.DeleteStmt) }
+	}
+	hits := x.survey(raw, work == nil)
+	if work == nil {
+		x.private = true // options and names inside its constants decide
+	}
+	if len(hits) == 0 {
+		return
+	}
+	for _, h := range hits {
+		if h.always || work == nil {
+			x.fail(h.err, x.token(h.location))
+		}
+	}
+	if x.err != nil {
+		return
+	}
+	targets := work()
+	x.leftover()
+	if targets == nil {
+		return
+	}
+	x.outputs = make([]Output, len(targets))
+	for i := range targets {
+		x.outputs[i] = Output{Column: targets[i].tagged, origin: targets[i].origin}
+	}
+}
+
+// targetItem resolves the table that a statement changes.
+func (x *analysis) targetItem(rv *pg.RangeVar) (*item, *schema.Relation) {
+	token := x.token(rv.Location)
+	r := x.relation(rv)
+	if r == nil {
+		return &item{unnamed: true}, nil
+	}
+	if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
+		x.fail(refuseViewWrite(r), token)
+		return &item{unnamed: true}, nil
+	}
+	it := &item{name: rv.Relname, relation: r, system: true, loose: rv.Schemaname == "", columns: x.attributes(r, token)}
+	if rv.Alias != nil {
+		it.relation = nil
+		x.alias(it, rv.Alias, token)
+	}
+	return it, r
+}
+
+// attribute finds a column that is assigned to.
+func (x *analysis) attribute(r *schema.Relation, t *pg.ResTarget) *schema.Attribute {
+	token := x.token(t.Location)
+	a := r.Attribute(t.Name)
+	if a == nil {
+		x.fail(errTargetColumn(t.Name, r.Name), token)
+		return nil
+	}
+	if a.Tagged != nil && len(t.Indirection) > 0 {
+		x.fail(refuseElement(a.Tagged), token)
+	}
+	return a
+}
+
+// returning analyses RETURNING. Without one there are no targets.
+func (x *analysis) returningList(list []*pg.Node, s *scope) []target {
+	if len(list) == 0 {
+		return nil
+	}
+	x.returning = true
+	targets := x.targets(list, s)
+	x.read(targets, useRead)
+	return targets
+}
+
+// assign analyses what is stored in a column.
+func (x *analysis) assign(a *schema.Attribute, n *pg.Node, s *scope) {
+	c := a.Tagged
+	if c == nil {
+		x.plainBut(n, s, refuseStoreIn(a.Name))
+		return
+	}
+	x.touch(c, Assign)
+	if n.GetSetToDefault() != nil || x.seal(n, c, logical.Assign, false) {
+		return
+	}
+	o := x.expr(n, s)
+	switch {
+	case !o.sealed():
+		x.fail(refuseAssign(c), x.token(locationOf(n)))
+	case o.column.tagged == c && c.Mode == schema.Deterministic:
+		x.touch(c, Read)
+	default:
+		x.fail(refuseCopy(c, o.column.tagged), o.token)
+	}
+}
+
+// locationOf gives the location of any expression, -1 if it has none.
+func locationOf(n *pg.Node) int32 {
+	location := int32(-1)
+	n.ProtoReflect().Range(func(_ protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		m := v.Message()
+		if fd := m.Descriptor().Fields().ByName("location"); fd != nil {
+			location = int32(m.Get(fd).Int())
+		}
+		return false
+	})
+	return location
+}
+
+func (x *analysis) insert(st *pg.InsertStmt) []target {
+	if st.WithClause != nil {
+		x.fail(refuseForm("WITH"), x.token(st.WithClause.Location))
+	}
+	it, r := x.targetItem(st.Relation)
+	if r == nil {
+		return nil
+	}
+	attributes := make([]*schema.Attribute, 0, len(r.Attributes))
+	for _, n := range st.Cols {
+		if a := x.attribute(r, n.GetResTarget()); a != nil {
+			attributes = append(attributes, a)
+		}
+	}
+	if x.err != nil {
+		return nil
+	}
+	if len(st.Cols) == 0 {
+		for i := range r.Attributes {
+			attributes = append(attributes, &r.Attributes[i])
+		}
+	}
+	if st.SelectStmt != nil {
+		x.source(st.SelectStmt.GetSelectStmt(), attributes, it)
+	}
+	x.onConflict(st.OnConflictClause, it)
+	return x.returningList(st.ReturningList, &scope{items: []*item{it}})
+}
+
+// source analyses what an INSERT inserts.
+func (x *analysis) source(st *pg.SelectStmt, attributes []*schema.Attribute, it *item) {
+	if len(st.GetValuesLists()) == 0 {
+		if c := it.tagged(); c != nil {
+			x.fail(refuseForm("INSERT … SELECT").WithHint("Insert with VALUES, the values as constants or parameters."), -1)
+		}
+		for _, t := range x.query(st, nil, useRead) {
+			if t.tagged != nil {
+				x.fail(refuseStore(t.tagged, "another table"), t.token)
+			}
+		}
+		return
+	}
+	if len(st.SortClause) > 0 || st.LimitCount != nil || st.LimitOffset != nil || st.WithClause != nil || len(st.LockingClause) > 0 {
+		x.fail(refuseForm("clauses after VALUES"), -1)
+	}
+	s := &scope{}
+	for _, row := range st.ValuesLists {
+		values := row.GetList().GetItems()
+		if len(values) > len(attributes) {
+			x.fail(errTooManyValues(), x.token(locationOf(values[len(attributes)])))
+			return
+		}
+		for i, n := range values {
+			x.assign(attributes[i], n, s)
+		}
+	}
+}
+
+// onConflict analyses ON CONFLICT. What conflicts is equality seen by the server.
+func (x *analysis) onConflict(c *pg.OnConflictClause, it *item) {
+	if c == nil {
+		return
+	}
+	if c.Action == pg.OnConflictAction_ONCONFLICT_UPDATE && it.tagged() != nil {
+		x.fail(refuseForm("ON CONFLICT DO UPDATE").WithHint("Use ON CONFLICT DO NOTHING, and UPDATE where no row was inserted."), x.token(c.Location))
+		return
+	}
+	s := &scope{items: []*item{it}}
+	if c.Infer != nil {
+		for _, n := range c.Infer.IndexElems {
+			e := n.GetIndexElem()
+			if col, _ := it.find(e.GetName()); col != nil && col.tagged != nil {
+				x.group(col.tagged, "ON CONFLICT", x.token(c.Infer.Location))
+			}
+			x.plain(e.GetExpr(), s, "ON CONFLICT")
+		}
+		x.condition(c.Infer.WhereClause, s, "ON CONFLICT")
+	}
+	excluded := &item{name: "excluded", columns: it.columns}
+	s = &scope{items: []*item{it, excluded}}
+	for _, n := range c.TargetList {
+		x.plainBut(n.GetResTarget().GetVal(), s, refuseStoreIn(n.GetResTarget().GetName()))
+	}
+	x.condition(c.WhereClause, s, "WHERE")
+}
+
+func (x *analysis) update(st *pg.UpdateStmt) []target {
+	if st.WithClause != nil {
+		x.fail(refuseForm("WITH"), x.token(st.WithClause.Location))
+	}
+	it, r := x.targetItem(st.Relation)
+	if r == nil {
+		return nil
+	}
+	s := x.withTarget(it, st.FromClause)
+	for _, n := range st.TargetList {
+		t := n.GetResTarget()
+		a := x.attribute(r, t)
+		if a == nil {
+			return nil
+		}
+		for _, i := range t.Indirection {
+			x.plain(i, s, "a subscript")
+		}
+		if m := t.Val.GetMultiAssignRef(); m != nil {
+			x.multiple(a, m, s)
+			continue
+		}
+		x.assign(a, t.Val, s)
+	}
+	x.condition(st.WhereClause, s, "WHERE")
+	return x.returningList(st.ReturningList, s)
+}
+
+// withTarget makes the scope of UPDATE and DELETE: the target, which what is
+// inside FROM cannot refer to, and the FROM list.
+func (x *analysis) withTarget(it *item, from []*pg.Node) *scope {
+	s := &scope{items: []*item{it}}
+	setLateral(s.items, true, true)
+	x.from(from, s)
+	return s
+}
+
+// multiple analyses one column of SET (a, b) = (…). The tree has a copy of the
+// right side for each column: of each copy only the column's own part counts.
+func (x *analysis) multiple(a *schema.Attribute, m *pg.MultiAssignRef, s *scope) {
+	if row := m.Source.GetRowExpr(); row != nil {
+		if len(row.Args) != int(m.Ncolumns) || m.Colno < 1 || m.Colno > m.Ncolumns {
+			x.fail(errColumnCount(), x.token(row.Location))
+			return
+		}
+		for i, n := range row.Args {
+			if i == int(m.Colno)-1 {
+				x.assign(a, n, s)
+			} else {
+				x.skip(n)
+			}
+		}
+		return
+	}
+	if a.Tagged != nil {
+		x.touch(a.Tagged, Assign)
+		x.fail(refuseAssign(a.Tagged), x.token(locationOf(m.Source)))
+		return
+	}
+	if m.Colno > 1 {
+		x.skip(m.Source)
+		return
+	}
+	if l := m.Source.GetSubLink(); l != nil {
+		x.noneSealed(x.query(l.Subselect.GetSelectStmt(), s, useMatch), "an assignment")
+		return
+	}
+	x.plainBut(m.Source, s, refuseStoreIn(a.Name))
+}
+
+// skip crosses off what a copy names that is analysed elsewhere.
+func (x *analysis) skip(n *pg.Node) {
+	w := newSurveyor(x, false)
+	w.message(n.ProtoReflect())
+	for ref := range w.all.columns {
+		delete(x.left.columns, ref)
+	}
+	for r := range w.all.relations {
+		delete(x.left.relations, r)
+	}
+}
+
+func (x *analysis) delete(st *pg.DeleteStmt) []target {
+	if st.WithClause != nil {
+		x.fail(refuseForm("WITH"), x.token(st.WithClause.Location))
+	}
+	it, r := x.targetItem(st.Relation)
+	if r == nil {
+		return nil
+	}
+	s := x.withTarget(it, st.UsingClause)
+	x.condition(st.WhereClause, s, "WHERE")
+	return x.returningList(st.ReturningList, s)
+}

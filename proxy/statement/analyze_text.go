@@ -1,0 +1,207 @@
+package statement
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"sync"
+	"unicode/utf8"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"github.com/pganalyze/pg_query_go/v6/parser"
+
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// Bounds of what is given to the parser. Its output recurses in C on the stack
+// of a thread, and copies each subtree once per level above it, so that time
+// grows with depth times size.
+const (
+	maxDepth  = 1000
+	maxTokens = 600_000
+	maxWork   = 40_000_000 // depth times tokens
+	// maxCopies bounds the tokens that SET (a, b, …) = (…) becomes: the tree has
+	// the right side once for each column.
+	maxCopies = 200_000
+)
+
+// parsing keeps parses one at a time: pg_query redirects the process's standard
+// error meanwhile and, in two threads at once, may not restore it.
+var parsing sync.Mutex
+
+func parse(sql string) (*pg.ParseResult, error) {
+	parsing.Lock()
+	defer parsing.Unlock()
+	return pg.Parse(sql)
+}
+
+// checkBounds refuses what the parser should not be given.
+func checkBounds(t *Text) *pgerror.Error {
+	_, tokens := t.Folded()
+	depth := t.Depth()
+	switch {
+	case depth > maxDepth:
+		return errDepth()
+	case len(tokens) > maxTokens, depth*len(tokens) > maxWork, copies(t) > maxCopies:
+		return errSize()
+	}
+	return nil
+}
+
+// copies estimates the tokens that multiple assignments multiply.
+func copies(t *Text) int {
+	n := 0
+	tokens := t.Tokens()
+	for i := range tokens {
+		if tokens[i].Kind != LeftParen || i == 0 || tokens[i-1].Word != WordSet && tokens[i-1].Kind != Comma {
+			continue
+		}
+		columns, end := 1, i+1
+		for end < len(tokens) && tokens[end].Kind != RightParen && tokens[end].Kind != LeftParen {
+			if tokens[end].Kind == Comma {
+				columns++
+			}
+			end++
+		}
+		if columns == 1 || end+1 >= len(tokens) || tokens[end].Kind != RightParen || string(t.Bytes(end+1)) != "=" {
+			continue
+		}
+		size, open := 0, 0
+		for i := end + 2; i < len(tokens); i++ {
+			size++
+			switch tokens[i].Kind {
+			case LeftParen:
+				open++
+			case RightParen:
+				open--
+			}
+			if open <= 0 && tokens[i].Kind == RightParen {
+				break
+			}
+		}
+		if n += columns * size; n > maxCopies {
+			return n
+		}
+	}
+	return n
+}
+
+// analyze does the work of Plan on a miss.
+func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
+	if err := checkBounds(t); err != nil {
+		return &outcome{refusal: &refusal{*err, -1}, private: true}
+	}
+	sql, tokens := t.Folded()
+	tree, err := parse(string(sql))
+	if err != nil {
+		return &outcome{refusal: syntaxError(err, sql, t), private: true}
+	}
+	if i := t.RunsSQL(); i >= 0 {
+		return &outcome{refusal: &refusal{*refuseRunsSQL(string(t.AppendIdent(nil, i))), -1}, private: true}
+	}
+	// The parse tree's locations are offsets in the folded text.
+	folded := new(Lexer).Lex(sql)
+	commands := t.Commands()
+	if t.Odd() || len(folded.Tokens()) != len(tokens) || len(tree.Stmts) != len(commands) {
+		return &outcome{refusal: &refusal{*refuseOdd(), -1}, private: true}
+	}
+	plan := &Plan{analyzer: a, Statements: make([]Statement, len(commands))}
+	used, private := false, false
+	changed := VerbUnknown
+	for i, raw := range tree.Stmts {
+		c := &commands[i]
+		x := &analysis{a: a, env: env, text: folded, verb: c.Verb}
+		x.statement(raw)
+		private = private || x.private
+		if x.err == nil && x.used && changed != VerbUnknown {
+			x.fail(refuseChanged(changed.String()), int32(folded.At(int(raw.StmtLocation))))
+		}
+		if x.err != nil {
+			return &outcome{refusal: x.err, private: private}
+		}
+		s := &plan.Statements[i]
+		s.Verb = c.Verb
+		if x.used {
+			used = true
+			s.Outputs, s.Touches, s.Returning, s.planned = x.outputs, x.touches, x.returning, true
+			plan.edits = append(plan.edits, x.edits...)
+		}
+		if c.Changes != 0 {
+			changed = c.Verb
+		}
+	}
+	if !used {
+		return &outcome{private: private}
+	}
+	slices.SortFunc(plan.edits, func(a, b edit) int { return cmp.Compare(a.first, b.first) })
+	for i := 1; i < len(plan.edits); i++ {
+		if plan.edits[i].first <= plan.edits[i-1].last {
+			return &outcome{refusal: &refusal{*refuseOdd(), -1}, private: true}
+		}
+	}
+	return &outcome{plan: plan, private: private}
+}
+
+// syntaxError gives the parser's error with its position in the client's text.
+func syntaxError(err error, sql []byte, t *Text) *refusal {
+	var p *parser.Error
+	if !errors.As(err, &p) {
+		// The tree was too deep for protobuf.
+		return &refusal{*errDepth(), -1}
+	}
+	e := pgerror.New(pgerror.SyntaxError, "%s", p.Message)
+	if p.Cursorpos > 0 {
+		at := 0
+		for n := p.Cursorpos - 1; n > 0 && at < len(sql); n-- {
+			_, size := utf8.DecodeRune(sql[at:])
+			at += size
+		}
+		e.Position = t.Original(at) + 1
+	}
+	return &refusal{*e, -1}
+}
+
+// analysis is the work on one statement. The first refusal stays; the work goes
+// on after it to no effect.
+type analysis struct {
+	a    *Analyzer
+	env  *Env
+	text *Text // the folded text; nil in a view
+	view *schema.Relation
+	deep int // views within views
+	verb Verb
+	err  *refusal
+
+	left survey // what the statement names and the analysis has not come to
+
+	used      bool
+	private   bool
+	outputs   []Output
+	touches   []Touch
+	edits     []edit
+	returning bool
+}
+
+// fail refuses the statement at a token.
+func (x *analysis) fail(err *pgerror.Error, token int32) {
+	if x.err == nil {
+		x.err = &refusal{*err, token}
+	}
+}
+
+// token gives the token of a location of the parse tree, -1 for none.
+func (x *analysis) token(location int32) int32 {
+	if x.text == nil || location < 0 {
+		return -1
+	}
+	return int32(x.text.At(int(location)))
+}
+
+// touch notes a use of a tagged column.
+func (x *analysis) touch(c *schema.Column, how How) {
+	t := Touch{c, how}
+	if !slices.Contains(x.touches, t) {
+		x.touches = append(x.touches, t)
+	}
+}

@@ -1,0 +1,65 @@
+package statement
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"github.com/pgveil/pgveil/schema"
+)
+
+// Analyzer makes plans for one catalog snapshot. It is safe for concurrent use
+// and keeps plans by shape, within bounds.
+type Analyzer struct {
+	catalog  *schema.Catalog
+	watched  func(ident []byte) bool
+	repeated func(ident []byte) bool
+	plans    cache
+
+	viewsMu sync.Mutex
+	views   map[uint32]*view
+}
+
+// NewAnalyzer returns an Analyzer over a catalog.
+func NewAnalyzer(c *schema.Catalog) *Analyzer {
+	a := &Analyzer{catalog: c, views: make(map[uint32]*view)}
+	a.plans.seed = maphash.MakeSeed()
+	names := make(map[string]struct{})
+	for _, name := range c.WatchedNames() {
+		names[name] = struct{}{}
+	}
+	a.watched = func(ident []byte) bool {
+		_, ok := names[string(ident)]
+		return ok
+	}
+	a.repeated = func(ident []byte) bool { return len(c.Named(string(ident))) > 1 }
+	return a
+}
+
+// Relevant reports whether the text may reach a tagged table. If it does not,
+// it can be forwarded untouched, without a plan. It does not allocate.
+func (a *Analyzer) Relevant(t *Text) bool { return t.Mentions(a.watched) }
+
+// Ambiguous reports whether the text has a name that relations of several
+// schemas share: what it means then depends on the search path, so that Env must
+// be up to date.
+func (a *Analyzer) Ambiguous(t *Text) bool { return t.Mentions(a.repeated) }
+
+// Plan analyses a relevant text. A nil plan without an error means that it
+// touches nothing tagged after all and can be forwarded untouched. The error is
+// a *pgerror.Error whose position is in bytes of the text.
+func (a *Analyzer) Plan(t *Text, env *Env) (*Plan, error) {
+	if t.Odd() {
+		return nil, refuseOdd()
+	}
+	shape := t.Shape()
+	o := a.plans.get(shape, env)
+	if o == nil {
+		o = a.analyze(t, env)
+		o.env = env.clone()
+		a.plans.put(shape, o)
+	}
+	if o.refusal != nil {
+		return nil, o.refusal.at(t)
+	}
+	return o.plan, nil
+}

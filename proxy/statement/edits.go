@@ -1,0 +1,262 @@
+package statement
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// Edits is what a Plan makes of one text. It is filled by Plan.Edits, which
+// reuses its buffers: what it holds is valid until the next call and as long as
+// the text is. Values, Params and Deleted are each in the order of the text, and
+// no two of them overlap.
+type Edits struct {
+	Values  []Value
+	Params  []Param
+	Deleted []Span
+	// PlainParam reports whether parameter n also stands where it is not sealed.
+	PlainParam func(n int) bool
+	MaxParam   int // the greatest number of a parameter in the text
+
+	text   []byte  // of values whose text is not in the client's
+	tokens []int32 // of each of Params
+	first  []int32 // of each number, the first of Params that is of a column; -1: none
+	plain  []bool  // by number
+}
+
+// Span is the bytes [Start, End) of the client's text.
+type Span struct{ Start, End int }
+
+// Value is a constant to be replaced, with its casts, by its sealed form or NULL.
+type Value struct {
+	Start, End int
+	Text       []byte // the constant's value, escapes resolved; it may be in the client's text
+	Null       bool   // NULL takes its place
+	Array      bool   // Text is an array of such values
+	Column     *schema.Column
+	Use        logical.Use
+	// From is the type the value has for the client: that of an explicit cast (of an
+	// array, the array's), 23, 20 or 1700 of a number, 16 of a truth value, 0 unknown.
+	From uint32
+}
+
+// Param is a parameter whose value is to be sealed. Its casts are inside
+// [Start, End): $n alone takes their place.
+type Param struct {
+	Start, End int
+	Number     int
+	Array      bool
+	Column     *schema.Column
+	Use        logical.Use
+	From       uint32 // type of an explicit cast, or 0
+	// Chars is the length of an explicit cast to varchar(n) or char(n): of a longer
+	// value only so many characters count (see Cut). 0 is no limit.
+	Chars int
+}
+
+// Cut returns the first n characters of a value of a character type, as an
+// explicit cast gives them. All of it if n is 0.
+func Cut(value []byte, n int) []byte {
+	if n <= 0 || len(value) <= n {
+		return value
+	}
+	at := 0
+	for ; n > 0 && at < len(value); n-- {
+		_, size := utf8.DecodeRune(value[at:])
+		at += size
+	}
+	return value[:at]
+}
+
+const maxParams = 65535 // what a Bind message can hold
+
+// Type OIDs of pg_type of constants without a cast.
+const (
+	boolOID    = 16
+	int8OID    = 20
+	int4OID    = 23
+	numericOID = 1700
+)
+
+// Edits resolves the plan on a text of the shape it was made for. The error is a
+// *pgerror.Error.
+func (p *Plan) Edits(t *Text, e *Edits) error {
+	if e.PlainParam == nil {
+		e.PlainParam = e.isPlain
+	}
+	e.Values, e.Params, e.Deleted = e.Values[:0], e.Params[:0], e.Deleted[:0]
+	e.text, e.tokens = e.text[:0], e.tokens[:0]
+	r := resolver{t: t, e: e, groups: t.Groups()}
+	nullTests := false
+	for i := 0; i < len(p.edits); {
+		first, n := &p.edits[i], 1
+		r.reach(first.first)
+		if !r.inside(first.first) {
+			nullTests = nullTests || first.kind == editNullTest
+			if err := r.add(first, r.shift, r.later(first.last), r.later(first.token)); err != nil {
+				return err
+			}
+			i++
+			continue
+		}
+		for i+n < len(p.edits) && r.inside(p.edits[i+n].first) {
+			n++
+		}
+		g := r.groups[0]
+		for k := range g.Count {
+			shift := r.shift + k*(g.Len+1)
+			for j := i; j < i+n; j++ {
+				nullTests = nullTests || p.edits[j].kind == editNullTest
+				if err := r.add(&p.edits[j], shift, shift, shift); err != nil {
+					return err
+				}
+			}
+		}
+		i += n
+	}
+	return e.settleParams(t, nullTests)
+}
+
+// resolver maps tokens of the folded text to those of the text.
+type resolver struct {
+	t      *Text
+	e      *Edits
+	groups []Group // those not yet passed
+	shift  int32   // of the tokens between the groups passed and the next
+}
+
+// reach passes the groups that end before a folded token.
+func (r *resolver) reach(token int32) {
+	for len(r.groups) > 0 && token >= r.groups[0].First-r.shift+r.groups[0].Len {
+		r.shift += (r.groups[0].Count - 1) * (r.groups[0].Len + 1)
+		r.groups = r.groups[1:]
+	}
+}
+
+// inside reports whether a folded token is in the next group.
+func (r *resolver) inside(token int32) bool {
+	if len(r.groups) == 0 {
+		return false
+	}
+	first := r.groups[0].First - r.shift
+	return token >= first && token < first+r.groups[0].Len
+}
+
+// later gives the shift of a token at or after the one reached.
+func (r *resolver) later(token int32) int32 {
+	ahead := *r
+	ahead.reach(token)
+	return ahead.shift
+}
+
+// add resolves one edit; the shifts are those of its first, last and own token.
+func (r *resolver) add(d *edit, first, last, own int32) error {
+	t, e := r.t, r.e
+	start := int(t.Token(int(d.first + first)).Start)
+	end := int(t.Token(int(d.last + last)).End)
+	token := int(d.token + own)
+	switch d.kind {
+	case editDelete:
+		e.Deleted = append(e.Deleted, Span{start, end})
+	case editParam, editNullTest:
+		n := t.Param(token)
+		if n == 0 {
+			return errMisfit()
+		}
+		e.Params = append(e.Params, Param{
+			Start: start, End: end, Number: n, Array: d.array, Column: d.column, Use: d.use, From: d.from, Chars: int(d.chars),
+		})
+		e.tokens = append(e.tokens, int32(token))
+	default:
+		v := Value{Start: start, End: end, Array: d.array, Column: d.column, Use: d.use, From: d.from}
+		if err := e.constant(t, token, d, &v); err != nil {
+			return err
+		}
+		e.Values = append(e.Values, v)
+	}
+	return nil
+}
+
+// constant reads a constant's value.
+func (e *Edits) constant(t *Text, token int, d *edit, v *Value) error {
+	k := t.Token(token)
+	switch {
+	case d.kind == editNull:
+		v.Null, v.Array = true, false
+		return nil
+	case d.kind == editNullArray:
+		at := len(e.text)
+		e.text = append(e.text, '{')
+		for i := range d.elements {
+			if i > 0 {
+				e.text = append(e.text, ',')
+			}
+			e.text = append(e.text, "NULL"...)
+		}
+		e.text = append(e.text, '}')
+		v.Text, v.Array, v.From = e.text[at:], true, 0
+		return nil
+	case k.Kind.IsString():
+		if raw := t.Bytes(token); k.Kind == String && bytes.IndexByte(raw[1:len(raw)-1], '\'') < 0 {
+			v.Text = raw[1 : len(raw)-1]
+		} else {
+			at := len(e.text)
+			var err error
+			if e.text, err = t.AppendString(e.text, token); err != nil {
+				return unreadable(err, int(k.Start))
+			}
+			v.Text = e.text[at:]
+		}
+		v.Text = Cut(v.Text, int(d.chars))
+		return nil
+	case k.Kind == Integer || k.Kind == Decimal:
+		v.Text = t.Bytes(token)
+		if d.negative {
+			at := len(e.text)
+			e.text = append(append(e.text, '-'), v.Text...)
+			v.Text = e.text[at:]
+		}
+		if v.From == 0 {
+			v.From = numberType(v.Text)
+		}
+		v.Text = Cut(v.Text, int(d.chars))
+		return nil
+	case k.Word == WordTrue || k.Word == WordFalse:
+		v.Text = t.Bytes(token)
+		if v.From == 0 {
+			v.From = boolOID
+		}
+		return nil
+	}
+	return errMisfit()
+}
+
+// numberType gives the type of a numeric constant, as the server's make_const.
+func numberType(text []byte) uint32 {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	switch {
+	case err != nil:
+		return numericOID
+	case int64(int32(n)) == n:
+		return int4OID
+	}
+	return int8OID
+}
+
+// unreadable is the error for a constant that AppendString does not read.
+func unreadable(err error, start int) error {
+	e := pgerror.New(pgerror.FeatureNotSupported, "a string constant for a sealed column has an escape that pgveil does not read")
+	if errors.Is(err, ErrUnicodeString) {
+		e = pgerror.New(pgerror.FeatureNotSupported, "a string constant with U& cannot be a value for a sealed column")
+	}
+	return e.WithHint("Write the characters themselves, or use a parameter.").At(start + 1)
+}
+
+func errMisfit() error {
+	return pgerror.New(pgerror.InternalError, "the plan does not fit the statement")
+}

@@ -1,0 +1,90 @@
+package statement
+
+import (
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/logical"
+)
+
+// How says what a statement does with a tagged column.
+type How uint8
+
+const (
+	Read     How = iota + 1 // its value leaves the statement
+	Search                  // it is compared with a value
+	Match                   // the server sees which values are equal: join, GROUP BY, DISTINCT, IN (subquery)
+	NullTest                // IS NULL, count(column)
+	Assign                  // a value is stored in it
+)
+
+var howNames = [...]string{"none", "read", "search", "match", "null test", "assign"}
+
+// String returns the use in words.
+func (h How) String() string { return howNames[h] }
+
+// Touch is one way in which a statement uses a tagged column.
+type Touch struct {
+	Column *schema.Column
+	How    How
+}
+
+// Output is a result column of a statement. Column is nil if it is not sealed.
+type Output struct {
+	Column *schema.Column
+
+	origin origin
+}
+
+// Statement is what a Plan says of one statement of the text.
+type Statement struct {
+	Verb Verb
+	// Outputs are the result columns; nil if the statement gives no rows, or
+	// touches nothing tagged and is none of the plan's business.
+	Outputs   []Output
+	Touches   []Touch // without repetitions, in the order of the text
+	Returning bool    // it has a RETURNING clause
+
+	planned bool // it uses a relation that is or reaches a tagged table
+}
+
+// Plan is the analysis of a text: immutable, shared by all texts of its shape,
+// free of their constants.
+type Plan struct {
+	Statements []Statement // one for each of Text.Commands
+
+	analyzer *Analyzer
+	edits    []edit // by first token, not overlapping
+}
+
+// origin is what RowDescription says of a column: the table named in FROM and
+// the attribute's number there. The zero origin is that of an expression.
+type origin struct {
+	table     uint32
+	attribute int16
+}
+
+// editKind says what an edit puts in the place of its tokens.
+type editKind uint8
+
+const (
+	editLiteral   editKind = iota // the sealed value of a constant
+	editNull                      // NULL, its cast dropped
+	editNullArray                 // an array of nothing but NULLs
+	editParam                     // a parameter that arrives sealed
+	editNullTest                  // the same, if the parameter has a sealed form anyway
+	editDelete                    // nothing
+)
+
+// edit is one replacement, by tokens of the folded text.
+type edit struct {
+	kind     editKind
+	array    bool // the value is an array of the column's type
+	negative bool // a minus sign stands before the number
+	use      logical.Use
+	first    int32 // the tokens replaced,
+	last     int32 // both included
+	token    int32 // of the constant or parameter
+	from     uint32
+	chars    int32 // an explicit cast cuts the value to so many characters; 0: it does not
+	elements int32 // of editNullArray
+	column   *schema.Column
+}

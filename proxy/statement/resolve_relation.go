@@ -1,0 +1,76 @@
+package statement
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgveil/pgveil/schema"
+)
+
+// relation resolves a table named in the statement. Nil comes with an error.
+func (x *analysis) relation(rv *pg.RangeVar) *schema.Relation {
+	delete(x.left.relations, rv)
+	token := x.token(rv.Location)
+	r, temporary := x.a.lookup(x.env, rv.Schemaname, rv.Relname)
+	switch {
+	case temporary:
+		x.fail(refuseTemporary(rv.Relname), token)
+		return nil
+	case r == nil:
+		x.fail(errRelation(rv.Schemaname, rv.Relname), token)
+		return nil
+	}
+	x.used = x.used || r.Reaches
+	return r
+}
+
+// attributes gives the columns of a relation, sealed ones marked. Those of a
+// view are what its definition makes of them.
+func (x *analysis) attributes(r *schema.Relation, token int32) []column {
+	columns := make([]column, len(r.Attributes))
+	var v *view
+	if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
+		if v = x.viewOf(r, token); v == nil {
+			return nil
+		}
+	}
+	sealed := false
+	for i := range r.Attributes {
+		a := &r.Attributes[i]
+		columns[i] = column{name: a.Name, tagged: a.Tagged, origin: origin{r.OID, a.Num}}
+		if v != nil {
+			columns[i].tagged = v.columns[i]
+		}
+		sealed = sealed || columns[i].tagged != nil
+	}
+	if r.Reaches && v == nil && !sealed {
+		x.fail(refuseRules(r), token)
+	}
+	return columns
+}
+
+// rangeVar makes the item of a table in FROM.
+func (x *analysis) rangeVar(rv *pg.RangeVar) *item {
+	it := &item{name: rv.Relname, loose: rv.Schemaname == ""}
+	r := x.relation(rv)
+	if r == nil {
+		return it
+	}
+	it.columns = x.attributes(r, x.token(rv.Location))
+	it.system = r.Kind != 'v'
+	it.relation = r
+	if rv.Alias != nil {
+		it.relation = nil
+		x.alias(it, rv.Alias, x.token(rv.Location))
+	}
+	return it
+}
+
+// alias names an item and its columns.
+func (x *analysis) alias(it *item, alias *pg.Alias, token int32) {
+	it.name = alias.Aliasname
+	columns, ok := rename(it.columns, stringNodes(alias.Colnames))
+	if !ok {
+		x.fail(refuseForm("more column aliases than columns"), token)
+	}
+	it.columns = columns
+}

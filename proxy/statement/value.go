@@ -1,0 +1,271 @@
+package statement
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/logical"
+)
+
+// seal plans that a value arrives in the server sealed for a column, or, if
+// array is set, an array of such values. It reports false if the expression is
+// not a constant, a parameter or an array of them, with casts and parentheses
+// or without; for one that it knows and cannot seal, it refuses the statement.
+func (x *analysis) seal(n *pg.Node, c *schema.Column, use logical.Use, array bool) bool {
+	leaf := withoutCasts(n)
+	kind, ok := kindOf(leaf)
+	if !ok || kind == constantArray && !array {
+		return false
+	}
+	if x.text == nil {
+		x.fail(refuseViewConstant(c), -1)
+		return true
+	}
+	v := &value{x: x, column: c, use: use, array: array, kind: kind, leaf: leaf}
+	v.seal(castsOf(n))
+	return true
+}
+
+// castsOf gives the casts around an expression, outermost first.
+func castsOf(n *pg.Node) []*pg.TypeCast {
+	var casts []*pg.TypeCast
+	for ; n.GetTypeCast() != nil; n = n.GetTypeCast().Arg {
+		casts = append(casts, n.GetTypeCast())
+	}
+	return casts
+}
+
+func withoutCasts(n *pg.Node) *pg.Node {
+	for n.GetTypeCast() != nil {
+		n = n.GetTypeCast().Arg
+	}
+	return n
+}
+
+// kindOf tells a constant from other expressions.
+func kindOf(n *pg.Node) (constantKind, bool) {
+	switch v := n.GetNode().(type) {
+	case *pg.Node_ParamRef:
+		return constantParam, true
+	case *pg.Node_AArrayExpr:
+		for _, e := range v.AArrayExpr.Elements {
+			if kind, ok := kindOf(withoutCasts(e)); !ok || kind == constantArray {
+				return 0, false
+			}
+		}
+		return constantArray, true
+	case *pg.Node_AExpr: // +5; the grammar makes -5 a constant itself
+		e := v.AExpr
+		if e.Kind != pg.A_Expr_Kind_AEXPR_OP || e.Lexpr != nil || operatorName(e.Name) != "+" {
+			return 0, false
+		}
+		kind, ok := kindOf(e.Rexpr)
+		return kind, ok && e.Rexpr.GetAConst() != nil && (kind == constantInteger || kind == constantDecimal)
+	case *pg.Node_AConst:
+		if v.AConst.Isnull {
+			return constantNull, true
+		}
+		switch v.AConst.Val.(type) {
+		case *pg.A_Const_Sval:
+			return constantString, true
+		case *pg.A_Const_Ival:
+			return constantInteger, true
+		case *pg.A_Const_Fval:
+			return constantDecimal, true
+		case *pg.A_Const_Boolval:
+			return constantBool, true
+		}
+	}
+	return 0, false
+}
+
+// value is a constant, parameter or array on its way to becoming edits.
+type value struct {
+	x      *analysis
+	column *schema.Column
+	use    logical.Use
+	array  bool
+	kind   constantKind
+	leaf   *pg.Node
+
+	token    int32 // of the constant itself
+	negative bool
+	outer    []castType // of elements: the casts of the array around them
+}
+
+// refuse says that a value cannot be sealed as it is written.
+func (v *value) refuse(what string) {
+	v.x.fail(refuseConstant(v.column, what), v.token)
+}
+
+func (v *value) seal(casts []*pg.TypeCast) {
+	s, ok := v.locate()
+	if !ok {
+		v.token = max(v.token, -1)
+		v.refuse("this form of constant")
+		return
+	}
+	chain := make([]castType, 0, len(casts))
+	var deletions []span
+	for i := len(casts) - 1; i >= 0; i-- {
+		t, ok := v.x.castTypeOf(casts[i].TypeName)
+		if !ok {
+			v.refuse("a cast to " + typeText(casts[i].TypeName))
+			return
+		}
+		whole, inner, ok := v.cast(s, casts[i])
+		if !ok {
+			v.refuse("this form of cast")
+			return
+		}
+		if inner.first > whole.first {
+			deletions = append(deletions, span{whole.first, inner.first - 1})
+		}
+		deletions = append(deletions, span{inner.last + 1, whole.last})
+		chain, s = append(chain, t), whole
+	}
+	if v.kind == constantArray {
+		v.sealElements(s, chain, deletions)
+		return
+	}
+	v.add(s, append(chain, v.outer...))
+}
+
+// add plans the edit of one constant or parameter with its casts.
+func (v *value) add(s span, chain []castType) {
+	if v.kind == constantNull {
+		if len(chain) > len(v.outer) {
+			v.x.edits = append(v.x.edits, v.edit(editNull, s))
+		}
+		return
+	}
+	from, chars, ok := castEffect(chain, v.kind, v.array, v.column, v.use)
+	if !ok {
+		v.refuse("a cast to " + chain[len(chain)-1].String())
+		return
+	}
+	kind := editLiteral
+	if v.kind == constantParam {
+		kind = editParam
+	} else if v.array && v.kind != constantString {
+		v.refuse("a number as an array of values")
+		return
+	}
+	e := v.edit(kind, s)
+	e.from, e.chars = from, chars
+	v.x.edits = append(v.x.edits, e)
+}
+
+func (v *value) edit(kind editKind, s span) edit {
+	return edit{
+		kind: kind, array: v.array, negative: v.negative, use: v.use,
+		first: s.first, last: s.last, token: v.token, column: v.column,
+	}
+}
+
+// locate finds the tokens of the bare constant: its sign too, no parentheses.
+func (v *value) locate() (span, bool) {
+	x := v.x
+	switch n := v.leaf.GetNode().(type) {
+	case *pg.Node_ParamRef:
+		v.token = x.token(n.ParamRef.Location)
+		return span{v.token, v.token}, v.token >= 0 && x.text.Token(int(v.token)).Kind == Parameter
+	case *pg.Node_AArrayExpr:
+		v.token = x.token(n.AArrayExpr.Location)
+		end, ok := x.text.bracketEnd(int(v.token) + 1)
+		return span{v.token, int32(end)}, ok && v.token >= 0 && x.text.Word(int(v.token)) == WordArray
+	case *pg.Node_AExpr:
+		first := x.token(n.AExpr.Location)
+		s, ok := v.locateConstant(x.token(n.AExpr.Rexpr.GetAConst().Location))
+		return span{first, s.last}, ok && first >= 0 && first+1 == s.first
+	case *pg.Node_AConst:
+		return v.locateConstant(x.token(n.AConst.Location))
+	}
+	return span{}, false
+}
+
+// locateConstant finds the tokens of a constant that begins at a token.
+func (v *value) locateConstant(first int32) (span, bool) {
+	t := v.x.text
+	v.token = first
+	if first < 0 {
+		return span{}, false
+	}
+	for t.Token(int(v.token)).Kind == Operator && string(t.Bytes(int(v.token))) == "-" {
+		v.negative = !v.negative
+		v.token++
+	}
+	k := t.Token(int(v.token))
+	ok := false
+	switch v.kind {
+	case constantString:
+		ok = k.Kind.IsString()
+	case constantInteger:
+		ok = k.Kind == Integer
+	case constantDecimal: // an int4 with a sign may be out of its range
+		ok = k.Kind == Decimal || k.Kind == Integer
+	case constantBool:
+		ok = k.Word == WordTrue || k.Word == WordFalse
+	case constantNull:
+		ok = k.Word == WordNull
+	}
+	return span{first, v.token}, ok && (v.token == first || v.kind == constantInteger || v.kind == constantDecimal)
+}
+
+// cast extends a span to a cast around it. inner is what the cast is of, with
+// its parentheses.
+func (v *value) cast(s span, c *pg.TypeCast) (whole, inner span, ok bool) {
+	x := v.x
+	if c.Location >= 0 {
+		at := x.token(c.Location)
+		if x.text.Word(int(at)) == WordCast {
+			return x.wordCast(s, at)
+		}
+		whole, ok = x.colonCast(s, at)
+		return whole, span{whole.first, at - 1}, ok
+	}
+	// type 'constant'
+	first := x.token(c.TypeName.GetLocation())
+	if first < 0 || v.kind != constantString {
+		return s, s, false
+	}
+	if x.text.Token(int(first)).Kind == National && first+1 == s.first {
+		return span{first, s.last}, s, true
+	}
+	end, ok := x.typeEnd(first)
+	return span{first, s.last}, s, ok && end+1 == s.first
+}
+
+// sealElements seals the elements of ARRAY[…] one by one and takes away the casts
+// of the whole, which would no longer fit.
+func (v *value) sealElements(s span, chain []castType, deletions []span) {
+	outer := make([]castType, len(chain))
+	for i, t := range chain {
+		if !t.array || t.modified {
+			v.refuse("a cast to " + t.String())
+			return
+		}
+		t.array = false
+		outer[i] = t
+	}
+	elements := v.leaf.GetAArrayExpr().Elements
+	typed := false
+	for _, n := range elements {
+		typed = typed || !isNull(withoutCasts(n))
+	}
+	if !typed {
+		// Without a value in it the array would have no type.
+		e := v.edit(editNullArray, s)
+		e.elements = int32(len(elements))
+		v.x.edits = append(v.x.edits, e)
+		return
+	}
+	for _, n := range elements {
+		e := &value{x: v.x, column: v.column, use: v.use, leaf: withoutCasts(n), outer: outer}
+		e.kind, _ = kindOf(e.leaf)
+		e.seal(castsOf(n))
+	}
+	for _, d := range deletions {
+		v.x.edits = append(v.x.edits, edit{kind: editDelete, first: d.first, last: d.last})
+	}
+}

@@ -1,0 +1,57 @@
+package statement
+
+import (
+	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// Field is what the server's RowDescription says of a result column.
+type Field struct {
+	TableOID  uint32
+	Attribute uint16
+	TypeOID   uint32
+}
+
+// Verify compares the analysis of a statement with the server's description of
+// its result, none for a statement without rows. Where they disagree, names lead
+// elsewhere than was thought, and nothing of the result may be shown: the error
+// is a *pgerror.Error of class XX.
+func (p *Plan) Verify(statement int, fields []Field) error {
+	if statement < 0 || statement >= len(p.Statements) {
+		return errDisagree()
+	}
+	s := &p.Statements[statement]
+	if !s.planned {
+		return nil
+	}
+	if len(fields) != len(s.Outputs) {
+		return errDisagree()
+	}
+	for i, f := range fields {
+		if !p.agree(&s.Outputs[i], f) {
+			return errDisagree()
+		}
+	}
+	return nil
+}
+
+func (p *Plan) agree(o *Output, f Field) bool {
+	// System columns have negative numbers.
+	is := origin{f.TableOID, int16(f.Attribute)}
+	if o.Column != nil {
+		return is == o.origin && logical.KindOf(f.TypeOID) == logical.Bytea
+	}
+	if o.origin != (origin{}) && is != o.origin {
+		return false
+	}
+	if is.table == 0 {
+		return true
+	}
+	sealed, known := p.analyzer.sealedAttribute(is.table, is.attribute)
+	return known && sealed == nil
+}
+
+func errDisagree() *pgerror.Error {
+	return pgerror.New(pgerror.InternalError, "the server's description of the result does not agree with pgveil's analysis of the statement").
+		WithHint("A table or view was changed meanwhile, or a name leads elsewhere for the server. Nothing was shown; run the statement again.")
+}

@@ -1,0 +1,109 @@
+package statement
+
+import (
+	"github.com/pgveil/pgveil/schema"
+)
+
+// maxViewDepth bounds views over views.
+const maxViewDepth = 64
+
+// view is the analysis of a view's definition.
+type view struct {
+	columns []*schema.Column // of each attribute; nil: not sealed
+	touches []Touch          // what every use of the view does, whatever it reads
+	err     *refusal
+}
+
+// viewEnv is the session that pg_get_viewdef writes for: all names qualified
+// but those of pg_catalog.
+var viewEnv = &Env{SearchPath: []string{"pg_catalog"}}
+
+// viewOf gives the analysis of a view. Nil comes with an error.
+func (x *analysis) viewOf(r *schema.Relation, token int32) *view {
+	v := x.a.view(r, x.deep+1)
+	if v.err != nil {
+		x.fail(refuseView(r, &v.err.err), token)
+		return nil
+	}
+	for _, t := range v.touches {
+		x.touch(t.Column, t.How)
+	}
+	return v
+}
+
+// view analyses a view's definition, once.
+func (a *Analyzer) view(r *schema.Relation, deep int) *view {
+	a.viewsMu.Lock()
+	v := a.views[r.OID]
+	a.viewsMu.Unlock()
+	if v != nil {
+		return v
+	}
+	if deep > maxViewDepth {
+		return &view{err: &refusal{*errDepth(), -1}} // not kept: it depends on where it was reached from
+	}
+	v = a.analyzeView(r, deep)
+	a.viewsMu.Lock()
+	a.views[r.OID] = v
+	a.viewsMu.Unlock()
+	return v
+}
+
+func (a *Analyzer) analyzeView(r *schema.Relation, deep int) *view {
+	x := &analysis{a: a, env: viewEnv, view: r, deep: deep}
+	t := new(Lexer).Lex([]byte(r.Definition))
+	if t.Odd() || t.RunsSQL() >= 0 {
+		return &view{err: &refusal{*refuseRules(r), -1}}
+	}
+	if err := checkBounds(t); err != nil {
+		return &view{err: &refusal{*err, -1}}
+	}
+	tree, err := parse(r.Definition)
+	if err != nil || len(tree.Stmts) != 1 || tree.Stmts[0].Stmt.GetSelectStmt() == nil {
+		return &view{err: &refusal{*refuseRules(r), -1}}
+	}
+	for _, h := range x.survey(tree.Stmts[0], false) {
+		if h.always {
+			x.fail(h.err, -1)
+		}
+	}
+	targets := x.query(tree.Stmts[0].Stmt.GetSelectStmt(), nil, useView)
+	x.leftover()
+	if x.err == nil && len(targets) != len(r.Attributes) {
+		x.fail(refuseRules(r), -1)
+	}
+	if x.err != nil {
+		return &view{err: x.err}
+	}
+	v := &view{columns: make([]*schema.Column, len(targets)), touches: x.touches}
+	for i := range targets {
+		v.columns[i] = targets[i].tagged
+	}
+	return v
+}
+
+// sealedAttribute gives the tagged column that an attribute of a table or view
+// holds, nil if none; known is false where that cannot be told.
+func (a *Analyzer) sealedAttribute(table uint32, attribute int16) (c *schema.Column, known bool) {
+	r := a.catalog.ByOID(table)
+	if r == nil {
+		return nil, table < firstUserOID
+	}
+	for i := range r.Attributes {
+		if r.Attributes[i].Num != attribute {
+			continue
+		}
+		if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
+			v := a.view(r, 1)
+			if v.err != nil {
+				return nil, false
+			}
+			return v.columns[i], true
+		}
+		return r.Attributes[i].Tagged, true
+	}
+	return nil, attribute < 0 // a system column, or one added meanwhile
+}
+
+// firstUserOID is the server's FirstNormalObjectId: lower OIDs are the system's.
+const firstUserOID = 16384
