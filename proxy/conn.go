@@ -63,7 +63,6 @@ type conn struct {
 	cw     *wire.Writer
 	failed bool // the client was told of an error that the server knows nothing of
 	fields []statement.Field
-	row    []byte
 	sealed []byte
 	plain  []byte
 	masked []byte

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"encoding/binary"
-
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
 	"github.com/pgveil/pgveil/schema"
@@ -155,37 +153,31 @@ func (c *conn) dataRow(r *result) error {
 	if row.Len() != len(r.columns) {
 		return c.fail(r, pgerror.New(pgerror.InternalError, "the server sent a row of %d columns where %d were described", row.Len(), len(r.columns)))
 	}
-	// The frame is built aside: a value that does not open must not leave half a
-	// row with the client.
-	out := append(c.row[:0], 'D', 0, 0, 0, 0)
-	out = binary.BigEndian.AppendUint16(out, uint16(row.Len()))
+	out := c.cw
+	wire.StartDataRow(out, len(r.columns))
 	opened := int64(0)
 	for i := 0; row.Next(); i++ {
-		value := row.Value()
 		col := &r.columns[i]
 		switch {
-		case value == nil || col.tagged != nil && col.access.Verdict == schema.Hide:
-			out = binary.BigEndian.AppendUint32(out, 0xffffffff)
-		case col.tagged == nil:
-			out = binary.BigEndian.AppendUint32(out, uint32(len(value)))
-			out = append(out, value...)
+		case col.tagged == nil || row.Null():
+			out.Bytes(row.Raw())
+		case col.access.Verdict == schema.Hide:
+			out.Null()
 		default:
-			at := len(out)
-			out = append(out, 0, 0, 0, 0)
-			var e *pgerror.Error
-			if out, e = c.open(out, col, value, &r.state.settings); e != nil {
-				c.row = out
+			out.StartValue()
+			value, e := c.open(out.Tail(), col, row.Value(), &r.state.settings)
+			if e != nil {
+				out.Abandon() // half a row must not stay with the client
 				return c.fail(r, e)
 			}
-			binary.BigEndian.PutUint32(out[at:], uint32(len(out)-at-4))
+			out.SetTail(value)
+			out.EndValue()
 			opened++
 		}
 	}
-	binary.BigEndian.PutUint32(out[1:], uint32(len(out)-1))
-	c.row = out
 	r.rows++
 	r.opened += opened
-	return c.cw.Raw(out)
+	return out.End()
 }
 
 // open appends what the client sees of a sealed value.

@@ -80,12 +80,7 @@ func Start(t testing.TB, opts Options) *Stack {
 	for _, ddl := range opts.Tables {
 		must(s.Postgres.ExecIn(ctx, Database, ddl))
 	}
-	for _, column := range s.File.Databases[Database].Columns {
-		header := column.Header()
-		must(s.Postgres.ExecIn(ctx, Database, fmt.Sprintf(
-			`ALTER TABLE %s ADD CONSTRAINT %s CHECK (octet_length(%[3]s) >= 12 AND substring(%[3]s from 1 for 7) = '\x%[4]x'::bytea)`,
-			column.TableName(), "pgveil_"+column.Name, pgx.Identifier{column.Name}.Sanitize(), header[:])))
-	}
+	must(s.Postgres.ExecIn(ctx, Database, schema.DDL(s.File.Databases[Database], schema.AddConstraints)))
 
 	store, err := keys.CreateInsecureLocal(filepath.Join(t.TempDir(), "insecure-keys"))
 	must(err)
