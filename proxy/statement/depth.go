@@ -1,14 +1,11 @@
 package statement
 
-// Bounds on what the parser is given. pg_query's protobuf output recurses in C
-// over the parse tree: on a thread with glibc's usual stack of 8 MB it overflows
-// at about 24,000 nested operators, on one of 2 MB (as under "ulimit -s
-// unlimited") at 6,000, and takes the process with it. The other bound keeps
-// the time and memory of one parse small.
-const (
-	MaxDepth  = 1000
-	MaxTokens = 200_000 // of the folded text
-)
+// deepest is where Depth stops counting. pg_query's protobuf output recurses in
+// C over the parse tree: on a thread with glibc's usual stack of 8 MB it
+// overflows at about 24,000 nested operators, on one of 2 MB (as under "ulimit
+// -s unlimited") at 6,000, and takes the process with it. So the bound that the
+// parser's caller sets must be far below these.
+const deepest = 8000
 
 // Weights of what nests, in operators: how much deeper the tree is inside.
 // Measured on the protobuf tree, where an operator is two messages.
@@ -19,8 +16,8 @@ const (
 )
 
 // Depth returns an upper bound of the depth of the parse tree, an operator
-// counting as 1. Over MaxDepth it may stop counting: the text must then not be
-// given to the parser.
+// counting as 1. It stops counting at 8,000; a text that deep must not be given
+// to the parser.
 //
 // Brackets and CASE … END nest. Within a level, what the grammar builds by left
 // recursion or as a prefix adds up: operators, casts, NOT, IS, COLLATE, AT TIME
@@ -108,9 +105,9 @@ func (t *Text) measureDepth() int {
 			}
 		}
 		top = &m.levels[len(m.levels)-1]
-		if len(m.levels) > MaxDepth || top.chain+top.joins+top.unions > 8*MaxDepth {
+		if len(m.levels) > deepest/bracketDepth || top.chain+top.joins+top.unions > deepest {
 			t.levels = m.levels[:0]
-			return 8 * MaxDepth
+			return deepest
 		}
 	}
 	for len(m.levels) > 1 {
@@ -118,7 +115,7 @@ func (t *Text) measureDepth() int {
 	}
 	m.levels[0].endStatement()
 	t.levels = m.levels
-	return m.levels[0].total
+	return min(m.levels[0].total, deepest)
 }
 
 func (m *depthMeter) push(isCase bool) {
