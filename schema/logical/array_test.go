@@ -46,6 +46,7 @@ func (s *session) serverElements(in input, typ string) ([]string, error) {
 }
 
 func TestArrayElements(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, nil)
 	var inputs []input
 	for _, v := range arrayTexts {
@@ -111,6 +112,7 @@ func TestArrayElements(t *testing.T) {
 }
 
 func TestArrayElementOID(t *testing.T) {
+	t.Parallel()
 	if oid, err := ArrayElementOID([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 19}); err != nil || oid != 1043 {
 		t.Errorf("got %d, %v", oid, err)
 	}
@@ -120,6 +122,7 @@ func TestArrayElementOID(t *testing.T) {
 }
 
 func TestAppendByteaArray(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, nil)
 	large := bytes.Repeat([]byte{0, 255, '"', '\\'}, 1000)
 	for _, elems := range [][][]byte{nil, {}, {nil}, {{}}, {{1, 2, 3}}, {{'{', '"', '\\', ','}, nil, {}, {0}}, {large, large}} {

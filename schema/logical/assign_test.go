@@ -75,6 +75,7 @@ var assignTests = []struct {
 }
 
 func TestAssignText(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, nil)
 	for _, test := range assignTests {
 		t.Run(test.typ, func(t *testing.T) {
@@ -96,6 +97,7 @@ func TestAssignText(t *testing.T) {
 
 // A megabyte of text goes through unharmed, also where it must be searched for its end.
 func TestAssignLarge(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, nil)
 	for _, typ := range []string{"text", "varchar(1000000)", "char(300000)", "jsonb", "bytea"} {
 		typ := mustParse(t, typ)
@@ -104,6 +106,33 @@ func TestAssignLarge(t *testing.T) {
 			`["` + strings.Repeat(`\u00e9\n`, 1<<16) + `"]`, `\x` + strings.Repeat("00ff", 1<<18),
 		} {
 			s.assign(typ, text(v))
+		}
+	}
+}
+
+// A quoted literal is read as an undeclared parameter is: the server itself does not tell them apart.
+func TestLiterals(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, nil)
+	for _, test := range assignTests {
+		typ := mustParse(t, test.typ)
+		for _, v := range test.texts {
+			if len(v) > 1000 || checkUTF8([]byte(v)) != nil {
+				continue // no text that a statement could hold
+			}
+			literal := "'" + strings.ReplaceAll(v, "'", "''") + "'"
+			results, err := s.conn.Exec(t.Context(), "INSERT INTO "+s.table(typ)+" VALUES ("+literal+") RETURNING v").ReadAll()
+			canonical, ourErr := typ.Canonical(nil, []byte(v), 0, 0, Assign, s.settings)
+			if err != nil {
+				if !sameError(ourErr, asPgError(t, err)) {
+					t.Errorf("%s ← %s: got %v, want %v", typ, literal, ourErr, err)
+				}
+				continue
+			}
+			out, err := typ.Append(nil, canonical, 0, s.settings)
+			if ourErr != nil || err != nil || string(out) != string(results[0].Rows[0][0]) {
+				t.Errorf("%s ← %s: got %q, %v, %v, want %q", typ, literal, out, ourErr, err, results[0].Rows[0][0])
+			}
 		}
 	}
 }

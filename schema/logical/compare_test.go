@@ -84,6 +84,7 @@ var compareTests = []struct {
 
 // Equality with a stored value, as the server decides it, is equality of the encodings.
 func TestCompare(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, map[string]string{"TimeZone": "Europe/Paris"})
 	for _, test := range compareTests {
 		typ := mustParse(t, test.typ)
@@ -105,6 +106,7 @@ func TestCompare(t *testing.T) {
 
 // Where clocks go over midnight, a moment can be the start of two days.
 func TestCompareSkippedDay(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, map[string]string{"TimeZone": "Pacific/Apia"})
 	stored := []string{"2011-12-29", "2011-12-30", "2011-12-31", "2012-01-01"}
 	for _, v := range []string{"2011-12-29", "2012-01-01", "2011-12-31 12:00", "2011-12-30 10:00+00"} {
@@ -166,6 +168,7 @@ func operatorOf(expression string) string {
 
 // An encoding that stands for no value is of no type: it cannot be shown, nor be stored by an assignment.
 func TestNothing(t *testing.T) {
+	t.Parallel()
 	for kind := Int2; kind < endOfKinds; kind++ {
 		if kind == JSONB || kind == Bytea {
 			continue

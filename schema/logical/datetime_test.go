@@ -38,6 +38,7 @@ var refusedTexts = []string{
 }
 
 func TestAssignDatetime(t *testing.T) {
+	t.Parallel()
 	for _, zone := range []string{"UTC", "Europe/Paris", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "Africa/Monrovia", "<+02:30>-02:30"} {
 		t.Run(zone, func(t *testing.T) {
 			s := newSession(t, map[string]string{"TimeZone": zone})
@@ -67,6 +68,7 @@ func TestAssignDatetime(t *testing.T) {
 
 // Local times around changes of clocks, and far from today, are taken and shown with the server's offsets.
 func TestZones(t *testing.T) {
+	t.Parallel()
 	typ := Type{Kind: Timestamptz, Typmod: -1}
 	locals := []string{
 		"2022-03-27 01:59:59", "2022-03-27 02:00:00", "2022-03-27 02:30:00", "2022-03-27 02:59:59.999999", "2022-03-27 03:00:00", "2022-10-30 01:59:59", "2022-10-30 02:00:00", "2022-10-30 02:30:00", "2022-10-30 02:59:59", "2022-10-30 03:00:00",
@@ -95,6 +97,7 @@ func TestZones(t *testing.T) {
 }
 
 func TestNoZone(t *testing.T) {
+	t.Parallel()
 	typ := Type{Kind: Timestamptz, Typmod: -1}
 	for _, name := range []string{"", "Local", "Nowhere/Here", "../etc/passwd", "posix/Europe/Paris", "<+02", "<+02>", "<+02>-", "<a>-200", "<a>1:61", "<a>1:1:1:1"} {
 		if loc := LoadLocation(name); loc != nil {
@@ -120,6 +123,7 @@ func TestNoZone(t *testing.T) {
 }
 
 func TestDateStyle(t *testing.T) {
+	t.Parallel()
 	settings := &Settings{Location: LoadLocation("UTC"), DateStyle: "SQL, DMY"}
 	for _, kind := range []Kind{Date, Timestamp, Timestamptz} {
 		typ := Type{Kind: kind, Typmod: -1}

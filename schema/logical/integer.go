@@ -77,10 +77,19 @@ func (k Kind) badInt(value, digits []byte, s *Settings) error {
 	if err := checkUTF8(value); err != nil {
 		return err
 	}
-	if s.server() >= 16 && len(digits) > 1 && digits[0] >= '0' && digits[0] <= '9' && bytes.ContainsAny(digits, "xXoObB_") {
+	if s.server() >= 16 && isNewNumber(digits) {
 		return Type{Kind: k, Typmod: -1}.inexact("Write the number in decimal digits alone.")
 	}
 	return invalidSyntax(k.String(), value)
+}
+
+// isNewNumber says whether digits begin as a number that PostgreSQL reads since version 16: 0x1F,
+// 0o17, 0b11, or with underscores.
+func isNewNumber(digits []byte) bool {
+	if len(digits) < 2 || digits[0] < '0' || digits[0] > '9' {
+		return false
+	}
+	return digits[0] == '0' && bytes.IndexByte([]byte("xXoObB"), digits[1]) >= 0 || bytes.IndexByte(digits, '_') >= 0
 }
 
 // readInt appends the canonical encoding of an integer in text or binary.

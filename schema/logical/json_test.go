@@ -21,6 +21,7 @@ var jsonTexts = []string{
 }
 
 func TestAssignJSONB(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, nil)
 	typ := Type{Kind: JSONB, Typmod: -1}
 	for _, v := range jsonTexts {
@@ -98,10 +99,11 @@ func randomJSON(r *rand.Rand, b *strings.Builder, depth int) {
 }
 
 func TestRandomJSONB(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, nil)
 	typ := Type{Kind: JSONB, Typmod: -1}
 	r := newRandom(t)
-	for range 1500 {
+	for range 800 {
 		var b strings.Builder
 		randomJSON(r, &b, 5)
 		v := []byte(b.String())
@@ -118,6 +120,7 @@ func TestRandomJSONB(t *testing.T) {
 }
 
 func TestDeepJSON(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, nil)
 	typ := Type{Kind: JSONB, Typmod: -1}
 	nested := func(n int) []byte { return []byte(strings.Repeat("[", n) + strings.Repeat("]", n)) }

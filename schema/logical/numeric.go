@@ -58,7 +58,7 @@ func badNumeric(value []byte, s *Settings) error {
 	if err := checkUTF8(value); err != nil {
 		return err
 	}
-	if s.server() >= 16 && bytes.ContainsAny(value, "0123456789") && bytes.ContainsAny(value, "xXoObB_") {
+	if digits := bytes.TrimLeft(trimSpace(value), "+-"); s.server() >= 16 && isNewNumber(digits) {
 		return Type{Kind: Numeric, Typmod: -1}.inexact("Write the number in decimal digits alone.")
 	}
 	return invalidSyntax("numeric", value)

@@ -20,6 +20,7 @@ func newRandom(t testing.TB) *rand.Rand {
 // A float's shortest text must be the server's, digit for digit: for random bits, for decimals with
 // few digits, and for powers of two, where the neighbours are at different distances.
 func TestRandomFloats(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, nil)
 	r := newRandom(t)
 	float8 := Type{Kind: Float8, Typmod: -1}
@@ -41,7 +42,7 @@ func TestRandomFloats(t *testing.T) {
 	for e := -149; e <= 127; e++ {
 		check4(math.Float32bits(float32(math.Ldexp(1, e))))
 	}
-	for range 2000 {
+	for range 700 {
 		check8(r.Uint64())
 		check4(r.Uint32())
 		v := float64(r.Int64N(1<<40)) / math.Pow(10, float64(r.IntN(12)))
@@ -59,6 +60,7 @@ func TestRandomFloats(t *testing.T) {
 
 // With fewer digits than a float holds, the text is C's %g.
 func TestFloatDigits(t *testing.T) {
+	t.Parallel()
 	r := newRandom(t)
 	for _, digits := range []int{0, -1, -5, -15, 1, 3} {
 		s := newSession(t, map[string]string{"extra_float_digits": strconv.Itoa(digits)})
@@ -96,13 +98,14 @@ func randomNumber(r *rand.Rand) string {
 }
 
 func TestRandomNumerics(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, nil)
 	r := newRandom(t)
 	types := []Type{}
 	for _, name := range []string{"numeric", "numeric(10,3)", "numeric(20,10)", "numeric(4,-3)", "numeric(6,8)", "numeric(18)"} {
 		types = append(types, mustParse(t, name))
 	}
-	for range 1500 {
+	for range 500 {
 		v := text(randomNumber(r))
 		for _, typ := range types {
 			s.assign(typ, v)
@@ -120,13 +123,14 @@ func TestRandomNumerics(t *testing.T) {
 }
 
 func TestRandomDatetimes(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, map[string]string{"TimeZone": "Europe/Paris"})
 	r := newRandom(t)
 	types := []Type{}
 	for _, name := range []string{"date", "timestamp", "timestamptz", "timestamp(0)", "timestamptz(4)"} {
 		types = append(types, mustParse(t, name))
 	}
-	for range 1500 {
+	for range 500 {
 		micros := int64(r.Float64()*float64(endOfStamps)) - r.Int64N(-firstStamp)
 		if r.IntN(2) == 0 {
 			micros = r.Int64N(200*365*microsPerDay) - 120*365*microsPerDay
@@ -154,6 +158,7 @@ func TestRandomDatetimes(t *testing.T) {
 
 // Random edits of valid texts: whatever the server says, we say or refuse.
 func TestRandomEdits(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, nil)
 	r := newRandom(t)
 	seeds := map[string][]string{
@@ -165,7 +170,7 @@ func TestRandomEdits(t *testing.T) {
 	for name, values := range seeds {
 		typ := mustParse(t, name)
 		for _, v := range values {
-			for range 150 {
+			for range 120 {
 				b := []byte(v)
 				for range 1 + r.IntN(3) {
 					at := r.IntN(len(b) + 1)

@@ -24,6 +24,7 @@ var badTypeNames = []string{
 
 // Each spelling is the type that the server's grammar makes of it.
 func TestParseType(t *testing.T) {
+	t.Parallel()
 	s := newSession(t, nil)
 	for i, name := range typeNames {
 		typ, err := ParseType(name)
@@ -59,6 +60,7 @@ func TestParseType(t *testing.T) {
 }
 
 func TestKinds(t *testing.T) {
+	t.Parallel()
 	deterministic := map[Kind]bool{Text: true, Varchar: true, Bpchar: true, Int2: true, Int4: true, Int8: true, Bool: true, Date: true, Timestamp: true, Timestamptz: true, UUID: true, Bytea: true}
 	fixed := map[Kind]int{Int2: 8, Int4: 8, Int8: 8, Float4: 4, Float8: 8, Bool: 1, Date: 4, Timestamp: 8, Timestamptz: 8, UUID: 16}
 	samples := map[Kind]string{Text: "a", Varchar: "a", Bpchar: "a", Numeric: "1", Bool: "t", Date: "2022-07-31", Timestamp: "2022-07-31", Timestamptz: "2022-07-31Z", UUID: "a0eebc999c0b4ef8bb6d6bb9bd380a11", JSONB: "{}", Bytea: "a"}
