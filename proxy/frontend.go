@@ -244,17 +244,13 @@ func (c *conn) plan(text *statement.Text, commands []statement.Command) (*statem
 		return nil, nil, err
 	}
 	plan, err := s.snapshot.analyzer.Plan(text, &s.env)
+	if changesMidway(commands) && (plan != nil || err != nil || s.snapshot.analyzer.Ambiguous(text)) {
+		return nil, nil, pgerror.New(pgerror.FeatureNotSupported,
+			"a statement that changes the session cannot stand before one that uses a tagged table in the same message").
+			WithHint("Send the statements one by one.")
+	}
 	if err != nil {
 		return nil, nil, positioned(err, text.SQL())
-	}
-	changed := false
-	for i := range commands {
-		if changed && (plan != nil || s.snapshot.analyzer.Ambiguous(text)) {
-			return nil, nil, pgerror.New(pgerror.FeatureNotSupported,
-				"a statement that changes the session cannot stand before one that uses a tagged table in the same message").
-				WithHint("Send the statements one by one.")
-		}
-		changed = changed || commands[i].Changes&statement.ChangesSession != 0
 	}
 	if plan == nil {
 		return nil, s, nil
@@ -268,6 +264,17 @@ func (c *conn) plan(text *statement.Text, commands []statement.Command) (*statem
 		}
 	}
 	return plan, s, nil
+}
+
+// changesMidway reports that a statement may change, for a later one of the same
+// message, what its names mean or whose rights count.
+func changesMidway(commands []statement.Command) bool {
+	for i := range commands[:max(len(commands)-1, 0)] {
+		if commands[i].Changes&statement.ChangesSession != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // checkNames refuses SQL that reaches, by its name, a prepared statement or portal

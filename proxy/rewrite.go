@@ -38,7 +38,11 @@ func (c *conn) rewrite(plan *statement.Plan, text *statement.Text, s *state, l *
 		v := &r.edits.Values[i]
 		from := len(r.added)
 		if err := r.literal(v, c.tracked.sealers[v.Column], &s.settings); err != nil {
-			return nil, nil, sealError(err, v.Column).At(v.Start + 1)
+			e := sealError(err, v.Column)
+			if !fromModifier(e) {
+				e.Position = v.Start + 1
+			}
+			return nil, nil, e
 		}
 		r.splices = append(r.splices, splice{v.Start, v.End, from, len(r.added)})
 	}
@@ -128,6 +132,12 @@ func sealArray(sealer Sealer, column *schema.Column, array []byte, element uint3
 		return err
 	})
 	return sealed, err
+}
+
+// fromModifier reports an error of a type modifier. The server applies modifiers
+// after it has read the literal, so that such an error points nowhere.
+func fromModifier(e *pgerror.Error) bool {
+	return e.Code == pgerror.StringTruncation || e.Code == pgerror.NumericOutOfRange && e.Message == "numeric field overflow"
 }
 
 // sealError is what a client is told of a value that could not be sealed.
