@@ -3,6 +3,7 @@ package proxy
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/pgveil/pgveil/proxy/statement"
@@ -39,7 +40,7 @@ func (c *conn) rewrite(plan *statement.Plan, text *statement.Text, s *state, l *
 		from := len(r.added)
 		if err := r.literal(v, c.tracked.sealers[v.Column], &s.settings); err != nil {
 			e := sealError(err, v.Column)
-			if !fromModifier(e) {
+			if !afterReading(e) {
 				e.Position = v.Start + 1
 			}
 			return nil, nil, e
@@ -134,16 +135,26 @@ func sealArray(sealer Sealer, column *schema.Column, array []byte, element uint3
 	return sealed, err
 }
 
-// fromModifier reports an error of a type modifier. The server applies modifiers
-// after it has read the literal, so that such an error points nowhere.
-func fromModifier(e *pgerror.Error) bool {
-	return e.Code == pgerror.StringTruncation || e.Code == pgerror.NumericOutOfRange && e.Message == "numeric field overflow"
+// afterReading reports an error of a type modifier or of a conversion, such as
+// "smallint out of range". The server makes these when it runs the statement, after
+// it has read the literal, so that such an error points nowhere and quotes nothing.
+func afterReading(e *pgerror.Error) bool {
+	switch e.Code {
+	case pgerror.StringTruncation:
+		return true
+	case pgerror.NumericOutOfRange, pgerror.DatetimeOverflow:
+		return !strings.Contains(e.Message, `"`)
+	}
+	return false
 }
 
 // sealError is what a client is told of a value that could not be sealed.
 func sealError(err error, column *schema.Column) *pgerror.Error {
 	if e, ok := pgerror.As(err); ok {
 		said := *e
+		if named, ok := pgerror.As(logical.NameColumn(&said, column.Name)); ok {
+			said = *named
+		}
 		return nameColumn(&said, column)
 	}
 	return nameColumn(pgerror.New(pgerror.InternalError, "a value for column %s cannot be sealed", column.QualifiedName()), column)
