@@ -165,7 +165,7 @@ func TestTypeNames(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, nil)
 	for oid := range uint32(4100) {
-		if KindOf(oid) == 0 && otherNames[oid] == "" && ElementOf(oid) == 0 {
+		if oid == 0 || KindOf(oid) == 0 && otherNames[oid] == "" && ElementOf(oid) == oid {
 			continue
 		}
 		row, err := s.query("SELECT format_type($1, NULL)", input{value: binary.BigEndian.AppendUint32(nil, oid), from: 26, format: 1}, 0)

@@ -19,6 +19,9 @@ const (
 	oidUnknown = 705
 	oidName    = 19
 	oidJSON    = 114
+
+	oidNameArray = 1003
+	oidJSONArray = 199
 )
 
 // otherNames are the names, as format_type prints them, of types that clients may
@@ -40,8 +43,8 @@ func typeName(oid uint32) string {
 	if name := otherNames[oid]; name != "" {
 		return name
 	}
-	if elem := KindOf(ElementOf(oid)); elem != 0 {
-		return elem.String() + "[]"
+	if elem := ElementOf(oid); elem != oid {
+		return typeName(elem) + "[]"
 	}
 	return "oid " + strconv.FormatUint(uint64(oid), 10)
 }

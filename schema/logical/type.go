@@ -93,15 +93,24 @@ func KindOf(oid uint32) Kind {
 	return 0
 }
 
-// ElementOf gives the pg_type.oid of the elements of the array type with the given oid,
-// 0 if it is not the array type of one of our kinds.
+// ElementOf gives the pg_type.oid of the elements of the array type with the given oid. It is 0 for
+// an undeclared array (0 or 705), and array itself for a type that is not an array of one of our
+// kinds, so that [Type.Canonical] refuses the elements instead of reading them as another type.
 func ElementOf(array uint32) uint32 {
+	switch array {
+	case 0, oidUnknown:
+		return 0
+	case oidNameArray:
+		return oidName
+	case oidJSONArray:
+		return oidJSON
+	}
 	for k := Text; k < endOfKinds; k++ {
 		if kinds[k].array == array {
 			return kinds[k].oid
 		}
 	}
-	return 0
+	return array
 }
 
 // String gives the type as format_type does: "character varying(15)",

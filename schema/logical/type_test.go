@@ -90,7 +90,7 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	var zero Type
-	if zero.AllowsDeterministic() || zero.FixedLength() || zero.OID() != 0 || KindOf(0) != 0 || ElementOf(0) != 0 {
+	if zero.AllowsDeterministic() || zero.FixedLength() || zero.OID() != 0 || KindOf(0) != 0 || ElementOf(0) != 0 || ElementOf(705) != 0 || ElementOf(1041) != 1041 || ElementOf(1003) != 19 {
 		t.Error("the zero type is taken for a type")
 	}
 	for _, bad := range []Type{zero, {Kind: endOfKinds}, {Kind: 200}} {

@@ -3,6 +3,7 @@ package logical
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -11,21 +12,31 @@ const epochSeconds = int64(epochDays) * secondsPerDay
 // LoadLocation gives the zone that a session's TimeZone names: a name of the IANA database, which
 // the server writes as the database does, or what SET TIME ZONE with a number or an
 // interval gives, such as "<+02>-02". It is nil for a name that this machine does not know.
+// Names that stand for a machine's own zone are not known either: the server may run on another one.
 // Source: PostgreSQL manual, "Time Zones" and "POSIX Time Zone Specifications".
 func LoadLocation(name string) *time.Location {
 	if strings.HasPrefix(name, "<") {
 		return fixedLocation(name)
 	}
 	// time.LoadLocation gives this machine's own zone for "Local" and UTC for "".
-	if name == "" || name == "Local" || strings.HasPrefix(name, "posix/") || strings.HasPrefix(name, "right/") {
+	switch {
+	case name == "", strings.EqualFold(name, "local"), strings.EqualFold(name, "localtime"), strings.EqualFold(name, "posixrules"),
+		strings.HasPrefix(name, "posix/"), strings.HasPrefix(name, "right/"):
 		return nil
+	}
+	if loc, ok := locations.Load(name); ok {
+		return loc.(*time.Location)
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil {
 		return nil
 	}
+	locations.Store(name, loc)
 	return loc
 }
+
+// locations holds the zones that were read, which are as many as the database has names at most.
+var locations sync.Map
 
 // fixedLocation reads "<+02:30>-02:30": a name, then the offset west of UTC.
 func fixedLocation(spec string) *time.Location {
