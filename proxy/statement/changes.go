@@ -85,6 +85,9 @@ func (t *Text) CallsUnknown(known func(ident []byte) bool) bool {
 		if start == i && k.Kind == Ident && words[k.Word].category >= colName && words[k.Word].category != typeFuncName {
 			continue // part of the grammar
 		}
+		if k.Word != 0 && t.clauseWord(i, k.Word) {
+			continue
+		}
 		if start != i && (start != i-2 || !t.isNamed(start, WordPgCatalog)) {
 			return true
 		}
@@ -92,6 +95,21 @@ func (t *Text) CallsUnknown(known func(ident []byte) bool) bool {
 		if !known(t.scratch) {
 			return true
 		}
+	}
+	return false
+}
+
+// clauseWord reports whether the word i before a parenthesis belongs to a
+// clause, where as a name it could not stand.
+func (t *Text) clauseWord(i int, w Word) bool {
+	before := t.Token(i - 1)
+	switch w {
+	case WordConflict:
+		return before.Word == WordOn
+	case WordMaterialized:
+		return before.Word == WordAs || before.Word == WordNot
+	case WordOver, WordFilter:
+		return before.Kind == RightParen
 	}
 	return false
 }

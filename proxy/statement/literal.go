@@ -189,9 +189,12 @@ func (c *classifier) leftParen(i int) {
 	if t.Token(end).Kind != RightParen {
 		return
 	}
+	// A call of a function, f(1, 2), if nothing stands after it that makes it a
+	// typed constant: pg_query takes a parameter there, too.
+	after := t.Token(end + 1).Kind
 	if before.Word != WordTime && before.Word != WordTimestamp && startsOperand(t, start-1) &&
-		!t.Token(end+1).Kind.IsString() {
-		return // a call of a function: f(1, 2)
+		!after.IsString() && after != Parameter {
+		return
 	}
 	c.modifier = end
 }

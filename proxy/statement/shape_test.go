@@ -142,6 +142,11 @@ func mask(m protoreflect.Message, exact bool) {
 	}
 }
 
+// shapeValues are operands, most of which parse anywhere.
+var shapeValues = strings.Split("a|nir|\"a\"|t.a|t.true|t.limit|1|2|3|2147483648|1.5|'a'|'b'|E'a'|$1|$2|true|false|NULL|-1|'a'::varchar(1)|'a'::varchar(2)|"+
+	"1::numeric(1,2)|1::numeric(2,2)|varchar(1) 'a'|varchar(2) 'a'|f(1)|f(2)|f(1, 2)|a IN (1, 2)|a IN (1, 'a')|ARRAY[1, 2]|(SELECT 1)|(SELECT 2 ORDER BY 1)|"+
+	"(SELECT a LIMIT 2)|NOT true|N'a'|n 'a'|B'1'|lab.values(1)|CASE WHEN true THEN 1 ELSE 2 END|count(*) OVER (ORDER BY 1)|(a).b|a[1]|a IS TRUE|a IS FALSE|DEFAULT", "|")
+
 // shapePieces are put together at random into statements that differ where
 // shapes might not.
 var shapePieces = strings.Fields(`a b "a" "A" nir t.a t.true t.limit lab.values(1) values 1 2 1 2 2147483648 1.5 'a' 'b' E'a' $1 $2 true false NULL ` +
@@ -150,7 +155,7 @@ var shapePieces = strings.Fields(`a b "a" "A" nir t.a t.true t.limit lab.values(
 
 func TestEqualShapesHaveEqualTrees(t *testing.T) {
 	var l Lexer
-	rng := rand.New(rand.NewPCG(5, 6))
+	rng := rand.New(rand.NewPCG(5, 63))
 	trees := map[string][]byte{}
 	texts := map[string]string{}
 	rounds, compared := 40000, 0
@@ -161,18 +166,20 @@ func TestEqualShapesHaveEqualTrees(t *testing.T) {
 		"SELECT nir ?, x ? FROM t WHERE ? IN (?, ?) ORDER BY ?, ? LIMIT ?", "INSERT INTO t VALUES (?, ?), (?, ?), (?, ?)",
 		"SELECT ? FROM t GROUP BY ?, ? HAVING ?", "SELECT DISTINCT ON (?) a, b FROM t WHERE a = ?", "SELECT ?::varchar(?), ?",
 		"UPDATE t SET a = ?, b = ? WHERE c IN (?, ?, ?)", "SELECT ? ?, ? ?", "SELECT a, (SELECT ? ORDER BY ? LIMIT ?), ? FROM t ORDER BY ?",
-		"SELECT varchar(?) ?, f(?), ?(?)", "SELECT a FROM (VALUES (?),(?)) v WHERE ? ? ?",
+		"SELECT varchar(?) ?, f(?), ?(?)", "SELECT a FROM (VALUES (?),(?)) v WHERE ? ? ?", "SELECT a FROM t ORDER BY ?, ?", "SELECT ? true, ? false",
+		"SELECT a FROM t WHERE ? = ? LIMIT ?", "SELECT a FROM t GROUP BY ? HAVING ?", "SELECT DISTINCT ON (?) a", "VALUES (?), (?), (?)",
+		"SELECT a IN (?, ?)", "SELECT a::varchar(?)", "SELECT interval(?) ?", "SELECT a AT TIME ZONE ?",
 	}
 	for range rounds {
 		sql := templates[rng.IntN(len(templates))]
 		for strings.Contains(sql, "?") {
-			n := 1
-			if rng.IntN(8) == 0 {
-				n = rng.IntN(4)
-			}
 			var words []string
-			for range n {
-				words = append(words, strings.ReplaceAll(shapePieces[rng.IntN(len(shapePieces))], "~", " "))
+			if rng.IntN(12) != 0 {
+				words = append(words, shapeValues[rng.IntN(len(shapeValues))])
+			} else {
+				for range rng.IntN(4) {
+					words = append(words, strings.ReplaceAll(shapePieces[rng.IntN(len(shapePieces))], "~", " "))
+				}
 			}
 			sql = strings.Replace(sql, "?", strings.Join(words, " "), 1)
 		}
