@@ -158,7 +158,7 @@ func TestEqualShapesHaveEqualTrees(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 63))
 	trees := map[string][]byte{}
 	texts := map[string]string{}
-	rounds, compared := 40000, 0
+	rounds, compared := 20000, 0
 	if testing.Short() {
 		rounds = 4000
 	}
