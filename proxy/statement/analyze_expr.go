@@ -44,6 +44,8 @@ func (x *analysis) expr(n *pg.Node, s *scope) operand {
 		for _, item := range v.List.Items {
 			x.plain(item, s, "a list")
 		}
+	case *pg.Node_NamedArgExpr:
+		return x.expr(v.NamedArgExpr.Arg, s)
 	case *pg.Node_CollateClause:
 		if o := x.expr(v.CollateClause.Arg, s); o.sealed() {
 			x.fail(refuseOperator(o.column.tagged, "COLLATE"), o.token)
@@ -122,6 +124,10 @@ func (x *analysis) call(f *pg.FuncCall, s *scope) {
 	name := names[len(names)-1]
 	counts := name == "count" && (len(names) == 1 || names[0] == "pg_catalog") &&
 		len(f.Args) == 1 && len(f.AggOrder) == 0
+	if name == "system_user" && f.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX {
+		// A key word since PostgreSQL 16, the name of a column before.
+		x.fail(refuseForm("SYSTEM_USER"), x.token(f.Location))
+	}
 	for _, arg := range f.Args {
 		o := x.expr(arg, s)
 		switch {
@@ -213,7 +219,7 @@ func boolName(op pg.BoolExprType) string {
 // formName names a form of expression for messages.
 func formName(n *pg.Node) string {
 	switch n.GetNode().(type) {
-	case *pg.Node_CaseExpr:
+	case *pg.Node_CaseExpr, *pg.Node_CaseWhen:
 		return "CASE"
 	case *pg.Node_CoalesceExpr:
 		return "COALESCE"
@@ -223,7 +229,7 @@ func formName(n *pg.Node) string {
 		return "a row"
 	case *pg.Node_AArrayExpr:
 		return "ARRAY"
-	case *pg.Node_AIndirection:
+	case *pg.Node_AIndirection, *pg.Node_AIndices:
 		return "a subscript or field selection"
 	case *pg.Node_BooleanTest:
 		return "a truth test"

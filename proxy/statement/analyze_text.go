@@ -51,40 +51,50 @@ func checkBounds(t *Text) *pgerror.Error {
 
 // copies estimates the tokens that multiple assignments multiply.
 func copies(t *Text) int {
+	t.classify()
 	n := 0
-	tokens := t.Tokens()
-	for i := range tokens {
-		if tokens[i].Kind != LeftParen || i == 0 || tokens[i-1].Word != WordSet && tokens[i-1].Kind != Comma {
+	for i, k := range t.tokens {
+		if k.Kind != LeftParen || t.Word(i-1) != WordSet && t.Token(i-1).Kind != Comma {
 			continue
 		}
-		columns, end := 1, i+1
-		for end < len(tokens) && tokens[end].Kind != RightParen && tokens[end].Kind != LeftParen {
-			if tokens[end].Kind == Comma {
+		end := int(t.pairs[i])
+		if string(t.Bytes(end+1)) != "=" {
+			continue
+		}
+		columns := 1
+		for at := i + 1; at < end; at = t.over(at) {
+			if t.tokens[at].Kind == Comma {
 				columns++
 			}
-			end++
 		}
-		if columns == 1 || end+1 >= len(tokens) || tokens[end].Kind != RightParen || string(t.Bytes(end+1)) != "=" {
+		if columns == 1 {
 			continue
 		}
-		size, open := 0, 0
-		for i := end + 2; i < len(tokens); i++ {
-			size++
-			switch tokens[i].Kind {
-			case LeftParen:
-				open++
-			case RightParen:
-				open--
-			}
-			if open <= 0 && tokens[i].Kind == RightParen {
-				break
-			}
+		at := end + 2
+		for at < len(t.tokens) && !endsAssignment(t.tokens[at]) {
+			at = t.over(at)
 		}
-		if n += columns * size; n > maxCopies {
+		if n += columns * (at - end - 2); n > maxCopies {
 			return n
 		}
 	}
 	return n
+}
+
+// over returns the index after a token, or after the brackets that it opens.
+func (t *Text) over(i int) int {
+	if k := t.tokens[i].Kind; k == LeftParen || k == LeftBracket {
+		i = int(t.pairs[i])
+	}
+	return i + 1
+}
+
+func endsAssignment(k Token) bool {
+	switch k.Kind {
+	case Comma, Semicolon, RightParen, RightBracket:
+		return true
+	}
+	return k.Word == WordFrom || k.Word == WordWhere || k.Word == WordReturning
 }
 
 // analyze does the work of Plan on a miss.
@@ -143,7 +153,22 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 	return &outcome{plan: plan, private: private}
 }
 
-// syntaxError gives the parser's error with its position in the client's text.
+// unclosed gives the error for a text that ends inside a string, a comment or a
+// name: the server's own, if the parser finds it too.
+func unclosed(t *Text) *pgerror.Error {
+	if checkBounds(t) != nil {
+		return refuseOdd()
+	}
+	if _, err := parse(string(t.SQL())); err != nil {
+		if e, ok := pgerror.As(syntaxError(err, t.SQL(), nil).at(t)); ok {
+			return e
+		}
+	}
+	return refuseOdd()
+}
+
+// syntaxError gives the parser's error. sql is what it was given: the folded form
+// of t, or the text itself if t is nil.
 func syntaxError(err error, sql []byte, t *Text) *refusal {
 	var p *parser.Error
 	if !errors.As(err, &p) {
@@ -157,7 +182,10 @@ func syntaxError(err error, sql []byte, t *Text) *refusal {
 			_, size := utf8.DecodeRune(sql[at:])
 			at += size
 		}
-		e.Position = t.Original(at) + 1
+		if t != nil {
+			at = t.Original(at)
+		}
+		e.Position = at + 1
 	}
 	return &refusal{*e, -1}
 }

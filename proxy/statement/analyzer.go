@@ -48,7 +48,10 @@ func (a *Analyzer) Ambiguous(t *Text) bool { return t.Mentions(a.repeated) }
 // touches nothing tagged after all and can be forwarded untouched. The error is
 // a *pgerror.Error whose position is in bytes of the text.
 func (a *Analyzer) Plan(t *Text, env *Env) (*Plan, error) {
-	if t.Odd() {
+	switch {
+	case t.Odd() && t.unclosed:
+		return nil, unclosed(t)
+	case t.Odd():
 		return nil, refuseOdd()
 	}
 	shape := t.Shape()

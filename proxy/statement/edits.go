@@ -91,6 +91,9 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 	}
 	e.Values, e.Params, e.Deleted = e.Values[:0], e.Params[:0], e.Deleted[:0]
 	e.text, e.tokens = e.text[:0], e.tokens[:0]
+	if err := e.countParams(t); err != nil {
+		return err
+	}
 	r := resolver{t: t, e: e, groups: t.Groups()}
 	nullTests := false
 	for i := 0; i < len(p.edits); {
@@ -119,7 +122,8 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 		}
 		i += n
 	}
-	return e.settleParams(t, nullTests)
+	e.settleParams(t, nullTests)
+	return nil
 }
 
 // resolver maps tokens of the folded text to those of the text.

@@ -6,8 +6,8 @@ import (
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
-// settleParams finds the parameters of the text that are not sealed.
-func (e *Edits) settleParams(t *Text, nullTests bool) error {
+// countParams finds the greatest parameter of the text.
+func (e *Edits) countParams(t *Text) error {
 	e.MaxParam = 0
 	for i, k := range t.tokens {
 		if k.Kind != Parameter {
@@ -19,13 +19,18 @@ func (e *Edits) settleParams(t *Text, nullTests bool) error {
 		}
 		e.MaxParam = max(e.MaxParam, n)
 	}
+	return nil
+}
+
+// settleParams finds the parameters that also stand where they are not sealed.
+func (e *Edits) settleParams(t *Text, nullTests bool) {
 	if nullTests {
 		e.settleNullTests()
 	}
 	e.plain = slices.Grow(e.plain[:0], e.MaxParam+1)[:e.MaxParam+1]
 	clear(e.plain)
 	if e.MaxParam == 0 {
-		return nil
+		return
 	}
 	sealed := e.tokens
 	for i, k := range t.tokens {
@@ -37,7 +42,6 @@ func (e *Edits) settleParams(t *Text, nullTests bool) error {
 			e.plain[t.Param(i)] = true
 		}
 	}
-	return nil
 }
 
 // settleNullTests gives each parameter under IS NULL the form it has elsewhere

@@ -27,9 +27,10 @@ func (r *refusal) at(t *Text) error {
 
 // The functions below make one kind of error each. They hold names only.
 
-// refuse says that an operation cannot be done with a column.
-func refuse(c *schema.Column, operation string) *pgerror.Error {
-	e := pgerror.New(pgerror.FeatureNotSupported, "cannot %s column %q: it is sealed (%s)", operation, c.QualifiedName(), c.Mode)
+// refuse says that an operation cannot be done with a column; before and after
+// are the words around its name.
+func refuse(c *schema.Column, before, after string) *pgerror.Error {
+	e := pgerror.New(pgerror.FeatureNotSupported, "cannot %s column %q%s: it is sealed (%s)", before, c.QualifiedName(), after, c.Mode)
 	e.Schema, e.Table, e.Column = c.Schema, c.Table, c.Name
 	return e
 }
@@ -37,16 +38,16 @@ func refuse(c *schema.Column, operation string) *pgerror.Error {
 const hintRows = "Select the column as it is and do this with the opened rows."
 
 func refuseOrder(c *schema.Column) *pgerror.Error {
-	return refuse(c, "ORDER BY").WithHint("Order by a column that is not sealed, or sort the opened rows.")
+	return refuse(c, "ORDER BY", "").WithHint("Order by a column that is not sealed, or sort the opened rows.")
 }
 
 func refuseGroup(c *schema.Column, clause string) *pgerror.Error {
-	return refuse(c, "use "+clause+" on").
+	return refuse(c, "use "+clause+" on", "").
 		WithHint("Equal values of a randomized column differ in the server; only a deterministic column can be compared or grouped.")
 }
 
 func refuseSearch(c *schema.Column, operator string) *pgerror.Error {
-	return refuse(c, "search with "+operator+" in").
+	return refuse(c, "search", " with "+operator).
 		WithHint("Only a deterministic column can be searched by value; search by another column and compare the opened rows.")
 }
 
@@ -55,62 +56,62 @@ func refuseOperator(c *schema.Column, operator string) *pgerror.Error {
 	if c.Mode == schema.Deterministic {
 		hint = "Of the operators only =, <>, IN, = ANY and IS DISTINCT FROM work on it; for anything else use the opened rows."
 	}
-	return refuse(c, "apply operator "+operator+" to").WithHint("%s", hint)
+	return refuse(c, "apply operator "+operator+" to", "").WithHint("%s", hint)
 }
 
 func refusePattern(c *schema.Column, operator string) *pgerror.Error {
-	return refuse(c, "match with "+operator+" the").WithHint("Search by a whole value with =, if the column is deterministic, or match the opened rows.")
+	return refuse(c, "match", " with "+operator).WithHint("Search by a whole value with =, if the column is deterministic, or match the opened rows.")
 }
 
 func refuseFunction(c *schema.Column, name string) *pgerror.Error {
-	return refuse(c, "call function "+name+"() on").WithHint("%s", hintRows)
+	return refuse(c, "call function "+name+"() on", "").WithHint("%s", hintRows)
 }
 
 func refuseCast(c *schema.Column, to string) *pgerror.Error {
-	return refuse(c, "cast to "+to+" the").WithHint("The column already has the logical type %s; leave the cast out.", c.Type)
+	return refuse(c, "cast", " to "+to).WithHint("The column already has the logical type %s; leave the cast out.", c.Type)
 }
 
 func refuseUse(c *schema.Column, where string) *pgerror.Error {
-	return refuse(c, "use in "+where+" the").WithHint("%s", hintRows)
+	return refuse(c, "use", " in "+where).WithHint("%s", hintRows)
 }
 
 func refuseWholeRow(c *schema.Column, name string) *pgerror.Error {
-	return refuse(c, "use the whole row of \""+name+"\", which has").WithHint("List the columns one by one, or write * as an item of its own.")
+	return refuse(c, "use the whole row of \""+name+"\", which has", "").WithHint("List the columns one by one, or write * as an item of its own.")
 }
 
 func refuseOperand(c *schema.Column, operator string) *pgerror.Error {
-	return refuse(c, "compare with "+operator+" an expression or untagged column and").
+	return refuse(c, "compare", " with an expression or an untagged column ("+operator+")").
 		WithHint("Compare it with a constant, a parameter, or a column of the same equality domain.")
 }
 
 func refuseDomain(c, other *schema.Column, operator string) *pgerror.Error {
-	return refuse(c, "compare with "+operator+" column \""+other.QualifiedName()+"\" and").
+	return refuse(c, "compare", " with column \""+other.QualifiedName()+"\" ("+operator+")").
 		WithHint("Two sealed columns can be compared only if both are deterministic and of one equality domain.")
 }
 
 func refuseConstant(c *schema.Column, what string) *pgerror.Error {
-	return refuse(c, "use "+what+" as a value for").WithHint("Write the value as a plain constant or parameter, without a cast, or cast it to %s.", c.Type)
+	return refuse(c, "use "+what+" as a value for", "").WithHint("Write the value as a plain constant or parameter, without a cast, or cast it to %s.", c.Type)
 }
 
 func refuseViewConstant(c *schema.Column) *pgerror.Error {
-	return refuse(c, "compare with a constant inside a view the").WithHint("Select from the table and write the condition in the query.")
+	return refuse(c, "compare", " with a constant inside a view").WithHint("Select from the table and write the condition in the query.")
 }
 
 func refuseAssign(c *schema.Column) *pgerror.Error {
-	return refuse(c, "assign an expression to").WithHint("Assign a constant, a parameter, NULL or DEFAULT.")
+	return refuse(c, "assign an expression to", "").WithHint("Assign a constant, a parameter, NULL or DEFAULT.")
 }
 
 func refuseCopy(c, from *schema.Column) *pgerror.Error {
-	return refuse(c, "assign column \""+from.QualifiedName()+"\" to").
+	return refuse(from, "assign", " to column \""+c.QualifiedName()+"\"").
 		WithHint("Read the value and assign it as a parameter.")
 }
 
 func refuseStore(c *schema.Column, where string) *pgerror.Error {
-	return refuse(c, "copy to "+where+" the").WithHint("Nothing would know that the copy is sealed. Read the value and store it where it is tagged.")
+	return refuse(c, "copy", " to "+where).WithHint("Nothing would know that the copy is sealed. Read the value and store it where it is tagged.")
 }
 
 func refuseElement(c *schema.Column) *pgerror.Error {
-	return refuse(c, "assign to an element or field of").WithHint("Assign the whole value.")
+	return refuse(c, "assign to an element or field of", "").WithHint("Assign the whole value.")
 }
 
 // tableName quotes a relation as messages show it.
@@ -147,7 +148,7 @@ func refuseTemporary(name string) *pgerror.Error {
 }
 
 func refuseLoose(c *schema.Column, name string) *pgerror.Error {
-	return refuse(c, "tell column \""+name+"\" of a table from").
+	return refuse(c, "tell an untagged column \""+name+"\" from", "").
 		WithHint("The session has temporary tables, which may hide others. Qualify the column with its table and the table with its schema.")
 }
 

@@ -1,0 +1,107 @@
+package statement
+
+import (
+	"bufio"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/logical"
+)
+
+// otherTypes are the OIDs of types of untagged columns that no logical type has.
+var otherTypes = map[string]uint32{"oid": 26, "name": 19, "record": 2249}
+
+// fixture is the catalog of testdata/plans/catalog.txt.
+type fixture struct {
+	relations []*schema.Relation
+	functions []string
+	columns   []*schema.Column
+}
+
+func (f *fixture) catalog() *schema.Catalog { return schema.NewCatalog(f.relations, f.functions) }
+
+// names splits a line at blanks outside double quotes and takes the quotes away.
+func names(line string) []string {
+	var out []string
+	for quoted, start, i := false, 0, 0; i <= len(line); i++ {
+		if i < len(line) && line[i] == '"' {
+			quoted = !quoted
+		}
+		if i == len(line) || line[i] == ' ' && !quoted {
+			if i > start {
+				out = append(out, strings.ReplaceAll(line[start:i], `"`, ""))
+			}
+			start = i + 1
+		}
+	}
+	return out
+}
+
+func readFixture(t testing.TB) *fixture {
+	t.Helper()
+	file, err := os.Open("testdata/plans/catalog.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	f := &fixture{}
+	domains := make(map[string]*schema.Column)
+	var r *schema.Relation
+	oid := uint32(16400)
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		line := lines.Text()
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if line[0] == ' ' {
+			f.attribute(t, r, names(line), domains)
+			continue
+		}
+		oid++
+		head, definition, _ := strings.Cut(line, " = ")
+		words := names(head)
+		if words[0] == "function" {
+			f.functions = append(f.functions, words[1])
+			continue
+		}
+		s, name, _ := strings.Cut(words[1], ".")
+		r = &schema.Relation{OID: oid, Schema: s, Name: name, Definition: definition}
+		r.Kind = map[string]byte{"table": 'r', "partitioned": 'p', "reaching": 'r', "view": 'v', "matview": 'm'}[words[0]]
+		r.Reaches = definition != "" || words[0] == "reaching"
+		f.relations = append(f.relations, r)
+	}
+	return f
+}
+
+func (f *fixture) attribute(t testing.TB, r *schema.Relation, words []string, domains map[string]*schema.Column) {
+	a := schema.Attribute{Name: words[0], Num: int16(len(r.Attributes) + 1)}
+	if words[1] != "sealed" {
+		a.TypeOID = otherTypes[words[1]]
+		if a.TypeOID == 0 {
+			lt, err := logical.ParseType(words[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.TypeOID = lt.OID()
+		}
+		r.Attributes = append(r.Attributes, a)
+		return
+	}
+	lt, err := logical.ParseType(words[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &schema.Column{Schema: r.Schema, Table: r.Name, Name: a.Name, Type: lt, Mode: schema.Randomized, Key: "k"}
+	c.Context = "column:" + c.QualifiedName()
+	if words[2] == "deterministic" {
+		c.Mode, c.Domain = schema.Deterministic, c.QualifiedName()
+		if len(words) > 4 {
+			c.Domain, c.Context = words[4], "domain:"+words[4]
+		}
+	}
+	a.TypeOID, a.Tagged = logical.Type{Kind: logical.Bytea}.OID(), c
+	r.Attributes = append(r.Attributes, a)
+	f.columns = append(f.columns, c)
+}

@@ -1,0 +1,269 @@
+package statement
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+var update = flag.Bool("update", false, "write the golden plans anew")
+
+// planCase is one statement of a golden file.
+type planCase struct {
+	comments []string // lines before it
+	env      Env
+	options  []string // the lines of env
+	sql      string
+	want     []string
+	line     int
+}
+
+// defaultPath is the search path of the golden plans that name none.
+var defaultPath = []string{"pg_catalog", "lab", "public"}
+
+// readPlans reads a golden file: comments (#), options (@path, @temp), the
+// statement, and indented lines with the plan.
+func readPlans(t testing.TB, path string) []planCase {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []planCase
+	c := planCase{env: Env{SearchPath: defaultPath}}
+	flush := func() {
+		if c.sql != "" {
+			cases = append(cases, c)
+			c = planCase{env: Env{SearchPath: defaultPath}}
+		}
+	}
+	for i, line := range strings.Split(string(data), "\n") {
+		switch {
+		case line == "":
+			flush()
+			if len(c.comments) > 0 {
+				c.comments = append(c.comments, "")
+			}
+		case line[0] == '#':
+			c.comments = append(c.comments, line)
+		case strings.HasPrefix(line, "    "):
+			c.want = append(c.want, strings.TrimSpace(line))
+		case line[0] == '@':
+			c.options = append(c.options, line)
+			word, rest, _ := strings.Cut(line[1:], " ")
+			list := strings.Split(strings.ReplaceAll(rest, " ", ""), ",")
+			if word == "path" {
+				c.env.SearchPath = list
+			} else {
+				c.env.TempNames = list
+			}
+		default:
+			flush()
+			c.sql, c.line = line, i+1
+		}
+	}
+	flush()
+	return cases
+}
+
+func (c *planCase) write(b *bytes.Buffer, got []string) {
+	for _, line := range append(slices.Clone(c.comments), c.options...) {
+		b.WriteString(line + "\n")
+	}
+	b.WriteString(c.sql + "\n")
+	for _, line := range got {
+		b.WriteString("    " + line + "\n")
+	}
+	b.WriteString("\n")
+}
+
+// TestPlans compares the plans of the statements in testdata/plans with what is
+// written there.
+func TestPlans(t *testing.T) {
+	files, _ := filepath.Glob("testdata/plans/*.plan")
+	if len(files) == 0 {
+		t.Fatal("no golden plans")
+	}
+	a := NewAnalyzer(readFixture(t).catalog())
+	total := 0
+	for _, path := range files {
+		cases := readPlans(t, path)
+		total += len(cases)
+		var out bytes.Buffer
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			for _, c := range cases {
+				got := describe(a, c.sql, &c.env)
+				c.write(&out, got)
+				if !*update && !slices.Equal(got, c.want) {
+					t.Errorf("%s:%d: %s\ngot\n    %s\nwant\n    %s", path, c.line, c.sql,
+						strings.Join(got, "\n    "), strings.Join(c.want, "\n    "))
+				}
+			}
+		})
+		if *update {
+			if err := os.WriteFile(path, bytes.TrimRight(out.Bytes(), "\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if total < 250 {
+		t.Errorf("only %d golden plans", total)
+	}
+}
+
+// describe writes a plan as the golden files have it.
+func describe(a *Analyzer, sql string, env *Env) []string {
+	text := new(Lexer).Lex([]byte(sql))
+	relevant := a.Relevant(text)
+	plan, err := a.Plan(text, env)
+	var edits Edits
+	if err == nil && plan != nil {
+		err = plan.Edits(text, &edits)
+	}
+	if err != nil {
+		return describeError(err)
+	}
+	if plan == nil {
+		if !relevant {
+			return []string{"irrelevant"}
+		}
+		return []string{"untouched"}
+	}
+	out := []string{"sql     " + splicedText(text.SQL(), &edits, marker)}
+	for i := range plan.Statements {
+		s := &plan.Statements[i]
+		if !s.planned {
+			out = append(out, "passes  "+s.Verb.String())
+			continue
+		}
+		if s.Outputs != nil {
+			out = append(out, "columns "+describeOutputs(s.Outputs))
+		}
+		uses := make([]string, len(s.Touches))
+		for j, u := range s.Touches {
+			uses[j] = u.How.String() + " " + u.Column.QualifiedName()
+		}
+		if len(uses) > 0 {
+			out = append(out, "touches "+strings.Join(uses, ", "))
+		}
+	}
+	var plain []string
+	for n := 1; n <= edits.MaxParam; n++ {
+		if edits.PlainParam(n) {
+			plain = append(plain, fmt.Sprintf("$%d", n))
+		}
+	}
+	if len(plain) > 0 {
+		out = append(out, "plain   "+strings.Join(plain, " "))
+	}
+	return out
+}
+
+func describeError(err error) []string {
+	e, ok := pgerror.As(err)
+	if !ok {
+		return []string{"not a pgerror: " + err.Error()}
+	}
+	line := "refused " + e.Code
+	if e.Position > 0 {
+		line += fmt.Sprintf(" at %d", e.Position)
+	}
+	return []string{line + ": " + e.Message}
+}
+
+func describeOutputs(outputs []Output) string {
+	if len(outputs) == 0 {
+		return "none"
+	}
+	words := make([]string, len(outputs))
+	for i, o := range outputs {
+		words[i] = "-"
+		if o.Column != nil {
+			words[i] = o.Column.QualifiedName()
+		}
+		if o.origin != (origin{}) {
+			words[i] += fmt.Sprintf("(%d.%d)", o.origin.table, o.origin.attribute)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// splicedText applies edits to the text.
+func splicedText(sql []byte, e *Edits, show func(v *Value, p *Param) string) string {
+	type splice struct {
+		start, end int
+		text       string
+	}
+	var all []splice
+	for i := range e.Values {
+		all = append(all, splice{e.Values[i].Start, e.Values[i].End, show(&e.Values[i], nil)})
+	}
+	for i := range e.Params {
+		all = append(all, splice{e.Params[i].Start, e.Params[i].End, show(nil, &e.Params[i])})
+	}
+	for _, d := range e.Deleted {
+		all = append(all, splice{d.Start, d.End, ""})
+	}
+	slices.SortFunc(all, func(a, b splice) int { return a.start - b.start })
+	var b strings.Builder
+	at := 0
+	for _, s := range all {
+		if s.start < at || s.end <= s.start {
+			return "overlapping edits"
+		}
+		b.Write(sql[at:s.start])
+		b.WriteString(s.text)
+		at = s.end
+	}
+	b.Write(sql[at:])
+	return b.String()
+}
+
+// marker shows what takes a value's place: ‹column use "text" type›.
+func marker(v *Value, p *Param) string {
+	column, use, from, array := "", logical.Assign, uint32(0), false
+	what := "NULL"
+	if v != nil {
+		if v.Null {
+			return "‹NULL›"
+		}
+		column, use, from, array = v.Column.Name, v.Use, v.From, v.Array
+		what = fmt.Sprintf("%q", v.Text)
+	} else {
+		column, use, from, array = p.Column.Name, p.Use, p.From, p.Array
+		what = fmt.Sprintf("$%d", p.Number)
+		if p.Chars > 0 {
+			what += fmt.Sprintf(" cut %d", p.Chars)
+		}
+	}
+	sign := ":="
+	if use == logical.Compare {
+		sign = "="
+	}
+	if array {
+		sign += "[]"
+	}
+	s := "‹" + column + " " + sign + " " + what
+	if from != 0 {
+		s += " " + typeName(from)
+	}
+	return s + "›"
+}
+
+func typeName(oid uint32) string {
+	if k := logical.KindOf(oid); k != 0 {
+		return k.String()
+	}
+	if k := logical.KindOf(logical.ElementOf(oid)); k != 0 {
+		return k.String() + "[]"
+	}
+	return fmt.Sprint(oid)
+}
