@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/pgveil/pgveil/cmd/pgveil/config"
+	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/proxy/audit"
+)
+
+func auditCommand() *command {
+	return &command{name: "audit", short: "the audit log", long: "Verifies the audit log."}
+}
+
+func auditVerifyCommand() *command {
+	return &command{
+		name:  "audit verify",
+		args:  "[DIR]",
+		short: "look for changed, removed, reordered or inserted records",
+		long: `
+Reads a whole audit log, that of the configuration without DIR, and tells every record
+that is not as it was written, with file and line. It may run while pgveil serves. The
+exit status is 1 if anything is wrong.`,
+		examples: []string{
+			"pgveil audit verify",
+			"pgveil audit verify /mnt/archive/audit --first 000000000042.jsonl --json",
+			"pgveil audit verify --public-keyset auditor.json --anchor 000000000042:9f…",
+		},
+		sections: []string{"audit", "keys", "log"},
+		flags: func(flags *pflag.FlagSet) {
+			flags.String("public-keyset", "", "`file` of the public signature keyset; without it, that of the key store")
+			flags.String("first", "", "`name` of the first segment, when those before it are archived")
+			flags.StringArray("anchor", nil, "`anchor` of a record that is known to have been in the log; may be repeated")
+			flags.Bool("json", false, "print JSON")
+		},
+		most: 1,
+		run:  auditVerify,
+	}
+}
+
+func auditVerify(ctx context.Context, c *call) error {
+	options := audit.VerifyOptions{Dir: c.config.Audit.Dir, First: c.text("first")}
+	if len(c.args) > 0 {
+		options.Dir = c.args[0]
+	}
+	if options.Dir == "" {
+		return c.config.Missing("audit.dir")
+	}
+	var err error
+	if options.Anchors, err = c.anchors(); err != nil {
+		return err
+	}
+	if err := c.verifiers(ctx, &options); err != nil {
+		return err
+	}
+	report, err := audit.Verify(options)
+	if err != nil {
+		return err
+	}
+	if c.bool("json") {
+		err = c.printJSON(report)
+	} else {
+		err = printReport(c.out, report)
+	}
+	if err == nil && !report.OK() {
+		err = &exitError{status: statusFails}
+	}
+	return err
+}
+
+// verifiers opens the keys of the audit log.
+func (c *call) verifiers(ctx context.Context, options *audit.VerifyOptions) error {
+	store, err := c.openSecrets(ctx, c.logger(), false)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	needed := []neededKey{{c.config.Audit.MACKey, keys.TypeMAC}}
+	public := c.text("public-keyset")
+	if public == "" {
+		needed = append(needed, neededKey{c.config.Audit.SignatureKey, keys.TypeSignature})
+	}
+	rings, err := openKeys(ctx, store, needed)
+	if err != nil {
+		return err
+	}
+	if options.MAC, err = rings[c.config.Audit.MACKey].MAC(); err != nil {
+		return err
+	}
+	if public == "" {
+		options.Verifier, err = rings[c.config.Audit.SignatureKey].Signer()
+		return err
+	}
+	data, err := os.ReadFile(public)
+	if err == nil {
+		options.Verifier, err = keys.ParsePublicKeyset(data)
+	}
+	if err != nil {
+		return &config.Error{Place: "--public-keyset", Message: err.Error()}
+	}
+	return nil
+}
+
+func printReport(w io.Writer, r *audit.Report) error {
+	for _, p := range r.Problems {
+		fmt.Fprintln(w, p)
+	}
+	if r.MoreProblems > 0 {
+		fmt.Fprintf(w, "and %d more problems\n", r.MoreProblems)
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", note)
+	}
+	for _, u := range r.Unfinished {
+		fmt.Fprintf(w, "%s:%d: note: no outcome: the session %s still runs, or pgveil ended before it did\n", u.File, u.Line, u.Session)
+	}
+	if r.MoreUnfinished > 0 {
+		fmt.Fprintf(w, "and %d more without an outcome\n", r.MoreUnfinished)
+	}
+	var kinds []string
+	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
+		kinds = append(kinds, fmt.Sprintf("%d %s", r.Kinds[kind], kind))
+	}
+	period := ""
+	if !r.From.IsZero() {
+		period = fmt.Sprintf(", %s to %s", r.From.UTC().Format(time.RFC3339), r.To.UTC().Format(time.RFC3339))
+	}
+	fmt.Fprintf(w, "%d records in %d segments%s: %s\n", r.Records, r.Segments, period, strings.Join(kinds, ", "))
+	if r.Last != "" {
+		fmt.Fprintf(w, "last record: %s\n", r.Last)
+	}
+	verdict := "the log is as it was written"
+	if n := len(r.Problems) + r.MoreProblems; n == 1 {
+		verdict = "1 problem"
+	} else if n > 1 {
+		verdict = fmt.Sprintf("%d problems", n)
+	}
+	_, err := fmt.Fprintln(w, verdict)
+	return err
+}
+
+func (c *call) anchors() ([]audit.Anchor, error) {
+	texts, _ := c.flags.GetStringArray("anchor")
+	var anchors []audit.Anchor
+	for _, text := range texts {
+		anchor, err := audit.ParseAnchor(text)
+		if err != nil {
+			return nil, usageErrorf(auditVerifyCommand(), "--anchor: %v", err)
+		}
+		anchors = append(anchors, anchor)
+	}
+	return anchors, nil
+}

@@ -1,0 +1,106 @@
+package config
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config is a complete configuration. Paths from the file are relative to its
+// directory, others to the working directory.
+type Config struct {
+	File string // the configuration file that was read, "" if none
+
+	Listen   string // address:port
+	Socket   string // directory of a Unix socket, "" for none
+	TLS      TLS
+	Server   Server
+	Login    Login
+	Schema   string // path of the schema file
+	Vault    Vault
+	Insecure string // directory of the insecure local store of keys, "" for none
+	Audit    Audit
+	Log      Log
+	Limits   Limits
+
+	places map[string]string // where a setting comes from, by key
+}
+
+// TLS is how clients may connect.
+type TLS struct {
+	Mode                string
+	Cert, Key, ClientCA string
+}
+
+// Server is the PostgreSQL server.
+type Server struct {
+	Host                                  string
+	Port                                  int
+	SSLMode, SSLRootCert, SSLCert, SSLKey string
+	ConnectTimeout                        time.Duration
+}
+
+// Login is pgveil's own login to the server. At most one of the three places of
+// the password is given.
+type Login struct {
+	User          string
+	PasswordFile  string
+	PasswordEnv   string // name of a variable of the environment
+	PasswordVault string // path#field
+	Refresh       time.Duration
+}
+
+// Vault is where the keys are, unless they are in the insecure local store.
+type Vault struct {
+	Address, CAFile, ServerName, Namespace string
+	Timeout                                time.Duration
+	KVMount, Prefix, TransitMount, KEK     string
+	TokenFile                              string
+	TokenEnv                               string // name of a variable of the environment
+	AppRoleMount, RoleID, SecretIDFile     string
+}
+
+// Audit is the audit log.
+type Audit struct {
+	Dir                  string
+	MACKey, SignatureKey string
+	SegmentSize          int
+	SegmentAge           time.Duration
+}
+
+// Log is the operator's log, on standard error.
+type Log struct{ Level, Format string }
+
+// Limits bound what clients can take.
+type Limits struct {
+	MaxConnections int
+	MaxMessage     int // bytes
+	StartupTimeout time.Duration
+	ShutdownGrace  time.Duration
+}
+
+// Error is a fault of the configuration.
+type Error struct {
+	Place   string // flag, variable or file:line:column; "" if it is nowhere
+	Message string
+	Hint    string // what to do about it; may be ""
+}
+
+func (e *Error) Error() string {
+	if e.Place == "" {
+		return e.Message
+	}
+	return e.Place + ": " + e.Message
+}
+
+// Errorf makes an [Error] about a setting, named by its key in the file.
+func (c *Config) Errorf(key, format string, args ...any) *Error {
+	return &Error{Place: c.places[key], Message: fmt.Sprintf(format, args...)}
+}
+
+// Missing is the error about a setting that a command needs.
+func (c *Config) Missing(key string) *Error {
+	s := lookup(key)
+	e := &Error{Message: fmt.Sprintf("the setting %s is missing: %s", key, s.Help)}
+	e.Hint = fmt.Sprintf("set %s in the configuration file, %s in the environment, or --%s", key, s.Env(), s.Flag())
+	return e
+}

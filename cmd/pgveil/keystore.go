@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"github.com/pgveil/pgveil/cmd/pgveil/config"
+	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/schema"
+)
+
+// secrets are the store of keys and, if that is Vault, Vault itself, which may hold
+// the login's password too.
+type secrets struct {
+	keys.Store
+	vault *keys.VaultStore // nil with an insecure local store
+}
+
+// openSecrets opens the store of keys. With create, an insecure local store that is
+// not there is made.
+func (c *call) openSecrets(ctx context.Context, log *slog.Logger, create bool) (*secrets, error) {
+	if dir := c.config.Insecure; dir != "" {
+		open := keys.OpenInsecureLocal
+		if create {
+			open = keys.CreateInsecureLocal
+		}
+		local, err := open(dir)
+		if err != nil {
+			return nil, err
+		}
+		return &secrets{Store: local}, nil
+	}
+	if c.config.Vault.Address == "" {
+		return nil, c.config.Missing("keys.vault.address")
+	}
+	vault, err := c.openVault(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	return &secrets{vault, vault}, nil
+}
+
+func (c *call) openVault(ctx context.Context, log *slog.Logger) (*keys.VaultStore, error) {
+	v := &c.config.Vault
+	token := ""
+	if v.TokenEnv != "" {
+		if token, _ = c.lookupEnv(v.TokenEnv); token == "" {
+			return nil, c.config.Errorf("keys.vault.auth.token_env", "the variable %s of the environment is not set", v.TokenEnv)
+		}
+	}
+	return keys.OpenVault(ctx, keys.VaultConfig{
+		Address: v.Address, Namespace: v.Namespace, CAFile: v.CAFile, ServerName: v.ServerName, Timeout: v.Timeout,
+		KVMount: v.KVMount, KVPath: v.Prefix, TransitMount: v.TransitMount, KEK: v.KEK,
+		Token: token, TokenFile: v.TokenFile, RoleID: v.RoleID, SecretIDFile: v.SecretIDFile, AppRoleMount: v.AppRoleMount,
+		Logger: log,
+	})
+}
+
+// neededKey is a key that something needs, and the type that it has to be of.
+type neededKey struct {
+	name string
+	kind keys.KeyType
+}
+
+// neededKeys lists the keys that the schema file and the audit log need.
+func neededKeys(c *config.Config, file *schema.File) []neededKey {
+	var needed []neededKey
+	for _, name := range slices.Sorted(maps.Keys(file.Keys)) {
+		kind := keys.TypeRandomized
+		if file.Keys[name].Mode == schema.Deterministic {
+			kind = keys.TypeDeterministic
+		}
+		needed = append(needed, neededKey{name, kind})
+	}
+	return append(needed, neededKey{c.Audit.MACKey, keys.TypeMAC}, neededKey{c.Audit.SignatureKey, keys.TypeSignature})
+}
+
+// openKeys opens keys. The error tells every one that is missing or of another
+// type.
+func openKeys(ctx context.Context, store keys.Store, needed []neededKey) (map[string]*keys.Keyring, error) {
+	rings := make(map[string]*keys.Keyring)
+	var errs []error
+	for _, n := range needed {
+		ring, err := store.Open(ctx, n.name)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+			if ctx.Err() != nil || errors.Is(err, keys.ErrUnreachable) || errors.Is(err, keys.ErrVaultSealed) {
+				return nil, errors.Join(errs...) // the others would say the same
+			}
+		case ring.Type() != n.kind:
+			errs = append(errs, fmt.Errorf("key %q is of type %s, and one of type %s is needed", n.name, ring.Type(), n.kind))
+		default:
+			rings[n.name] = ring
+		}
+	}
+	return rings, errors.Join(errs...)
+}
+
+// readSchema reads the schema file.
+func (c *call) readSchema() (*schema.File, error) {
+	if c.config.Schema == "" {
+		return nil, c.config.Missing("schema")
+	}
+	file, err := schema.ReadFile(c.config.Schema)
+	if err != nil {
+		return nil, &exitError{status: statusUsage, err: err}
+	}
+	return file, nil
+}

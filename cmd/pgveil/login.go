@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgveil/pgveil/cmd/pgveil/config"
+	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/proxy"
+)
+
+// login makes pgveil's own connections to the server.
+type login struct {
+	config   *config.Config
+	upstream *proxy.UpstreamConfig
+	env      func(string) (string, bool)
+	vault    *keys.VaultStore // nil unless the password is in it
+
+	mu       sync.Mutex
+	password string
+	known    bool
+}
+
+// newLogin prepares logins. open holds Vault if it is the store of keys.
+func (c *call) newLogin(ctx context.Context, upstream *proxy.UpstreamConfig, open *secrets, log *slog.Logger) (*login, func(), error) {
+	l := &login{config: c.config, upstream: upstream, env: c.lookupEnv}
+	done := func() {}
+	if c.config.Login.PasswordVault != "" {
+		switch {
+		case open != nil && open.vault != nil:
+			l.vault = open.vault
+		case c.config.Vault.Address == "":
+			return nil, nil, c.config.Errorf("login.password.vault", "login.password.vault needs keys.vault.address")
+		default:
+			vault, err := c.openVault(ctx, log)
+			if err != nil {
+				return nil, nil, err
+			}
+			l.vault, done = vault, func() { vault.Close() }
+		}
+	}
+	if _, err := l.read(ctx); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return l, done, nil
+}
+
+// connect opens a connection to a database. A password that the server does not
+// take is read again, since it may have been changed.
+func (l *login) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+	l.mu.Lock()
+	password := l.password
+	l.mu.Unlock()
+	conn, err := l.connectWith(ctx, database, password)
+	var refused *pgconn.PgError
+	if err == nil || !errors.As(err, &refused) || !strings.HasPrefix(refused.Code, "28") {
+		return conn, err
+	}
+	again, readErr := l.read(ctx)
+	if readErr != nil || again == password {
+		return nil, errors.Join(err, readErr)
+	}
+	return l.connectWith(ctx, database, again)
+}
+
+func (l *login) connectWith(ctx context.Context, database, password string) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.config.Server.ConnectTimeout)
+	defer cancel()
+	settings, err := l.upstream.LoginConfig(l.config.Login.User, password, database)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.ConnectConfig(ctx, settings)
+}
+
+// read reads the password from where it is, "" if there is none.
+func (l *login) read(ctx context.Context) (string, error) {
+	password, err := l.fetch(ctx)
+	if err != nil {
+		return "", err
+	}
+	l.mu.Lock()
+	l.password = password
+	l.mu.Unlock()
+	return password, nil
+}
+
+func (l *login) fetch(ctx context.Context) (string, error) {
+	from := &l.config.Login
+	switch {
+	case from.PasswordFile != "":
+		return l.fetchFile(from.PasswordFile)
+	case from.PasswordEnv != "":
+		password, ok := l.env(from.PasswordEnv)
+		if !ok || password == "" {
+			return "", l.config.Errorf("login.password.env", "the variable %s of the environment is not set", from.PasswordEnv)
+		}
+		return password, nil
+	case from.PasswordVault != "":
+		path, field, _ := strings.Cut(from.PasswordVault, "#")
+		return l.vault.ReadSecret(ctx, path, field)
+	default:
+		return "", nil
+	}
+}
+
+// maxPassword bounds what is read of a password's file, in bytes.
+const maxPassword = 64 << 10
+
+func (l *login) fetchFile(name string) (string, error) {
+	wrong := func(format string, args ...any) error {
+		return l.config.Errorf("login.password.file", "login.password.file: "+format, args...)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return "", wrong("%v", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", wrong("%v", err)
+	}
+	if perm := info.Mode().Perm(); perm&0o027 != 0 {
+		return "", wrong("%s has mode %04o, with which others may read or change it; run chmod 0400 on it", name, perm)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxPassword))
+	if err != nil {
+		return "", wrong("%v", err)
+	}
+	password := strings.TrimRight(string(data), "\r\n")
+	if password == "" || len(data) == maxPassword {
+		return "", wrong("%s does not hold a password", name)
+	}
+	return password, nil
+}
+
+// upstream says how the server is reached.
+func (c *call) upstream() (*proxy.UpstreamConfig, error) {
+	s := &c.config.Server
+	u, err := proxy.NewUpstream(s.Host, s.Port, s.SSLMode, s.SSLRootCert, s.SSLCert, s.SSLKey)
+	if err != nil {
+		return nil, &config.Error{Message: fmt.Sprintf("server: %v", err)}
+	}
+	return u, nil
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/pflag"
+
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/yamlfile"
+)
+
+func schemaCommand() *command {
+	return &command{name: "schema", short: "the schema file", long: "Checks the schema file and gives the DDL that it needs."}
+}
+
+func schemaCheckCommand() *command {
+	return &command{
+		name:  "schema check",
+		short: "compare the schema file with the live databases",
+		long: `
+Looks, in every database that the schema file names, for tagged tables and columns that
+are not there or have another type, CHECK constraints that are missing or differ, what
+is declared on sealed columns and would break, and roles that do not exist. The exit
+status is 1 if there is a problem of severity error.`,
+		examples: []string{
+			"pgveil schema check",
+			"pgveil schema check --json | jq '.problems[] | select(.severity == \"error\")'",
+		},
+		sections: []string{"schema", "server", "login", "keys"},
+		flags: func(flags *pflag.FlagSet) {
+			flags.Bool("json", false, "print JSON")
+		},
+		run: schemaCheck,
+	}
+}
+
+func schemaSQLCommand() *command {
+	return &command{
+		name:  "schema sql",
+		short: "print the DDL of the tagged columns",
+		long: `
+Prints SQL for the tagged columns: of type bytea, each with the CHECK constraint that
+keeps everything out but values sealed for it.`,
+		examples: []string{
+			"pgveil schema sql | psql laboratory",
+			"pgveil schema sql --database laboratory --form tables",
+			"pgveil schema sql --form constraints      # for columns that are there already",
+		},
+		sections: []string{"schema"},
+		flags: func(flags *pflag.FlagSet) {
+			flags.StringP("database", "d", "", "`name` of one database; all of the schema file without")
+			flags.String("form", "columns", "`what` to print: columns (ALTER TABLE … ADD COLUMN), tables (lines for CREATE TABLE) or constraints (ALTER TABLE … ADD CONSTRAINT)")
+		},
+		run: schemaSQL,
+	}
+}
+
+var ddlForms = map[string]schema.DDLForm{
+	"columns": schema.AddColumns, "tables": schema.CreateTables, "constraints": schema.AddConstraints,
+}
+
+func schemaSQL(_ context.Context, c *call) error {
+	form, ok := ddlForms[c.text("form")]
+	if !ok {
+		return usageErrorf(schemaSQLCommand(), "unknown form %q%s", c.text("form"), yamlfile.DidYouMean(c.text("form"), slices.Sorted(maps.Keys(ddlForms))))
+	}
+	file, err := c.readSchema()
+	if err != nil {
+		return err
+	}
+	names := slices.Sorted(maps.Keys(file.Databases))
+	if name := c.text("database"); name != "" {
+		if !slices.Contains(names, name) {
+			return usageErrorf(schemaSQLCommand(), "%s has no database %q%s", c.config.Schema, name, yamlfile.DidYouMean(name, names))
+		}
+		names = []string{name}
+	}
+	for i, name := range names {
+		if len(names) > 1 {
+			if i > 0 {
+				fmt.Fprintln(c.out)
+			}
+			fmt.Fprintf(c.out, "-- database %q\n", name)
+		}
+		if _, err := io.WriteString(c.out, schema.DDL(file.Databases[name], form)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkReport is the output of schema check --json.
+type checkReport struct {
+	OK       bool              `json:"ok"` // no problem of severity error
+	Problems []schema.Problem  `json:"problems"`
+	Warnings []*yamlfile.Error `json:"warnings"` // of the schema file
+}
+
+func schemaCheck(ctx context.Context, c *call) error {
+	file, err := c.readSchema()
+	if err != nil {
+		return err
+	}
+	upstream, err := c.upstream()
+	if err != nil {
+		return err
+	}
+	login, done, err := c.newLogin(ctx, upstream, nil, c.logger())
+	if err != nil {
+		return err
+	}
+	defer done()
+	problems, err := checkAll(ctx, login, file)
+	if err != nil {
+		return err
+	}
+	if c.bool("json") {
+		err = c.printJSON(checkReport{!schema.HasErrors(problems), list(problems), list(file.Warnings)})
+	} else {
+		err = printProblems(c.out, file, problems)
+	}
+	if err == nil && schema.HasErrors(problems) {
+		err = &exitError{status: statusFails}
+	}
+	return err
+}
+
+// checkAll checks every database that is there.
+func checkAll(ctx context.Context, login *login, file *schema.File) ([]schema.Problem, error) {
+	var problems []schema.Problem
+	var missing []string
+	for i, name := range slices.Sorted(maps.Keys(file.Databases)) {
+		err := login.with(ctx, name, func(conn *pgx.Conn) error {
+			if i == 0 {
+				found, err := schema.CheckServer(ctx, conn, file)
+				if err != nil {
+					return err
+				}
+				problems = append(problems, found...)
+			}
+			found, err := schema.Check(ctx, conn, file.Databases[name])
+			problems = append(problems, found...)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	_ = missing
+	return problems, nil
+}
+
+func (l *login) with(ctx context.Context, database string, f func(*pgx.Conn) error) error {
+	conn, err := l.connect(ctx, database)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(conn), conn.Close(ctx))
+}
+
+func printProblems(w io.Writer, file *schema.File, problems []schema.Problem) error {
+	counts := make(map[schema.Severity]int)
+	for _, warning := range file.Warnings {
+		fmt.Fprintf(w, "%s:%d:%d: warning: %s\n", warning.File, warning.Line, warning.Position.Column, warning.Message)
+		counts[schema.SeverityWarning]++
+	}
+	for _, p := range problems {
+		fmt.Fprintln(w, p)
+		if p.Fix != "" {
+			fmt.Fprintf(w, "    fix: %s\n", p.Fix)
+		}
+		counts[p.Severity]++
+	}
+	_, err := fmt.Fprintf(w, "%d errors, %d warnings, %d notices\n", counts[schema.SeverityError], counts[schema.SeverityWarning], counts[schema.SeverityNotice])
+	return err
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	_ "time/tzdata" // zones on machines that have none
+
+	"github.com/spf13/pflag"
+
+	"github.com/pgveil/pgveil/cmd/pgveil/config"
+	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/proxy"
+	"github.com/pgveil/pgveil/proxy/audit"
+	"github.com/pgveil/pgveil/schema"
+)
+
+func serveCommand() *command {
+	return &command{
+		name:  "serve",
+		short: "run the proxy",
+		long: `
+Accepts PostgreSQL clients, seals what they write to tagged columns, opens what they
+may read, and records it. It refuses to start when a key is missing or of the wrong
+type, or when Vault, the audit log or a described database cannot be used, and says
+which and why. SIGTERM and SIGINT end it, with exit status 0.`,
+		examples: []string{
+			"pgveil serve",
+			"pgveil serve --config /etc/pgveil/pgveil.yaml --log-format json",
+			"PGVEIL_LISTEN=0.0.0.0:6432 pgveil serve --tls-mode require --tls-cert server.crt --tls-key server.key",
+		},
+		sections: []string{"listen", "socket", "tls", "server", "login", "schema", "keys", "audit", "log", "limits"},
+		flags: func(flags *pflag.FlagSet) {
+			flags.Bool("new-audit-chain", false, "begin a new chain where the audit log is broken; the log says so")
+		},
+		run: serve,
+	}
+}
+
+// server is what serve has put together and has to take down again.
+type server struct {
+	proxy   *proxy.Server
+	closers []func() error // to be called in reverse
+}
+
+func (s *server) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+func serve(ctx context.Context, c *call) error {
+	log := c.logger()
+	file, err := c.readSchema()
+	if err != nil {
+		return err
+	}
+	for _, w := range file.Warnings {
+		log.Warn("schema file: "+w.Message, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Position.Column))
+	}
+	s := &server{}
+	err = s.prepare(ctx, c, file, log)
+	if err == nil {
+		err = s.run(ctx, c, log)
+	}
+	return errors.Join(err, s.close())
+}
+
+// prepare makes everything that clients need but the listeners.
+func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *slog.Logger) error {
+	clients, err := proxy.LoadClientTLS(c.config.TLS.Mode, c.config.TLS.Cert, c.config.TLS.Key, c.config.TLS.ClientCA)
+	if err != nil {
+		return &config.Error{Message: fmt.Sprintf("tls: %v", err)}
+	}
+	upstream, err := c.upstream()
+	if err != nil {
+		return err
+	}
+	if c.config.Audit.Dir == "" {
+		return c.config.Missing("audit.dir")
+	}
+	store, err := c.openSecrets(ctx, log, false)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, store.Close)
+	rings, err := openKeys(ctx, store, neededKeys(c.config, file))
+	if err != nil {
+		return err
+	}
+	login, done, err := c.newLogin(ctx, upstream, store, log)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func() error { done(); return nil })
+	trail, err := openAudit(c, rings, log)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, trail.Close)
+	s.proxy, err = proxy.New(proxy.Config{
+		Databases: file.Databases,
+		Sealer: func(column *schema.Column) (proxy.Sealer, error) {
+			return rings[column.Key].Sealer(byte(column.Mode), column.Context, column.Padding)
+		},
+		Audit:          trail,
+		Clients:        clients,
+		Upstream:       upstream,
+		Login:          login.connect,
+		Refresh:        c.config.Login.Refresh,
+		StartupTimeout: c.config.Limits.StartupTimeout,
+		MaxConnections: c.config.Limits.MaxConnections,
+		MaxMessage:     c.config.Limits.MaxMessage,
+		Log:            log,
+	})
+	if err != nil {
+		return err
+	}
+	return s.proxy.Check(ctx)
+}
+
+func openAudit(c *call, rings map[string]*keys.Keyring, log *slog.Logger) (*audit.Log, error) {
+	mac, err := rings[c.config.Audit.MACKey].MAC()
+	if err != nil {
+		return nil, err
+	}
+	signer, err := rings[c.config.Audit.SignatureKey].Signer()
+	if err != nil {
+		return nil, err
+	}
+	trail, err := audit.Open(audit.Options{
+		Dir: c.config.Audit.Dir, MAC: mac, Signer: signer,
+		SegmentSize: int64(c.config.Audit.SegmentSize), SegmentAge: c.config.Audit.SegmentAge,
+		NewChain: c.bool("new-audit-chain"), Program: "pgveil " + version(), Log: log,
+	})
+	var broken *audit.BrokenError
+	if errors.As(err, &broken) {
+		return nil, &exitError{
+			status: statusFails, err: err,
+			hint: "pgveil audit verify tells everything that is wrong with it; keep it as evidence, and begin a new chain beside it with --new-audit-chain",
+		}
+	}
+	return trail, err
+}
+
+// run serves until ctx ends, and then shuts down.
+func (s *server) run(ctx context.Context, c *call, log *slog.Logger) error {
+	listeners, err := listen(ctx, c.config)
+	if err != nil {
+		return err
+	}
+	warnPlain(c.config, log)
+	served := make(chan error, len(listeners))
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	var addresses []any
+	for _, l := range listeners {
+		addresses = append(addresses, "address", l.Addr().String())
+		go func() { served <- s.proxy.Serve(serving, l) }()
+	}
+	log.Info("ready", append(addresses, "version", version())...)
+	<-ctx.Done()
+	log.Info("shutting down", "grace", c.config.Limits.ShutdownGrace)
+	stop()
+	for range listeners {
+		err = errors.Join(err, <-served)
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.config.Limits.ShutdownGrace)
+	defer cancel()
+	if s.proxy.Shutdown(ending) != nil {
+		log.Warn("sessions have not ended in time and are abandoned", "grace", c.config.Limits.ShutdownGrace)
+	}
+	return err
+}
+
+// warnPlain warns about clients' connections that cross a network in clear.
+func warnPlain(c *config.Config, log *slog.Logger) {
+	host, _, _ := net.SplitHostPort(c.Listen)
+	ip := net.ParseIP(host)
+	if host == "localhost" || ip != nil && ip.IsLoopback() || c.TLS.Mode == proxy.ClientTLSRequire {
+		return
+	}
+	if c.TLS.Mode == proxy.ClientTLSDisable {
+		log.Warn("clients connect in clear from other machines: opened values cross the network", "listen", c.Listen, "hint", "set tls.mode to require")
+	}
+}
