@@ -13,14 +13,19 @@ help: ## list the targets
 build: ## build bin/pgveil
 	$(GO) build -o $(BIN) ./cmd/pgveil
 
-tools: ## install what the tests and the demo need, or say what to install
-	@sh testenv/install.sh
+tools: ## install what the tests need, or say what to install, and build Vault once
+	@GO=$(GO) sh testenv/install.sh
+	@$(GO) run ./testenv/prepare
 
 test: tools ## run all tests against a real PostgreSQL, Vault and drivers
 	$(GO) test -race ./...
 
-demo: tools build ## run the laboratory demo; KEYS=vault, PATIENTS=…, RESULTS=…, ONCE=1, PORT=…, SERVER_PORT=…
-	$(GO) run ./testenv/demo
+# The demo is built and not given to go run, which passes no SIGTERM on.
+demo: ## run the laboratory demo; KEYS=vault, PATIENTS=…, RESULTS=…, ONCE=1, PORT=…, SERVER_PORT=…
+	@GO=$(GO) sh testenv/install.sh demo
+	@$(MAKE) --no-print-directory build
+	@$(GO) build -o bin/demo ./testenv/demo
+	@bin/demo
 
 bench: tools build ## print throughput as ratios to the server, to PgBouncer and to a bare relay
 	$(GO) test ./testenv/bench -run '^$$' -bench . -benchtime 1x -timeout 30m
