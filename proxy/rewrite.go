@@ -155,7 +155,10 @@ func sealError(err error, column *schema.Column) *pgerror.Error {
 		if named, ok := pgerror.As(logical.NameColumn(&said, column.Name)); ok {
 			said = *named
 		}
-		return nameColumn(&said, column)
+		if said.Code == pgerror.FeatureNotSupported { // pgveil's own; the server's name no column
+			return nameColumn(&said, column)
+		}
+		return &said
 	}
 	return nameColumn(pgerror.New(pgerror.InternalError, "a value for column %s cannot be sealed", column.QualifiedName()), column)
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
 	"github.com/pgveil/pgveil/proxy/statement"
@@ -30,9 +31,10 @@ const probeSQL = `SELECT current_user, session_user, pg_catalog.array_to_json(pg
 	` (SELECT pg_catalog.json_agg(c.relname) FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()),` +
 	` pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('standard_conforming_strings'),` +
 	` pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('TimeZone'),` +
-	` pg_catalog.current_setting('bytea_output'), pg_catalog.current_setting('server_encoding')`
+	` pg_catalog.current_setting('bytea_output'), pg_catalog.current_setting('server_encoding'),` +
+	` pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('server_version_num')`
 
-const probeColumns = 11
+const probeColumns = 13
 
 // probeName names the probe's statement and portal; a client's own unnamed ones
 // stay as they are.
@@ -149,6 +151,15 @@ func newState(snapshot *snapshot, login string, values []string) (*state, error)
 	}
 	s.settings = logical.Settings{DateStyle: values[6], IntervalStyle: values[7], TimeZone: values[8], ByteaEscape: values[9] == "escape"}
 	// nil for a name that Go does not know: types that need it then refuse.
+	digits, err := strconv.Atoi(values[11])
+	if err != nil {
+		return nil, pgerror.New(pgerror.InternalError, "the server's extra_float_digits cannot be read")
+	}
+	version, err := strconv.Atoi(values[12])
+	if err != nil {
+		return nil, pgerror.New(pgerror.InternalError, "the server's version cannot be read")
+	}
+	s.settings.FloatDigits, s.settings.ServerVersion = digits-1, version/10000
 	s.settings.Location = logical.LoadLocation(values[8])
 	switch {
 	case values[4] != "UTF8" && !(values[4] == "SQL_ASCII" && values[10] == "UTF8"):
