@@ -49,7 +49,7 @@ func (c *call) openVault(ctx context.Context, log *slog.Logger) (*keys.VaultStor
 	token := ""
 	if v.TokenEnv != "" {
 		if token, _ = c.lookupEnv(v.TokenEnv); token == "" {
-			return nil, c.config.Errorf("keys.vault.auth.token_env", "the variable %s of the environment is not set", v.TokenEnv)
+			return nil, c.config.Errorf("keys.vault.token_env", "the variable %s of the environment is not set", v.TokenEnv)
 		}
 	}
 	return keys.OpenVault(ctx, keys.VaultConfig{

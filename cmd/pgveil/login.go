@@ -39,7 +39,7 @@ func (c *call) newLogin(ctx context.Context, upstream *proxy.UpstreamConfig, ope
 		case open != nil && open.vault != nil:
 			l.vault = open.vault
 		case c.config.Vault.Address == "":
-			return nil, nil, c.config.Errorf("login.password.vault", "login.password.vault needs keys.vault.address")
+			return nil, nil, c.config.Errorf("login.password_vault", "login.password_vault needs keys.vault.address")
 		default:
 			vault, err := c.openVault(ctx, log)
 			if err != nil {
@@ -103,7 +103,7 @@ func (l *login) fetch(ctx context.Context) (string, error) {
 	case from.PasswordEnv != "":
 		password, ok := l.env(from.PasswordEnv)
 		if !ok || password == "" {
-			return "", l.config.Errorf("login.password.env", "the variable %s of the environment is not set", from.PasswordEnv)
+			return "", l.config.Errorf("login.password_env", "the variable %s of the environment is not set", from.PasswordEnv)
 		}
 		return password, nil
 	case from.PasswordVault != "":
@@ -119,7 +119,7 @@ const maxPassword = 64 << 10
 
 func (l *login) fetchFile(name string) (string, error) {
 	wrong := func(format string, args ...any) error {
-		return l.config.Errorf("login.password.file", "login.password.file: "+format, args...)
+		return l.config.Errorf("login.password_file", "login.password_file: "+format, args...)
 	}
 	f, err := os.Open(name)
 	if err != nil {

@@ -14,10 +14,10 @@ func (c *Config) check() error {
 	if (c.Server.SSLCert == "") != (c.Server.SSLKey == "") {
 		return &Error{Message: "server.sslcert and server.sslkey go together"}
 	}
-	if err := c.only("login.password", "login.password.file", "login.password.env", "login.password.vault"); err != nil {
+	if err := c.only("login", "login.password_file", "login.password_env", "login.password_vault"); err != nil {
 		return err
 	}
-	if err := c.only("keys.vault.auth", "keys.vault.auth.token_file", "keys.vault.auth.token_env", "keys.vault.auth.approle.role_id"); err != nil {
+	if err := c.only("keys.vault", "keys.vault.token_file", "keys.vault.token_env", "keys.vault.approle.role_id"); err != nil {
 		return err
 	}
 	return c.only("keys", "keys.vault.address", "keys.insecure_local")
