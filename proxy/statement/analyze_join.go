@@ -90,10 +90,13 @@ func (x *analysis) merge(j *pg.JoinExpr, names []string, left, right *item) []co
 			x.fail(errAmbiguous(name), -1)
 			return merged
 		case n == 0 || m == 0:
-			if n == 0 && left.open || m == 0 && right.open {
+			switch {
+			case n == 0 && left.open || m == 0 && right.open:
 				x.fail(refuseForm("USING with a column of a function"), -1)
-			} else {
-				x.fail(errColumn(name), -1)
+			case n == 0:
+				x.fail(errUsing(name, "left"), -1)
+			default:
+				x.fail(errUsing(name, "right"), -1)
 			}
 			return merged
 		}

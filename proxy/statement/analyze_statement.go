@@ -59,11 +59,8 @@ func (x *analysis) targetItem(rv *pg.RangeVar) (*item, *schema.Relation) {
 		x.fail(refuseViewWrite(r), token)
 		return &item{unnamed: true}, nil
 	}
-	it := &item{name: rv.Relname, relation: r, system: true, loose: rv.Schemaname == "", columns: x.attributes(r, token)}
-	if rv.Alias != nil {
-		it.relation = nil
-		x.alias(it, rv.Alias, token)
-	}
+	it := &item{name: rv.Relname, system: true, loose: rv.Schemaname == "", columns: x.attributes(r, token)}
+	x.nameItem(it, r, rv)
 	return it, r
 }
 

@@ -201,7 +201,8 @@ type analysis struct {
 	verb Verb
 	err  *refusal
 
-	left survey // what the statement names and the analysis has not come to
+	left   survey  // what the statement names and the analysis has not come to
+	ranges []*item // the relations of all FROM clauses
 
 	used      bool
 	private   bool

@@ -29,8 +29,10 @@ type planCase struct {
 // defaultPath is the search path of the golden plans that name none.
 var defaultPath = []string{"pg_catalog", "lab", "public"}
 
-// readPlans reads a golden file: comments (#), options (@path, @temp), the
-// statement, and indented lines with the plan.
+// readPlans reads a golden file: comments (#), options, the statement, and
+// indented lines with the plan. The options: @path and @temp give the Env,
+// @fails says that the server does not take the statement either, @local that
+// the server would answer something else.
 func readPlans(t testing.TB, path string) []planCase {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -60,9 +62,10 @@ func readPlans(t testing.TB, path string) []planCase {
 			c.options = append(c.options, line)
 			word, rest, _ := strings.Cut(line[1:], " ")
 			list := strings.Split(strings.ReplaceAll(rest, " ", ""), ",")
-			if word == "path" {
+			switch word {
+			case "path":
 				c.env.SearchPath = list
-			} else {
+			case "temp":
 				c.env.TempNames = list
 			}
 		default:

@@ -198,12 +198,23 @@ func errRelation(schemaName, name string) *pgerror.Error {
 	return pgerror.New("42P01", "relation %q does not exist", name)
 }
 
-func errMissingFrom(name string) *pgerror.Error {
+func errMissingFrom(name string, invalid bool) *pgerror.Error {
+	if invalid {
+		return pgerror.New("42P01", "invalid reference to FROM-clause entry for table %q", name)
+	}
 	return pgerror.New("42P01", "missing FROM-clause entry for table %q", name)
 }
 
 func errLateral(name string) *pgerror.Error {
-	return pgerror.New("42P01", "invalid reference to FROM-clause entry for table %q", name)
+	return pgerror.New("42P10", "invalid reference to FROM-clause entry for table %q", name)
+}
+
+func errDottedName(names []string) *pgerror.Error {
+	return pgerror.New(pgerror.SyntaxError, "improper qualified name (too many dotted names): %s", strings.Join(names, "."))
+}
+
+func errUsing(name, side string) *pgerror.Error {
+	return pgerror.New("42703", "column %q specified in USING clause does not exist in %s table", name, side)
 }
 
 func errColumn(names ...string) *pgerror.Error {

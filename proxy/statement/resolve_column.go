@@ -1,8 +1,6 @@
 package statement
 
 import (
-	"strings"
-
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -32,6 +30,10 @@ func (x *analysis) columnRef(ref *pg.ColumnRef, s *scope) operand {
 	}
 	if len(names) == 1 {
 		return operand{x.unqualified(names[0], s, token), token}
+	}
+	if len(names) > 4 {
+		x.fail(errDottedName(names), token)
+		return operand{}
 	}
 	it := x.table(names[:len(names)-1], s, token)
 	if it == nil {
@@ -152,9 +154,25 @@ func (x *analysis) table(names []string, s *scope, token int32) *item {
 		it = x.findQualified(names[len(names)-2], name, s, token)
 	}
 	if it == nil {
-		x.fail(errMissingFrom(strings.Join(names, ".")), token)
+		x.fail(errMissingFrom(name, x.inRange(names)), token)
 	}
 	return it
+}
+
+// inRange reports whether something in a FROM clause has the name, though it
+// cannot be used by it.
+func (x *analysis) inRange(names []string) bool {
+	name, schemaName := names[len(names)-1], ""
+	if len(names) > 1 {
+		schemaName = names[len(names)-2]
+	}
+	r, _ := x.a.lookup(x.env, schemaName, name)
+	for _, it := range x.ranges {
+		if schemaName == "" && it.name == name || r != nil && it.of == r {
+			return true
+		}
+	}
+	return false
 }
 
 // findTable finds an item by the name that qualifies its columns.

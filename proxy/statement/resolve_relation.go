@@ -57,12 +57,19 @@ func (x *analysis) rangeVar(rv *pg.RangeVar) *item {
 	}
 	it.columns = x.attributes(r, x.token(rv.Location))
 	it.system = r.Kind != 'v'
-	it.relation = r
-	if rv.Alias != nil {
-		it.relation = nil
+	x.nameItem(it, r, rv)
+	return it
+}
+
+// nameItem gives an item the name by which the rest of the statement knows it.
+func (x *analysis) nameItem(it *item, r *schema.Relation, rv *pg.RangeVar) {
+	it.of = r
+	if rv.Alias == nil {
+		it.relation = r
+	} else {
 		x.alias(it, rv.Alias, x.token(rv.Location))
 	}
-	return it
+	x.ranges = append(x.ranges, it)
 }
 
 // alias names an item and its columns.

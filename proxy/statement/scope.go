@@ -21,6 +21,7 @@ type column struct {
 type item struct {
 	name     string           // alias, or name of the relation
 	relation *schema.Relation // if it has no alias: what schema.table.column finds
+	of       *schema.Relation // the relation, with an alias or not
 	columns  []column
 	system   bool // it has the system columns
 	open     bool // it has columns that are not known: those of a function's result

@@ -83,26 +83,33 @@ func (a *Analyzer) analyzeView(r *schema.Relation, deep int) *view {
 }
 
 // sealedAttribute gives the tagged column that an attribute of a table or view
-// holds, nil if none; known is false where that cannot be told.
+// holds, nil if none; attribute 0 is the whole row. known is false where it
+// cannot be told.
 func (a *Analyzer) sealedAttribute(table uint32, attribute int16) (c *schema.Column, known bool) {
 	r := a.catalog.ByOID(table)
 	if r == nil {
 		return nil, table < firstUserOID
 	}
+	var v *view
+	if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
+		if v = a.view(r, 1); v.err != nil {
+			return nil, false
+		}
+	}
 	for i := range r.Attributes {
-		if r.Attributes[i].Num != attribute {
+		if attribute != 0 && r.Attributes[i].Num != attribute {
 			continue
 		}
-		if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
-			v := a.view(r, 1)
-			if v.err != nil {
-				return nil, false
-			}
-			return v.columns[i], true
+		known = true
+		c = r.Attributes[i].Tagged
+		if v != nil {
+			c = v.columns[i]
 		}
-		return r.Attributes[i].Tagged, true
+		if c != nil {
+			return c, true
+		}
 	}
-	return nil, attribute < 0 // a system column, or one added meanwhile
+	return nil, known || attribute <= 0 // a system column; a row without columns
 }
 
 // firstUserOID is the server's FirstNormalObjectId: lower OIDs are the system's.
