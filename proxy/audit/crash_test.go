@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestCrashAtEveryByte cuts the log of a process that never closed it at each byte
-// after its last acknowledged record, and before.
-func TestCrashAtEveryByte(t *testing.T) {
+// TestCrash cuts the log of a process that never closed it at the edges and in the
+// middle of each line, after its last acknowledged record and before.
+func TestCrash(t *testing.T) {
 	dir := logDir(t)
 	l := mustOpen(t, options(dir))
 	i := l.Begin(sample("acknowledged"))
@@ -39,8 +39,15 @@ func TestCrashAtEveryByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var cuts []int
+	for start := 0; start < len(data); {
+		end := start + bytes.IndexByte(data[start:], '\n') + 1
+		cuts = append(cuts, start, start+1, (start+end)/2, end-2, end-1)
+		start = end
+	}
+	cuts = append(cuts, len(data))
 	for _, zeros := range []bool{false, true} {
-		for cut := 0; cut <= len(data); cut += 1 + cut%7 {
+		for _, cut := range cuts {
 			crashed := logDir(t)
 			if err := os.Mkdir(crashed, 0o700); err != nil {
 				t.Fatal(err)

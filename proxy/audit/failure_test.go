@@ -379,3 +379,37 @@ func TestCloseOfAFailedLog(t *testing.T) {
 		t.Errorf("unfinished: %+v", r.Unfinished)
 	}
 }
+
+// TestStalledDisk hangs in a write.
+func TestStalledDisk(t *testing.T) {
+	dir, disk := logDir(t), new(faultyDisk)
+	o := options(dir)
+	o.create = disk.open
+	o.Queue = 2
+	o.Timeout = 20 * time.Millisecond
+	l := mustOpen(t, o)
+	disk.hold.Lock()
+	var intents []*Intent
+	for range 6 {
+		i := l.Begin(sample("s"))
+		if err := i.Wait(); !errors.Is(err, ErrStalled) {
+			t.Fatalf("Wait: %v", err)
+		}
+		i.End(Outcome{Ended: "58030"})
+		intents = append(intents, i)
+	}
+	disk.hold.Unlock()
+	do(t, l, "after")
+	mustClose(t, l)
+	durable := 0
+	for _, i := range intents {
+		if i.Wait() == nil {
+			durable++
+		}
+	}
+	r := verify(t, dir)
+	wantOK(t, r)
+	if durable == 0 || durable == len(intents) || r.Kinds["intent"] != durable+1 || r.Kinds["recovered"] != 1 || len(r.Unfinished) != 0 {
+		t.Errorf("%d intents became durable; report is %+v", durable, r)
+	}
+}

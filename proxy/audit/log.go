@@ -25,6 +25,9 @@ type Options struct {
 	// Queue bounds the records that wait to be written: 16384 when 0. Begin blocks
 	// when so many do.
 	Queue int
+	// Timeout is how long Begin and Wait wait for a disk that does not answer: 30 s
+	// when 0.
+	Timeout time.Duration
 	// Retry is how often it is tried to go on after the log could not be written: 1 s when 0.
 	Retry time.Duration
 	// NewChain begins a new chain where the old one is broken, which the log then
@@ -48,6 +51,9 @@ func (o *Options) setDefaults() {
 	if o.Queue == 0 {
 		o.Queue = 16384
 	}
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
+	}
 	if o.Retry == 0 {
 		o.Retry = time.Second
 	}
@@ -59,8 +65,11 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// ErrClosed is the error of an intent that was begun after Close.
-var ErrClosed = errors.New("the audit log is closed")
+// Errors of an intent, besides those of the disk.
+var (
+	ErrClosed  = errors.New("the audit log is closed")
+	ErrStalled = errors.New("the disk does not answer")
+)
 
 // Log is an open log. Its methods are safe for concurrent use.
 type Log struct {
@@ -101,7 +110,7 @@ type Intent struct {
 }
 
 // Begin enqueues an intent for the next write and returns at once; it blocks only
-// while the queue is full. r is not kept.
+// while the queue is full, and no longer than Options.Timeout. r is not kept.
 func (l *Log) Begin(r *Record) *Intent {
 	i := &Intent{log: l, done: make(chan struct{})}
 	e := &entry{at: time.Now(), kind: kindIntent, intent: i, rest: r.append(nil)}
@@ -112,13 +121,25 @@ func (l *Log) Begin(r *Record) *Intent {
 }
 
 // Wait returns when the intent is on disk: no opened value may leave before. An
-// error means that this could not be done; the statement has to fail then.
+// error means that this could not be done within Options.Timeout; the statement
+// has to fail then.
 func (i *Intent) Wait() error {
-	<-i.done
-	return i.err
+	select {
+	case <-i.done:
+		return i.err
+	default:
+	}
+	timer := time.NewTimer(i.log.options.Timeout)
+	defer timer.Stop()
+	select {
+	case <-i.done:
+		return i.err
+	case <-timer.C:
+		return cannotWrite(ErrStalled)
+	}
 }
 
-// Done is closed when Wait would return.
+// Done is closed when the intent is on disk or cannot be; Wait then returns at once.
 func (i *Intent) Done() <-chan struct{} { return i.done }
 
 // End enqueues the outcome and returns at once. It is written even if the log
@@ -154,21 +175,52 @@ func (l *Log) Err() error {
 func (l *Log) enqueue(e *entry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for e.kind != kindOutcome && l.failure == nil && !l.closing && len(l.queue) >= l.options.Queue {
-		l.space.Wait()
-	}
+	stalled := e.kind != kindOutcome && !l.waitForSpace()
 	switch {
 	case l.closing:
 		return ErrClosed
 	case l.failure != nil && e.kind != kindOutcome:
 		l.lose(e)
 		return l.failure
+	case stalled:
+		if l.lost.intents == 0 && l.lost.refused == 0 {
+			l.since = time.Now()
+		}
+		l.lose(e)
+		return cannotWrite(ErrStalled)
 	}
 	l.queue = append(l.queue, e)
 	if len(l.queue) == 1 {
 		l.wakeWriter()
 	}
 	return nil
+}
+
+// full tells whether a record other than an outcome has to wait. The caller holds mu.
+func (l *Log) full() bool {
+	return l.failure == nil && !l.closing && len(l.queue) >= l.options.Queue
+}
+
+// waitForSpace waits until the queue has room; false when that takes too long. The
+// caller holds mu.
+func (l *Log) waitForSpace() bool {
+	if !l.full() {
+		return true
+	}
+	deadline := time.Now().Add(l.options.Timeout)
+	timer := time.AfterFunc(l.options.Timeout, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.space.Broadcast()
+	})
+	defer timer.Stop()
+	for l.full() {
+		if !time.Now().Before(deadline) {
+			return false
+		}
+		l.space.Wait()
+	}
+	return true
 }
 
 // lose counts a record that will not be written. The caller holds mu.

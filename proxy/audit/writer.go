@@ -99,6 +99,7 @@ func (l *Log) upkeep(now time.Time) {
 func (l *Log) take() []*entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.tellLost(cannotWrite(ErrStalled).Error())
 	n, size := 0, 0
 	for n < len(l.queue) && n < maxBatch && size < maxBatchBytes {
 		size += len(l.queue[n].rest)
@@ -204,27 +205,28 @@ func (l *Log) fail(batch []*entry, err error) {
 		_ = w.file.Close()
 		w.file = nil
 	}
+	// Outside of mu: whoever reads the operator's log may be slow.
+	l.options.Log.Error("audit log failed: statements that open values are refused until it recovers", "error", err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.failure == nil {
 		l.since = time.Now()
 	}
 	l.failure = err
-	var kept []*entry
-	for _, e := range append(batch[:len(batch):len(batch)], l.queue...) {
+	waiting := append(batch[:len(batch):len(batch)], l.queue...)
+	l.queue = nil
+	for _, e := range waiting {
 		l.lose(e)
 		if e.kind == kindIntent {
 			e.intent.resolve(err)
 		}
 	}
-	for _, e := range append(batch[:len(batch):len(batch)], l.queue...) {
+	for _, e := range waiting {
 		if e.kind == kindOutcome && !e.intent.failed() {
-			kept = append(kept, e)
+			l.queue = append(l.queue, e)
 		}
 	}
-	l.queue = kept
 	l.space.Broadcast()
-	l.options.Log.Error("audit log failed: statements that open values are refused until it recovers", "error", err)
 }
 
 // failed tells whether the intent could not be made durable.
@@ -241,8 +243,9 @@ func (i *Intent) failed() bool {
 func (l *Log) recover() {
 	w := &l.writer
 	l.mu.Lock()
+	was := l.failure
 	r := recovered{
-		Since: string(appendTime(nil, l.since)), Error: l.failure.Error(),
+		Since: string(appendTime(nil, l.since)), Error: was.Error(),
 		Intents: l.lost.intents, Refused: l.lost.refused,
 	}
 	l.mu.Unlock()
@@ -251,27 +254,42 @@ func (l *Log) recover() {
 		err = l.beginSegment(kindRecovered, r)
 	}
 	if err != nil {
+		err = cannotWrite(err)
 		l.mu.Lock()
-		defer l.mu.Unlock()
-		if err = cannotWrite(err); err.Error() != l.failure.Error() {
+		l.failure = err
+		l.mu.Unlock()
+		if err.Error() != was.Error() {
 			l.options.Log.Error("audit log still failed", "error", err)
 		}
-		l.failure = err
 		return
 	}
+	l.recovered(r)
+	l.options.Log.Info("audit log recovered", "segment", segmentName(w.at.segment), "failed_since", r.Since, "lost_intents", r.Intents)
+}
+
+// recovered lets records in again. Those that were lost since r was made are told
+// by a record of their own.
+func (l *Log) recovered(r recovered) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failure = nil
-	more := recovered{Since: r.Since, Error: r.Error, Intents: l.lost.intents - r.Intents, Refused: l.lost.refused - r.Refused}
-	l.lost.intents, l.lost.refused = 0, 0
-	if more.Intents > 0 || more.Refused > 0 {
-		// Lost while the new segment was being made.
-		if rest, err := appendContent(nil, more); err == nil {
-			l.queue = append([]*entry{{at: time.Now(), kind: kindRecovered, rest: rest}}, l.queue...)
-		}
+	l.lost.intents -= r.Intents
+	l.lost.refused -= r.Refused
+	l.tellLost(r.Error)
+}
+
+// tellLost enqueues the record of what was lost since l.since, if anything was. The
+// caller holds mu.
+func (l *Log) tellLost(why string) {
+	r := recovered{Since: string(appendTime(nil, l.since)), Error: why, Intents: l.lost.intents, Refused: l.lost.refused}
+	if r.Intents == 0 && r.Refused == 0 {
+		return
 	}
-	l.options.Log.Info("audit log recovered", "segment", segmentName(w.at.segment),
-		"failed_since", r.Since, "lost_intents", r.Intents+more.Intents, "lost_refused", r.Refused+more.Refused)
+	// A struct of texts and numbers can be encoded.
+	if rest, err := appendContent(nil, r); err == nil {
+		l.queue = append([]*entry{{at: time.Now(), kind: kindRecovered, rest: rest}}, l.queue...)
+		l.lost.intents, l.lost.refused = 0, 0
+	}
 }
 
 // finish ends the log in good order.
