@@ -144,7 +144,7 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, s *state) error {
 		start := len(c.arena)
 		arena, err := t.seal(c.arena, &c.rewriter, c.tracked.sealers[t.column], value, format, l.sourceOID(t), &s.settings)
 		if err != nil {
-			return sealError(err, t.column)
+			return sealError(logical.NameParameter(err, t.client), t.column)
 		}
 		c.arena = arena
 		// Appending may move the arena, but what was cut from the old one stays.

@@ -119,6 +119,14 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 // sealArray seals each element of an array for = ANY.
 func sealArray(sealer Sealer, column *schema.Column, array []byte, element uint32, format int16, use logical.Use, settings *logical.Settings) ([][]byte, error) {
 	sealed := [][]byte{}
+	if format == 1 && element != 0 {
+		switch named, err := logical.ArrayElementOID(array); {
+		case err != nil:
+			return nil, err
+		case named != element:
+			return nil, pgerror.New(pgerror.DatatypeMismatch, "wrong element type")
+		}
+	}
 	err := logical.ArrayElements(array, format, func(elem []byte, isNull bool) error {
 		if isNull {
 			sealed = append(sealed, nil)
