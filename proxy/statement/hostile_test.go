@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// hostileTexts are a megabyte each: what is linear for a friendly text must be
+// hostileTexts are a megabyte each, less under the race detector: what is linear for a friendly text must be
 // linear for these.
 func hostileTexts() map[string]string {
+	const size = 1 << 20 / slowdown
 	texts := map[string]string{
-		"in list":   "SELECT * FROM t WHERE a IN (" + strings.Repeat("123456, ", 130_000) + "1)",
-		"mixed in":  "SELECT * FROM t WHERE a IN (" + strings.Repeat("1, 'a', ", 130_000) + "1)",
-		"operators": "SELECT " + strings.Repeat("+", 1<<20),
-		"late miss": "VALUES " + strings.Repeat("(1, 'a', "+strings.Repeat("x, ", 100)+"y), (1, 'a', "+strings.Repeat("x, ", 100)+"z), ", 1500) + "(1)",
-		"string":    "SELECT '" + strings.Repeat("a", 1<<20) + "'",
+		"in list":   "SELECT * FROM t WHERE a IN (" + strings.Repeat("123456, ", size/8) + "1)",
+		"mixed in":  "SELECT * FROM t WHERE a IN (" + strings.Repeat("1, 'a', ", size/8) + "1)",
+		"operators": "SELECT " + strings.Repeat("+", size),
+		"late miss": "VALUES " + strings.Repeat("(1, 'a', "+strings.Repeat("x, ", 100)+"y), (1, 'a', "+strings.Repeat("x, ", 100)+"z), ", size/700) + "(1)",
+		"string":    "SELECT '" + strings.Repeat("a", size) + "'",
 	}
 	for name, piece := range map[string]string{
 		"parens": "(", "closing": ")", "brackets": "[", "plus": "1+", "not": "NOT ", "subqueries": "SELECT (SELECT ", "values": "VALUES ((",
@@ -25,9 +26,9 @@ func hostileTexts() map[string]string {
 		"national": "N'", "words": "set_config ", "by": "ORDER BY 1,", "modifiers": "a::varchar(", "types": "varchar(1,1,1", "calls": "f(1,", "signs": "IN (- ",
 		"nul": "\x00", "high": "é", "invalid": "\xff", "atomic": "CREATE FUNCTION f() BEGIN ATOMIC ", "body": "CASE END;", "or": "a OR ", "with": "WITH ", "true": "true,",
 	} {
-		texts[name] = "SELECT " + strings.Repeat(piece, 1<<20/len(piece))
-		texts["do "+name] = "DO $x$" + strings.Repeat(piece, 1<<20/len(piece)) + "$x$"
-		texts["create "+name] = "CREATE FUNCTION f() BEGIN ATOMIC " + strings.Repeat(piece, 1<<20/len(piece))
+		texts[name] = "SELECT " + strings.Repeat(piece, size/len(piece))
+		texts["do "+name] = "DO $x$" + strings.Repeat(piece, size/8/len(piece)) + "$x$"
+		texts["create "+name] = "CREATE FUNCTION f() BEGIN ATOMIC " + strings.Repeat(piece, size/8/len(piece))
 	}
 	return texts
 }
@@ -45,17 +46,15 @@ func TestHostileTexts(t *testing.T) {
 			if what == "the rest" && !strings.HasPrefix(sql, "SELECT") {
 				continue
 			}
-			best := time.Hour
-			for range 3 {
-				start := time.Now()
-				f(l.Lex([]byte(sql)))
-				if best = min(best, time.Since(start)); best < 50*time.Millisecond {
-					break
-				}
-			}
 			limit := 100 * time.Millisecond * slowdown
 			if what != "Lex" {
 				limit *= 3
+			}
+			best := time.Hour
+			for tries := 0; tries < 3 && best > limit; tries++ { // others may be at work on the machine
+				start := time.Now()
+				f(l.Lex([]byte(sql)))
+				best = min(best, time.Since(start))
 			}
 			if best > limit {
 				t.Errorf("%s of %s took %v", what, name, best)

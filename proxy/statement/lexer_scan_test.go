@@ -212,10 +212,7 @@ func TestLexAgreesWithScannerOnMutations(t *testing.T) {
 	var l Lexer
 	rng := rand.New(rand.NewPCG(1, 2))
 	corpus := lexerCorpus(t)
-	rounds := 30000
-	if testing.Short() {
-		rounds = 3000
-	}
+	rounds := 30000 / slowdown
 	accepted := 0
 	for range rounds {
 		var b strings.Builder

@@ -158,10 +158,7 @@ func TestEqualShapesHaveEqualTrees(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 63))
 	trees := map[string][]byte{}
 	texts := map[string]string{}
-	rounds, compared := 20000, 0
-	if testing.Short() {
-		rounds = 4000
-	}
+	rounds, compared := 20000/slowdown, 0
 	templates := []string{
 		"SELECT nir ?, x ? FROM t WHERE ? IN (?, ?) ORDER BY ?, ? LIMIT ?", "INSERT INTO t VALUES (?, ?), (?, ?), (?, ?)",
 		"SELECT ? FROM t GROUP BY ?, ? HAVING ?", "SELECT DISTINCT ON (?) a, b FROM t WHERE a = ?", "SELECT ?::varchar(?), ?",
