@@ -249,7 +249,7 @@ func TestPaste(t *testing.T) {
 	r := start(t, "--patients", "20", "--results", "30")
 	r.until(t, "until Ctrl-C")
 	said := r.said.String()
-	paste := regexp.MustCompile(`(?m)^  psql +(psql '\S+')$`).FindStringSubmatch(said)
+	paste := regexp.MustCompile(`(?m)^  connect +(psql '\S+')$`).FindStringSubmatch(said)
 	query := regexp.MustCompile(`(?m)^  query +(SELECT .*;)$`).FindStringSubmatch(said)
 	if paste == nil || query == nil {
 		t.Fatal("there is nothing to paste")

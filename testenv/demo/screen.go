@@ -66,6 +66,9 @@ func (s *screen) title(name, rest string) {
 	s.write("\n" + text + "\n")
 }
 
+// about shows what the next query is for.
+func (s *screen) about(text string) { s.write("\n  " + s.paint(bold, text) + "\n") }
+
 // label shows lines under a short label in the margin.
 func (s *screen) label(name string, lines ...string) {
 	const margin = 8

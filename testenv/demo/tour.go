@@ -69,9 +69,8 @@ func (d *demo) tour(ctx context.Context) error {
 		if role != sc.role {
 			role = sc.role
 			d.screen.title(role, "")
-			d.screen.label("psql", fmt.Sprintf("psql '%s'", d.lab.url(role, d.port)))
+			d.screen.label("connect", fmt.Sprintf("psql '%s'", d.lab.url(role, d.port)))
 		}
-		d.screen.blank()
 		if err := d.play(ctx, sc, log); err != nil {
 			return err
 		}
@@ -82,7 +81,7 @@ func (d *demo) tour(ctx context.Context) error {
 // play shows one scene: what the user sees, what the server has, what the audit
 // log says.
 func (d *demo) play(ctx context.Context, sc *scene, log *trail) error {
-	d.screen.label("", d.screen.paint(bold, sc.about))
+	d.screen.about(sc.about)
 	d.screen.label("query", sc.sql+";")
 	seen, err := d.lab.ask(ctx, sc.role, d.port, sc.sql)
 	if err != nil {
@@ -155,10 +154,9 @@ func (d *demo) refusals(ctx context.Context) error {
 		}
 		// The server quotes the row that it refuses, which is long.
 		a.err.Detail = firstRunes(a.err.Detail, 60)
-		d.screen.label("", d.screen.paint(bold, r.about))
+		d.screen.about(r.about)
 		d.screen.label("query", r.sql+";")
 		d.screen.label("answer", d.screen.show(a, r.sql)...)
-		d.screen.blank()
 	}
 	return nil
 }
