@@ -38,6 +38,9 @@ type UpstreamConfig struct {
 	Roots *x509.CertPool
 	// Certificates holds pgveil's own certificate for the server, if any.
 	Certificates []tls.Certificate
+	// ConnectTimeout bounds the making of a connection, without TLS and
+	// authentication; 0 leaves it to the system.
+	ConnectTimeout time.Duration
 }
 
 // NewUpstream makes a configuration, reading files in PEM: sslrootcert ("system" for
@@ -118,7 +121,7 @@ func dialServer(ctx context.Context, u *UpstreamConfig) (net.Conn, error) {
 }
 
 func dialPlain(ctx context.Context, u *UpstreamConfig) (net.Conn, error) {
-	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}}
+	dialer := net.Dialer{Timeout: u.ConnectTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}}
 	network, address := u.Address()
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
