@@ -32,10 +32,10 @@ that is not as it was written, with file and line. It may run while pgveil serve
 exit status is 1 if anything is wrong.`,
 		examples: []string{
 			"pgveil audit verify",
-			"pgveil audit verify /mnt/archive/audit --first 000000000042.jsonl --json",
-			"pgveil audit verify --public-keyset auditor.json --anchor 000000000042:9f…",
+			"pgveil audit verify /mnt/archive/audit --first pgveil-000042.jsonl --json",
+			"pgveil audit verify --public-keyset auditor.json --anchor 4711:AcYX6KPyO3…",
 		},
-		sections: []string{"audit", "keys", "log"},
+		settings: []string{"audit.dir", "audit.mac_key", "audit.signature_key", "keys", "log"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.String("public-keyset", "", "`file` of the public signature keyset; without it, that of the key store")
 			flags.String("first", "", "`name` of the first segment, when those before it are archived")

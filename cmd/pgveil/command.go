@@ -20,7 +20,7 @@ type command struct {
 	short    string // for the list of commands
 	long     string
 	examples []string // without the name of the program
-	sections []string // of the configuration, that are its flags
+	settings []string // parts of the configuration that are its flags
 	flags    func(*pflag.FlagSet)
 	most     int // arguments
 	run      func(ctx context.Context, c *call) error
@@ -31,7 +31,7 @@ type call struct {
 	*program
 	flags  *pflag.FlagSet
 	args   []string
-	config *config.Config // nil for commands without sections
+	config *config.Config // nil for commands without settings
 }
 
 // bool and text return the value of a flag of the command's own.
@@ -50,7 +50,7 @@ func commands() []*command {
 	return []*command{
 		serveCommand(),
 		schemaCommand(), schemaCheckCommand(), schemaSQLCommand(),
-		keysCommand(), keysCreateCommand(), keysListCommand(),
+		keysCommand(), keysCreateCommand(), keysListCommand(), keysPublicCommand(),
 		auditCommand(), auditVerifyCommand(),
 		configCommand(), configSchemaCommand(),
 		versionCommand(),
@@ -80,8 +80,8 @@ func (p *program) dispatch(ctx context.Context, args []string) error {
 	if cmd.flags != nil {
 		cmd.flags(flags)
 	}
-	if len(cmd.sections) > 0 {
-		config.Flags(flags, config.Settings(cmd.sections...))
+	if len(cmd.settings) > 0 {
+		config.Flags(flags, config.Settings(cmd.settings...))
 	}
 	if err := flags.Parse(rest); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
@@ -99,7 +99,7 @@ func (p *program) dispatch(ctx context.Context, args []string) error {
 		return usageErrorf(cmd, "unexpected argument %q", flags.Arg(cmd.most))
 	}
 	c := &call{program: p, flags: flags, args: flags.Args()}
-	if len(cmd.sections) > 0 {
+	if len(cmd.settings) > 0 {
 		var err error
 		if c.config, err = config.Load(flags, p.lookupEnv); err != nil {
 			return &exitError{status: statusUsage, err: err}

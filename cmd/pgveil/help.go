@@ -56,8 +56,9 @@ func (p *program) help(cmd *command, flags *pflag.FlagSet) error {
 			fmt.Fprintf(w, "  %s\n", example)
 		}
 	}
-	fmt.Fprintf(w, "\nOptions:\n%s", flags.FlagUsagesWrapped(100))
-	if len(cmd.sections) > 0 {
+	fmt.Fprint(w, "\nOptions:\n")
+	flags.VisitAll(func(f *pflag.Flag) { printFlag(w, f) })
+	if len(cmd.settings) > 0 {
 		fmt.Fprint(w, `
 Each option of the configuration is also a key of the file (--server-port is port
 below server) and a variable of the environment (PGVEIL_SERVER_PORT). An option wins
@@ -65,4 +66,42 @@ over a variable, a variable over the file.
 `)
 	}
 	return nil
+}
+
+// The layout of the options: where their texts begin, and how long lines get.
+const (
+	helpIndent = 30
+	helpWidth  = 90
+)
+
+// printFlag prints a flag in the manner of GNU's programs.
+func printFlag(w io.Writer, f *pflag.Flag) {
+	name, usage := pflag.UnquoteUsage(f)
+	head := "      --" + f.Name
+	if f.Shorthand != "" {
+		head = "  -" + f.Shorthand + ", --" + f.Name
+	}
+	if f.Value.Type() != "bool" {
+		head += " " + strings.ToUpper(name)
+		if f.DefValue != "" && f.DefValue != "[]" {
+			usage += " (default " + f.DefValue + ")"
+		}
+	}
+	if len(head) > helpIndent-2 {
+		fmt.Fprintln(w, head)
+		head = ""
+	}
+	line := fmt.Sprintf("%-*s", helpIndent, head)
+	for i, word := range strings.Fields(usage) {
+		if i > 0 && len(line)+1+len(word) > helpWidth {
+			fmt.Fprintln(w, line)
+			line = strings.Repeat(" ", helpIndent) + word
+			continue
+		}
+		if i > 0 {
+			line += " "
+		}
+		line += word
+	}
+	fmt.Fprintln(w, line)
 }

@@ -30,7 +30,7 @@ the type that it needs.`,
 			"pgveil keys create medical billing --type randomized",
 			"pgveil keys create --all",
 		},
-		sections: []string{"keys", "schema", "audit", "log"},
+		settings: []string{"keys", "schema", "audit.mac_key", "audit.signature_key", "log"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringP("type", "t", "", "`type`: randomized or deterministic for columns, mac or signature for the audit log")
 			flags.Bool("all", false, "make all keys that the schema file and the audit log need")
@@ -47,12 +47,52 @@ func keysListCommand() *command {
 		short:    "list the keys",
 		long:     "Lists the keysets: name, type, number of keys, when each was made and what encrypts it.",
 		examples: []string{"pgveil keys list", "pgveil keys list --json | jq -r '.keys[].name'"},
-		sections: []string{"keys", "log"},
+		settings: []string{"keys", "log"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.Bool("json", false, "print JSON")
 		},
 		run: keysList,
 	}
+}
+
+func keysPublicCommand() *command {
+	return &command{
+		name:  "keys public",
+		args:  "[NAME]",
+		short: "print the public keys of a signature key",
+		long: `
+Prints the public keys of a key of type signature, that of the audit log without NAME,
+as a Tink keyset in JSON. Kept where pgveil cannot change it, it is for
+pgveil audit verify --public-keyset.`,
+		examples: []string{"pgveil keys public > auditor.json"},
+		settings: []string{"keys", "audit.signature_key", "log"},
+		most:     1,
+		run: func(ctx context.Context, c *call) error {
+			name := c.config.Audit.SignatureKey
+			if len(c.args) > 0 {
+				name = c.args[0]
+			}
+			signer, err := c.openSigner(ctx, name)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.out, "%s\n", signer.PublicKeyset())
+			return err
+		},
+	}
+}
+
+func (c *call) openSigner(ctx context.Context, name string) (*keys.Signer, error) {
+	store, err := c.openSecrets(ctx, c.logger(), false)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	rings, err := openKeys(ctx, store, []neededKey{{name, keys.TypeSignature}})
+	if err != nil {
+		return nil, err
+	}
+	return rings[name].Signer()
 }
 
 func keysCreate(ctx context.Context, c *call) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -80,7 +81,50 @@ func (l *login) connectWith(ctx context.Context, database, password string) (*pg
 	if err != nil {
 		return nil, err
 	}
-	return pgx.ConnectConfig(ctx, settings)
+	conn, err := pgx.ConnectConfig(ctx, settings)
+	if err != nil {
+		return nil, l.describe(database, err)
+	}
+	return conn, nil
+}
+
+// describe puts an error of pgx, which tells every attempt on a line, into one.
+func (l *login) describe(database string, err error) error {
+	_, address := l.upstream.Address()
+	var refused *pgconn.PgError
+	switch {
+	case errors.As(err, &refused):
+		return fmt.Errorf("the server at %s refuses pgveil's login %q to database %q: %w", address, l.config.Login.User, database, refused)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the server at %s gives pgveil's login no answer within %v", address, l.config.Server.ConnectTimeout)
+	default:
+		return fmt.Errorf("pgveil's login cannot connect to the server at %s: %s", address, strings.Join(causes(err), "; "))
+	}
+}
+
+// causes gives the innermost errors, each once.
+func causes(err error) []string {
+	var list []string
+	var walk func(error)
+	walk = func(err error) {
+		switch e := err.(type) {
+		case interface{ Unwrap() []error }:
+			for _, each := range e.Unwrap() {
+				walk(each)
+			}
+		case interface{ Unwrap() error }:
+			if inner := e.Unwrap(); inner != nil {
+				walk(inner)
+				return
+			}
+			list = append(list, err.Error())
+		default:
+			list = append(list, err.Error())
+		}
+	}
+	walk(err)
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // read reads the password from where it is, "" if there is none.
@@ -151,5 +195,6 @@ func (c *call) upstream() (*proxy.UpstreamConfig, error) {
 	if err != nil {
 		return nil, &config.Error{Message: fmt.Sprintf("server: %v", err)}
 	}
+	u.ConnectTimeout = s.ConnectTimeout
 	return u, nil
 }

@@ -11,6 +11,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	p := &program{out: os.Stdout, err: os.Stderr, lookupEnv: os.LookupEnv, environ: os.Environ}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }

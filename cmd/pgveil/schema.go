@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/pflag"
 
 	"github.com/pgveil/pgveil/schema"
@@ -32,7 +33,7 @@ status is 1 if there is a problem of severity error.`,
 			"pgveil schema check",
 			"pgveil schema check --json | jq '.problems[] | select(.severity == \"error\")'",
 		},
-		sections: []string{"schema", "server", "login", "keys"},
+		settings: []string{"schema", "server", "login", "keys.vault", "log"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.Bool("json", false, "print JSON")
 		},
@@ -52,7 +53,7 @@ keeps everything out but values sealed for it.`,
 			"pgveil schema sql --database laboratory --form tables",
 			"pgveil schema sql --form constraints      # for columns that are there already",
 		},
-		sections: []string{"schema"},
+		settings: []string{"schema"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringP("database", "d", "", "`name` of one database; all of the schema file without")
 			flags.String("form", "columns", "`what` to print: columns (ALTER TABLE … ADD COLUMN), tables (lines for CREATE TABLE) or constraints (ALTER TABLE … ADD CONSTRAINT)")
@@ -131,28 +132,46 @@ func schemaCheck(ctx context.Context, c *call) error {
 	return err
 }
 
-// checkAll checks every database that is there.
+// checkAll checks every database of the schema file. One that does not exist is a
+// problem like others.
 func checkAll(ctx context.Context, login *login, file *schema.File) ([]schema.Problem, error) {
 	var problems []schema.Problem
-	var missing []string
-	for i, name := range slices.Sorted(maps.Keys(file.Databases)) {
+	checked, missing := false, error(nil)
+	// Any database tells which ones there are; postgres serves if none of the file's
+	// does.
+	for _, name := range append(slices.Sorted(maps.Keys(file.Databases)), "postgres") {
+		database, named := file.Databases[name]
+		if !named && checked {
+			break
+		}
 		err := login.with(ctx, name, func(conn *pgx.Conn) error {
-			if i == 0 {
+			if !checked {
+				checked = true
 				found, err := schema.CheckServer(ctx, conn, file)
+				problems = append(problems, found...)
 				if err != nil {
 					return err
 				}
-				problems = append(problems, found...)
 			}
-			found, err := schema.Check(ctx, conn, file.Databases[name])
+			if !named {
+				return nil
+			}
+			found, err := schema.Check(ctx, conn, database)
 			problems = append(problems, found...)
 			return err
 		})
-		if err != nil {
+		var refused *pgconn.PgError
+		switch {
+		case err == nil:
+		case errors.As(err, &refused) && refused.Code == "3D000": // invalid_catalog_name
+			missing = err
+		default:
 			return nil, err
 		}
 	}
-	_ = missing
+	if !checked {
+		return nil, missing
+	}
 	return problems, nil
 }
 

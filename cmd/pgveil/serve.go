@@ -8,6 +8,7 @@ import (
 	"net"
 	_ "time/tzdata" // zones on machines that have none
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/pflag"
 
 	"github.com/pgveil/pgveil/cmd/pgveil/config"
@@ -31,7 +32,7 @@ which and why. SIGTERM and SIGINT end it, with exit status 0.`,
 			"pgveil serve --config /etc/pgveil/pgveil.yaml --log-format json",
 			"PGVEIL_LISTEN=0.0.0.0:6432 pgveil serve --tls-mode require --tls-cert server.crt --tls-key server.key",
 		},
-		sections: []string{"listen", "socket", "tls", "server", "login", "schema", "keys", "audit", "log", "limits"},
+		settings: []string{"listen", "socket", "tls", "server", "login", "schema", "keys", "audit", "log", "limits"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.Bool("new-audit-chain", false, "begin a new chain where the audit log is broken; the log says so")
 		},
@@ -41,8 +42,16 @@ which and why. SIGTERM and SIGINT end it, with exit status 0.`,
 
 // server is what serve has put together and has to take down again.
 type server struct {
-	proxy   *proxy.Server
-	closers []func() error // to be called in reverse
+	proxy     *proxy.Server
+	listeners []net.Listener
+	closers   []func() error // to be called in reverse
+}
+
+func (s *server) unlisten() error {
+	for _, l := range s.listeners {
+		_ = l.Close() // Serve has closed it, if it ran
+	}
+	return nil
 }
 
 func (s *server) close() error {
@@ -66,11 +75,13 @@ func serve(ctx context.Context, c *call) error {
 	err = s.prepare(ctx, c, file, log)
 	if err == nil {
 		err = s.run(ctx, c, log)
+	} else if ctx.Err() != nil {
+		err = nil // it was told to end while it started
 	}
 	return errors.Join(err, s.close())
 }
 
-// prepare makes everything that clients need but the listeners.
+// prepare makes everything that clients need.
 func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *slog.Logger) error {
 	clients, err := proxy.LoadClientTLS(c.config.TLS.Mode, c.config.TLS.Cert, c.config.TLS.Key, c.config.TLS.ClientCA)
 	if err != nil {
@@ -97,6 +108,16 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		return err
 	}
 	s.closers = append(s.closers, func() error { done(); return nil })
+	// Before the audit log, in which each start leaves a segment, what may well fail.
+	for name := range file.Databases {
+		if err := login.with(ctx, name, func(*pgx.Conn) error { return nil }); err != nil {
+			return err
+		}
+	}
+	if s.listeners, err = listen(ctx, c.config); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.unlisten)
 	trail, err := openAudit(c, rings, log)
 	if err != nil {
 		return err
@@ -149,24 +170,21 @@ func openAudit(c *call, rings map[string]*keys.Keyring, log *slog.Logger) (*audi
 
 // run serves until ctx ends, and then shuts down.
 func (s *server) run(ctx context.Context, c *call, log *slog.Logger) error {
-	listeners, err := listen(ctx, c.config)
-	if err != nil {
-		return err
-	}
 	warnPlain(c.config, log)
-	served := make(chan error, len(listeners))
+	served := make(chan error, len(s.listeners))
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
-	var addresses []any
-	for _, l := range listeners {
-		addresses = append(addresses, "address", l.Addr().String())
+	ready := []any{"version", version(), "config", c.config.File}
+	for _, l := range s.listeners {
+		ready = append(ready, l.Addr().Network(), l.Addr().String())
 		go func() { served <- s.proxy.Serve(serving, l) }()
 	}
-	log.Info("ready", append(addresses, "version", version())...)
+	log.Info("ready", ready...)
 	<-ctx.Done()
 	log.Info("shutting down", "grace", c.config.Limits.ShutdownGrace)
 	stop()
-	for range listeners {
+	var err error
+	for range s.listeners {
 		err = errors.Join(err, <-served)
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.config.Limits.ShutdownGrace)

@@ -1,38 +1,59 @@
 package config
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // check compares the settings with one another.
 func (c *Config) check() error {
 	if c.TLS.Mode != "disable" {
-		for key, file := range map[string]string{"tls.cert": c.TLS.Cert, "tls.key": c.TLS.Key} {
-			if file == "" {
-				return c.Errorf("tls.mode", "%s needs %s", c.TLS.Mode, key)
-			}
+		switch {
+		case c.TLS.Cert == "":
+			return c.Errorf("tls.mode", "tls.mode %s needs tls.cert", c.TLS.Mode)
+		case c.TLS.Key == "":
+			return c.Errorf("tls.mode", "tls.mode %s needs tls.key", c.TLS.Mode)
 		}
 	}
-	if (c.Server.SSLCert == "") != (c.Server.SSLKey == "") {
-		return &Error{Message: "server.sslcert and server.sslkey go together"}
+	switch {
+	case c.Server.SSLCert != "" && c.Server.SSLKey == "":
+		return c.Errorf("server.sslcert", "server.sslcert needs server.sslkey")
+	case c.Server.SSLKey != "" && c.Server.SSLCert == "":
+		return c.Errorf("server.sslkey", "server.sslkey needs server.sslcert")
 	}
-	if err := c.only("login", "login.password_file", "login.password_env", "login.password_vault"); err != nil {
-		return err
-	}
-	if err := c.only("keys.vault", "keys.vault.token_file", "keys.vault.token_env", "keys.vault.approle.role_id"); err != nil {
-		return err
-	}
-	return c.only("keys", "keys.vault.address", "keys.insecure_local")
+	return errors.Join(
+		c.choose("login", []string{"login.password_file"}, []string{"login.password_env"}, []string{"login.password_vault"}),
+		c.choose("keys.vault", []string{"keys.vault.token_file"}, []string{"keys.vault.token_env"},
+			[]string{"keys.vault.approle.role_id", "keys.vault.approle.secret_id_file"}),
+		c.choose("keys", []string{"keys.vault.address"}, []string{"keys.insecure_local"}),
+	)
 }
 
-// only asks that at most one of some settings of a group is given.
-func (c *Config) only(group string, keys ...string) error {
-	first := ""
-	for _, key := range keys {
-		switch _, given := c.places[key]; {
-		case !given:
-		case first == "":
-			first = key
+// choose keeps that alternative of a group which the highest layer gives and takes
+// the others back, so that a flag or variable can replace what the file says. Two in
+// one layer are an error.
+func (c *Config) choose(group string, alternatives ...[]string) error {
+	layers := make([]layer, len(alternatives))
+	highest, chosen := fromDefault, ""
+	for i, keys := range alternatives {
+		for _, key := range keys {
+			layers[i] = max(layers[i], c.origins[key].layer)
+		}
+		highest = max(highest, layers[i])
+	}
+	for i, keys := range alternatives {
+		switch {
+		case layers[i] == fromDefault:
+		case layers[i] < highest:
+			for _, key := range keys {
+				lookup(key).set(c, "")
+				delete(c.origins, key)
+			}
+		case chosen != "":
+			return c.Errorf(keys[0], "%s has %s already, and %s is another way: keep one", group,
+				strings.TrimPrefix(chosen, group+"."), strings.TrimPrefix(keys[0], group+"."))
 		default:
-			return c.Errorf(key, "%s has %s already: keep one", group, strings.TrimPrefix(first, group+"."))
+			chosen = keys[0]
 		}
 	}
 	return nil

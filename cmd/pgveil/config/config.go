@@ -22,8 +22,24 @@ type Config struct {
 	Log      Log
 	Limits   Limits
 
-	places map[string]string // where a setting comes from, by key
+	origins map[string]origin // by key; of settings that are given
 }
+
+// origin is where a setting comes from.
+type origin struct {
+	place string // flag, variable or file:line:column
+	layer layer
+}
+
+// layer is the kind of place that a setting comes from. A higher one wins.
+type layer uint8
+
+const (
+	fromDefault layer = iota
+	fromFile
+	fromEnvironment
+	fromFlag
+)
 
 // TLS is how clients may connect.
 type TLS struct {
@@ -94,7 +110,7 @@ func (e *Error) Error() string {
 
 // Errorf makes an [Error] about a setting, named by its key in the file.
 func (c *Config) Errorf(key, format string, args ...any) *Error {
-	return &Error{Place: c.places[key], Message: fmt.Sprintf(format, args...)}
+	return &Error{Place: c.origins[key].place, Message: fmt.Sprintf(format, args...)}
 }
 
 // Missing is the error about a setting that a command needs.

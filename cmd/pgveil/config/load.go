@@ -46,7 +46,7 @@ func Flags(flags *pflag.FlagSet, list []*Setting) {
 // Load puts the configuration together. flags were made by [Flags] and parsed.
 // The errors are an *[Error], or a [yamlfile.Errors] of the file.
 func Load(flags *pflag.FlagSet, lookupEnv func(string) (string, bool)) (*Config, error) {
-	c := &Config{places: make(map[string]string)}
+	c := &Config{origins: make(map[string]origin)}
 	for _, s := range settings {
 		if s.Default == "" {
 			continue
@@ -65,15 +65,15 @@ func Load(flags *pflag.FlagSet, lookupEnv func(string) (string, bool)) (*Config,
 	}
 	flags.Visit(func(f *pflag.Flag) {
 		if own, ok := f.Value.(*flag); ok {
-			c.put(own.setting, own.value, "--"+f.Name)
+			c.put(own.setting, own.value, origin{"--" + f.Name, fromFlag})
 		}
 	})
 	return c, c.check()
 }
 
-func (c *Config) put(s *Setting, v any, place string) {
+func (c *Config) put(s *Setting, v any, from origin) {
 	s.set(c, v)
-	c.places[s.Key] = place
+	c.origins[s.Key] = from
 }
 
 // loadFile reads the file that a flag or the environment names, or else one of
@@ -108,7 +108,7 @@ func (c *Config) loadFile(flags *pflag.FlagSet, lookupEnv func(string) (string, 
 	}
 	c.File = name
 	for key, v := range values {
-		c.put(lookup(key), v.value, v.place)
+		c.put(lookup(key), v.value, origin{v.place, fromFile})
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func (c *Config) loadEnv(lookupEnv func(string) (string, bool)) error {
 		if err != nil {
 			return &Error{Place: s.Env(), Message: err.Error()}
 		}
-		c.put(s, v, s.Env())
+		c.put(s, v, origin{s.Env(), fromEnvironment})
 	}
 	return nil
 }

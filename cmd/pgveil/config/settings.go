@@ -19,12 +19,6 @@ type Setting struct {
 	field   func(*Config) any
 }
 
-// Section returns the first part of the key.
-func (s *Setting) Section() string {
-	section, _, _ := strings.Cut(s.Key, ".")
-	return section
-}
-
 // Flag returns the name of the flag, without the dashes.
 func (s *Setting) Flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(s.Key) }
 
@@ -36,25 +30,25 @@ func (s *Setting) Env() string {
 // settings is the one table. Sections stay together.
 var settings = []*Setting{
 	{Key: "listen", Kind: Address, Default: "127.0.0.1:6432", Help: "`address:port` for clients", field: func(c *Config) any { return &c.Listen }},
-	{Key: "socket", Kind: Path, Help: "`directory` of a Unix socket for clients, besides", field: func(c *Config) any { return &c.Socket }},
+	{Key: "socket", Kind: Path, Help: "`directory` of a Unix socket for clients, beside the port", field: func(c *Config) any { return &c.Socket }},
 
 	{Key: "tls.mode", Kind: Choice, Words: []string{"disable", "allow", "require"}, Default: "disable", Help: "TLS with clients: disable, allow or require", field: func(c *Config) any { return &c.TLS.Mode }},
 	{Key: "tls.cert", Kind: Path, Help: "`file` of pgveil's certificate and its chain, in PEM", field: func(c *Config) any { return &c.TLS.Cert }},
-	{Key: "tls.key", Kind: Path, Help: "`file` of the certificate's private key, in PEM, not readable by others", field: func(c *Config) any { return &c.TLS.Key }},
+	{Key: "tls.key", Kind: Path, Help: "`file` of the private key of tls.cert, in PEM, not readable by others", field: func(c *Config) any { return &c.TLS.Key }},
 	{Key: "tls.client_ca", Kind: Path, Help: "`file` of the authorities of clients' certificates, in PEM", field: func(c *Config) any { return &c.TLS.ClientCA }},
 
 	{Key: "server.host", Kind: Text, Default: "localhost", Help: "the PostgreSQL server's `name`, address, or directory of its Unix socket", field: func(c *Config) any { return &c.Server.Host }},
-	{Key: "server.port", Kind: Number, Low: 1, High: 65535, Default: "5432", Help: "its port", field: func(c *Config) any { return &c.Server.Port }},
+	{Key: "server.port", Kind: Number, Low: 1, High: 65535, Default: "5432", Help: "the server's port", field: func(c *Config) any { return &c.Server.Port }},
 	{Key: "server.sslmode", Kind: Choice, Words: []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}, Default: "prefer", Help: "TLS with the server, as libpq means it", field: func(c *Config) any { return &c.Server.SSLMode }},
 	{Key: "server.sslrootcert", Kind: RootCert, Help: "`file` of the authorities of the server's certificate, in PEM, or system", field: func(c *Config) any { return &c.Server.SSLRootCert }},
 	{Key: "server.sslcert", Kind: Path, Help: "`file` of pgveil's own certificate for the server, in PEM", field: func(c *Config) any { return &c.Server.SSLCert }},
-	{Key: "server.sslkey", Kind: Path, Help: "`file` of that certificate's private key, in PEM", field: func(c *Config) any { return &c.Server.SSLKey }},
+	{Key: "server.sslkey", Kind: Path, Help: "`file` of the private key of server.sslcert, in PEM, not readable by others", field: func(c *Config) any { return &c.Server.SSLKey }},
 	{Key: "server.connect_timeout", Kind: Duration, Default: "10s", Help: "how long a connection to the server may take to be made", field: func(c *Config) any { return &c.Server.ConnectTimeout }},
 
 	{Key: "login.user", Kind: Text, Default: "pgveil", Help: "the `role` that pgveil reads catalogs as", field: func(c *Config) any { return &c.Login.User }},
-	{Key: "login.password_file", Kind: Path, Help: "`file` that holds its password", field: func(c *Config) any { return &c.Login.PasswordFile }},
-	{Key: "login.password_env", Kind: Variable, Help: "`name` of the variable of the environment that holds its password", field: func(c *Config) any { return &c.Login.PasswordEnv }},
-	{Key: "login.password_vault", Kind: Reference, Help: "`path#field` of the secret in Vault that holds its password", field: func(c *Config) any { return &c.Login.PasswordVault }},
+	{Key: "login.password_file", Kind: Path, Help: "`file` that holds the login's password", field: func(c *Config) any { return &c.Login.PasswordFile }},
+	{Key: "login.password_env", Kind: Variable, Help: "`name` of the variable of the environment that holds the login's password", field: func(c *Config) any { return &c.Login.PasswordEnv }},
+	{Key: "login.password_vault", Kind: Reference, Help: "`path#field` of the secret in Vault that holds the login's password", field: func(c *Config) any { return &c.Login.PasswordVault }},
 	{Key: "login.refresh", Kind: Duration, Default: "5s", Help: "how often the catalog is compared with the server's", field: func(c *Config) any { return &c.Login.Refresh }},
 
 	{Key: "schema", Kind: Path, Help: "`file` that says which columns are sealed", field: func(c *Config) any { return &c.Schema }},
@@ -65,42 +59,44 @@ var settings = []*Setting{
 	{Key: "keys.vault.namespace", Kind: Text, Help: "`namespace` of Vault", field: func(c *Config) any { return &c.Vault.Namespace }},
 	{Key: "keys.vault.timeout", Kind: Duration, Default: "10s", Help: "how long one request to Vault may take", field: func(c *Config) any { return &c.Vault.Timeout }},
 	{Key: "keys.vault.kv_mount", Kind: Text, Default: "secret", Help: "`mount` of the KV version 2 engine", field: func(c *Config) any { return &c.Vault.KVMount }},
-	{Key: "keys.vault.prefix", Kind: Text, Default: "pgveil/keys", Help: "`path` of the keysets below it", field: func(c *Config) any { return &c.Vault.Prefix }},
+	{Key: "keys.vault.prefix", Kind: Text, Default: "pgveil/keys", Help: "`path` of the keysets below that mount", field: func(c *Config) any { return &c.Vault.Prefix }},
 	{Key: "keys.vault.transit_mount", Kind: Text, Default: "transit", Help: "`mount` of the Transit engine", field: func(c *Config) any { return &c.Vault.TransitMount }},
 	{Key: "keys.vault.kek", Kind: Text, Default: "pgveil", Help: "`name` of the Transit key that encrypts the keysets", field: func(c *Config) any { return &c.Vault.KEK }},
-	{Key: "keys.vault.token_file", Kind: Path, Help: "`file` that holds a token, as Vault Agent writes it", field: func(c *Config) any { return &c.Vault.TokenFile }},
-	{Key: "keys.vault.token_env", Kind: Variable, Help: "`name` of the variable of the environment that holds a token", field: func(c *Config) any { return &c.Vault.TokenEnv }},
-	{Key: "keys.vault.approle.mount", Kind: Text, Default: "approle", Help: "`mount` of the AppRole method", field: func(c *Config) any { return &c.Vault.AppRoleMount }},
-	{Key: "keys.vault.approle.role_id", Kind: Text, Help: "`id` of the AppRole", field: func(c *Config) any { return &c.Vault.RoleID }},
-	{Key: "keys.vault.approle.secret_id_file", Kind: Path, Help: "`file` that holds its secret id", field: func(c *Config) any { return &c.Vault.SecretIDFile }},
+	{Key: "keys.vault.token_file", Kind: Path, Help: "`file` that holds a token for Vault, as Vault Agent writes it", field: func(c *Config) any { return &c.Vault.TokenFile }},
+	{Key: "keys.vault.token_env", Kind: Variable, Help: "`name` of the variable of the environment that holds a token for Vault", field: func(c *Config) any { return &c.Vault.TokenEnv }},
+	{Key: "keys.vault.approle.mount", Kind: Text, Default: "approle", Help: "`mount` of the AppRole login", field: func(c *Config) any { return &c.Vault.AppRoleMount }},
+	{Key: "keys.vault.approle.role_id", Kind: Text, Help: "role `id` of the AppRole that pgveil logs in with", field: func(c *Config) any { return &c.Vault.RoleID }},
+	{Key: "keys.vault.approle.secret_id_file", Kind: Path, Help: "`file` that holds the AppRole's secret id", field: func(c *Config) any { return &c.Vault.SecretIDFile }},
 	{Key: "keys.insecure_local", Kind: Path, Help: "`directory` of keys in the clear, for development, instead of Vault; \"insecure\" is in its name", field: func(c *Config) any { return &c.Insecure }},
 
 	{Key: "audit.dir", Kind: Path, Help: "`directory` of the audit log", field: func(c *Config) any { return &c.Audit.Dir }},
 	{Key: "audit.mac_key", Kind: Text, Default: "audit-mac", Help: "`name` of the key of type mac that chains the records", field: func(c *Config) any { return &c.Audit.MACKey }},
 	{Key: "audit.signature_key", Kind: Text, Default: "audit-signature", Help: "`name` of the key of type signature that signs checkpoints", field: func(c *Config) any { return &c.Audit.SignatureKey }},
 	{Key: "audit.segment_size", Kind: Size, Low: 4096, High: 1 << 40, Default: "64MB", Help: "a segment of the log ends at this size", field: func(c *Config) any { return &c.Audit.SegmentSize }},
-	{Key: "audit.segment_age", Kind: Duration, Default: "24h", Help: "and at this age", field: func(c *Config) any { return &c.Audit.SegmentAge }},
+	{Key: "audit.segment_age", Kind: Duration, Default: "24h", Help: "a segment of the log ends at this age", field: func(c *Config) any { return &c.Audit.SegmentAge }},
 
 	{Key: "log.level", Kind: Choice, Words: []string{"debug", "info", "warn", "error"}, Default: "info", Help: "what is logged: debug, info, warn or error", field: func(c *Config) any { return &c.Log.Level }},
-	{Key: "log.format", Kind: Choice, Words: []string{"text", "json"}, Default: "text", Help: "text or json", field: func(c *Config) any { return &c.Log.Format }},
+	{Key: "log.format", Kind: Choice, Words: []string{"text", "json"}, Default: "text", Help: "how it is written: text or json", field: func(c *Config) any { return &c.Log.Format }},
 
 	{Key: "limits.max_connections", Kind: Number, Low: 0, High: 1 << 20, Default: "0", Help: "clients at a time; 0 for no bound but the server's", field: func(c *Config) any { return &c.Limits.MaxConnections }},
-	{Key: "limits.max_message", Kind: Size, Low: 64 << 10, High: 1 << 30, Default: "1GB", Help: "a message that has to be held in memory", field: func(c *Config) any { return &c.Limits.MaxMessage }},
+	{Key: "limits.max_message", Kind: Size, Low: 64 << 10, High: 1 << 30, Default: "1GB", Help: "largest message that has to be held in memory", field: func(c *Config) any { return &c.Limits.MaxMessage }},
 	{Key: "limits.startup_timeout", Kind: Duration, Default: "60s", Help: "how long a client may take to be authenticated", field: func(c *Config) any { return &c.Limits.StartupTimeout }},
-	{Key: "limits.shutdown_grace", Kind: Duration, Default: "10s", Help: "how long sessions may take to end at the end", field: func(c *Config) any { return &c.Limits.ShutdownGrace }},
+	{Key: "limits.shutdown_grace", Kind: Duration, Default: "10s", Help: "how long sessions may take to end when pgveil is told to", field: func(c *Config) any { return &c.Limits.ShutdownGrace }},
 }
 
-// Settings returns the settings of some sections, in the table's order; of all
-// without arguments.
-func Settings(sections ...string) []*Setting {
+// Settings returns the settings below some keys, such as "server" or "audit.dir",
+// in the table's order; all of them without arguments.
+func Settings(below ...string) []*Setting {
 	var list []*Setting
 	for _, s := range settings {
-		if len(sections) == 0 || slices.Contains(sections, s.Section()) {
+		if len(below) == 0 || slices.ContainsFunc(below, s.below) {
 			list = append(list, s)
 		}
 	}
 	return list
 }
+
+func (s *Setting) below(key string) bool { return s.Key == key || strings.HasPrefix(s.Key, key+".") }
 
 func lookup(key string) *Setting {
 	i := slices.IndexFunc(settings, func(s *Setting) bool { return s.Key == key })
