@@ -67,7 +67,8 @@ func (t *Text) reset(sql []byte) {
 	t.tokens = t.tokens[:0]
 	t.odd, t.unclosed, t.comments, t.vouched = false, false, false, 0
 	t.classified, t.folding.done, t.depthSet, t.shapeSet, t.commandsSet = false, false, false, false, false
-	if len(sql) <= keepSize && cap(t.tokens)+cap(t.folding.sql)+cap(t.shape) > 8*keepSize {
+	t.folding.sql = nil
+	if len(sql) <= keepSize && cap(t.tokens)+cap(t.folding.buffer)+cap(t.shape)+cap(t.value) > 8*keepSize {
 		*t = Text{sql: sql}
 	}
 }
