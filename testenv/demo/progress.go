@@ -19,10 +19,12 @@ type progress struct {
 	stopped chan struct{}
 }
 
-// How often the bar moves, and how often a line is written where there is none.
+// How often the bar moves, and when the first line is written where there is none.
+// Each further line takes twice as long, up to a bound.
 const (
 	barEvery  = 100 * time.Millisecond
-	lineEvery = 2 * time.Second
+	firstLine = 2 * time.Second
+	lineEvery = 16 * time.Second
 )
 
 func startProgress(s *screen, what string, total int64) *progress {
@@ -36,18 +38,19 @@ func startProgress(s *screen, what string, total int64) *progress {
 
 func (p *progress) run() {
 	defer close(p.stopped)
-	every := lineEvery
+	every := firstLine
 	if p.screen.terminal {
 		every = barEvery
 	}
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
 	for {
 		select {
 		case <-p.stop:
 			return
-		case <-ticker.C:
+		case <-time.After(every):
 			p.show()
+		}
+		if !p.screen.terminal {
+			every = min(2*every, lineEvery)
 		}
 	}
 }

@@ -76,7 +76,7 @@ func (s *screen) label(name string, lines ...string) {
 		if i > 0 {
 			name = ""
 		}
-		s.write("  " + s.paint(dim, pad(name, margin)) + line + "\n")
+		s.write("  " + s.paint(dim, name) + pad("", margin-utf8.RuneCountInString(name)) + line + "\n")
 	}
 }
 
