@@ -19,6 +19,7 @@ type target struct {
 	use    logical.Use
 	array  bool
 	from   uint32 // type OID that an explicit cast gives it, or 0
+	chars  int    // length of an explicit cast to varchar(n) or char(n), or 0
 }
 
 // layout says how the client's parameters become the server's. Parameter $n keeps
@@ -52,7 +53,7 @@ func newLayout(edits *statement.Edits, declared []uint32) *layout {
 }
 
 func targetOf(p *statement.Param) target {
-	return target{client: p.Number, column: p.Column, use: p.Use, array: p.Array, from: p.From}
+	return target{client: p.Number, column: p.Column, use: p.Use, array: p.Array, from: p.From, chars: p.Chars}
 }
 
 func (l *layout) find(t target) int {
@@ -96,32 +97,56 @@ func (l *layout) clientOID(n int, server uint32) uint32 {
 
 // sourceOID gives the type in which the client sends the value of a sealed target.
 func (l *layout) sourceOID(t target) uint32 {
-	if n := t.client; n <= len(l.declared) && l.declared[n-1] != 0 && l.declared[n-1] != unknownOID {
-		return l.declared[n-1]
-	}
-	if t.from != 0 {
+	switch declared := l.declaredOID(t.client); {
+	case declared != 0 && declared != unknownOID:
+		return declared
+	case t.from != 0:
 		return t.from
-	}
-	if t.array {
+	case t.array:
 		return t.column.Type.ArrayOID()
 	}
 	return t.column.Type.OID()
 }
 
+// declaredOID gives the type that the client declared for its parameter n, or 0.
+func (l *layout) declaredOID(n int) uint32 {
+	if n <= len(l.declared) {
+		return l.declared[n-1]
+	}
+	return 0
+}
+
 const unknownOID = 705
 
+// isString reports whether a type, or the element type of an array type, is a
+// string type. Its binary form is its text form.
+func isString(oid uint32) bool {
+	switch oid {
+	case 19, 25, 1042, 1043, 1003, 1009, 1014, 1015: // name, text, char(n), varchar, their arrays
+		return true
+	}
+	return false
+}
+
 // seal appends the server's form of a parameter to dst: a bytea or bytea[] in
-// binary format.
+// binary format. source is the type that the client sends.
 func (t target) seal(dst []byte, scratch *rewriter, sealer Sealer, value []byte, format int16, source uint32, settings *logical.Settings) ([]byte, error) {
+	element := format
+	if isString(source) && t.from != 0 { // the cast of a string reads it as a literal
+		source, element = t.from, 0
+	}
 	if t.array {
-		sealed, err := sealArray(sealer, t.column, value, logical.ElementOf(source), format, t.use, settings)
+		sealed, err := sealArray(sealer, t.column, value, logical.ElementOf(source), format, element, t.use, settings)
 		if err != nil {
 			return dst, err
 		}
 		return logical.AppendByteaArray(dst, 1, sealed), nil
 	}
+	if isString(source) {
+		value = statement.Cut(value, t.chars)
+	}
 	var err error
-	scratch.canonical, err = t.column.Type.Canonical(scratch.canonical[:0], value, source, format, t.use, settings)
+	scratch.canonical, err = t.column.Type.Canonical(scratch.canonical[:0], value, source, element, t.use, settings)
 	if err != nil {
 		return dst, err
 	}

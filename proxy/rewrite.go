@@ -94,7 +94,7 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 		return nil
 	}
 	if v.Array {
-		sealed, err := sealArray(sealer, v.Column, v.Text, logical.ElementOf(v.From), 0, v.Use, settings)
+		sealed, err := sealArray(sealer, v.Column, v.Text, logical.ElementOf(v.From), 0, 0, v.Use, settings)
 		if err != nil {
 			return err
 		}
@@ -116,8 +116,9 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 	return nil
 }
 
-// sealArray seals each element of an array for = ANY.
-func sealArray(sealer Sealer, column *schema.Column, array []byte, element uint32, format int16, use logical.Use, settings *logical.Settings) ([][]byte, error) {
+// sealArray seals each element of an array for = ANY. element is their type, format
+// that of the array, elementFormat theirs.
+func sealArray(sealer Sealer, column *schema.Column, array []byte, element uint32, format, elementFormat int16, use logical.Use, settings *logical.Settings) ([][]byte, error) {
 	sealed := [][]byte{}
 	if format == 1 && element != 0 {
 		switch named, err := logical.ArrayElementOID(array); {
@@ -132,7 +133,7 @@ func sealArray(sealer Sealer, column *schema.Column, array []byte, element uint3
 			sealed = append(sealed, nil)
 			return nil
 		}
-		canonical, err := column.Type.Canonical(nil, elem, element, format, use, settings)
+		canonical, err := column.Type.Canonical(nil, elem, element, elementFormat, use, settings)
 		if err != nil {
 			return err
 		}
