@@ -51,7 +51,7 @@ echo "installing$missing"
 # temporary. This is undone for whoever installs another version later.
 dropin=/etc/postgresql-common/createcluster.d/pgveil-install.conf
 # shellcheck disable=SC2064
-trap "$run rm -f $dropin" EXIT
+trap "$run rm -f $dropin; $run rmdir --ignore-fail-on-non-empty ${dropin%/*}" EXIT
 $run mkdir -p "${dropin%/*}"
 echo 'create_main_cluster = false' | $run tee "$dropin" >/dev/null
 $run apt-get update -qq

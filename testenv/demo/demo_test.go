@@ -87,7 +87,9 @@ func start(t *testing.T, args ...string) *running {
 	for _, name := range variables {
 		r.Env = append(r.Env, name+"=")
 	}
-	r.Env = append(os.Environ(), append(r.Env, r.mark)...)
+	// Nor are libpq's variables.
+	r.Env = append(r.Env, r.mark, "PGHOST=nowhere.invalid", "PGSSLMODE=verify-full")
+	r.Env = append(os.Environ(), r.Env...)
 	r.Stderr = &r.said
 	if r.out, err = r.StdoutPipe(); err != nil {
 		t.Fatal(err)

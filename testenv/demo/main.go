@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,6 +32,7 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		return exitUsage
 	}
+	clearEnvironment()
 	ctx, cancel := untilEnd()
 	defer cancel()
 	s := newScreen(os.Stdout, cancel)
@@ -61,16 +63,30 @@ var (
 	errInterrupted = errors.New("interrupted") // before
 )
 
+// clearEnvironment takes away what libpq's variables say of connections: the demo's
+// are its own.
+func clearEnvironment() {
+	for _, setting := range os.Environ() {
+		name, _, _ := strings.Cut(setting, "=")
+		if strings.HasPrefix(name, "PG") && !strings.HasPrefix(name, "PGVEIL_") {
+			os.Unsetenv(name)
+		}
+	}
+}
+
 // untilEnd returns a context that ends on Ctrl-C, on SIGTERM, when the terminal
 // closes or nobody reads the output any more, and when the process that started the
 // demo is gone, as `go run` and make are after some signals that they do not pass on.
 func untilEnd() (context.Context, context.CancelFunc) {
-	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE}
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT}
 	// Under nohup the demo shall survive its terminal and its parent.
 	detached := signal.Ignored(syscall.SIGHUP)
 	if !detached {
 		signals = append(signals, syscall.SIGHUP)
 	}
+	// Caught and not looked at: a write that fails says so itself, also one to a
+	// connection, which is no reason to end.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	// They stay caught until the process ends.
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, signals...)

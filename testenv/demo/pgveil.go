@@ -21,7 +21,6 @@ const stopTimeout = 10 * time.Second
 type pgveil struct {
 	program string
 	janitor *janitor
-	env     []string // beside what every child gets
 
 	serving *exec.Cmd
 	ended   chan error // closed, after one error, when serve has ended
@@ -40,11 +39,10 @@ func (p *pgveil) command(ctx context.Context, args ...string) (*exec.Cmd, error)
 	cmd := exec.CommandContext(ctx, program, append(args, "--config", p.configFile())...)
 	for _, setting := range os.Environ() {
 		name, _, _ := strings.Cut(setting, "=")
-		if !strings.HasPrefix(name, "PGVEIL_") && !strings.HasPrefix(name, "VAULT_") && !strings.HasPrefix(name, "PG") {
+		if !strings.HasPrefix(name, "PGVEIL_") && !strings.HasPrefix(name, "VAULT_") {
 			cmd.Env = append(cmd.Env, setting)
 		}
 	}
-	cmd.Env = append(cmd.Env, p.env...)
 	cmd.Dir = p.janitor.dir
 	// A group of its own keeps the terminal's Ctrl-C away: the demo ends it in turn.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
