@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +70,7 @@ func auditVerify(ctx context.Context, c *call) error {
 	if c.bool("json") {
 		err = c.printJSON(report)
 	} else {
-		err = printReport(c.out, report)
+		err = printReport(c.out, options.Dir, report)
 	}
 	if err == nil && !report.OK() {
 		err = &exitError{status: statusFails}
@@ -110,8 +111,9 @@ func (c *call) verifiers(ctx context.Context, options *audit.VerifyOptions) erro
 	return nil
 }
 
-func printReport(w io.Writer, r *audit.Report) error {
+func printReport(w io.Writer, dir string, r *audit.Report) error {
 	for _, p := range r.Problems {
+		p.File = filepath.Join(dir, p.File)
 		fmt.Fprintln(w, p)
 	}
 	if r.MoreProblems > 0 {
@@ -121,7 +123,7 @@ func printReport(w io.Writer, r *audit.Report) error {
 		fmt.Fprintf(w, "note: %s\n", note)
 	}
 	for _, u := range r.Unfinished {
-		fmt.Fprintf(w, "%s:%d: note: no outcome: the session %s still runs, or pgveil ended before it did\n", u.File, u.Line, u.Session)
+		fmt.Fprintf(w, "%s:%d: note: no outcome: the session %s still runs, or pgveil ended before it did\n", filepath.Join(dir, u.File), u.Line, u.Session)
 	}
 	if r.MoreUnfinished > 0 {
 		fmt.Fprintf(w, "and %d more without an outcome\n", r.MoreUnfinished)

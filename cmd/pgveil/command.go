@@ -188,7 +188,12 @@ func groupError(group *command, args []string, all []*command) error {
 // flagError adds a suggestion to an error of pflag.
 func flagError(cmd *command, flags *pflag.FlagSet, err error) error {
 	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &invalid):
+		// Without the value, which pflag would repeat: it may be a misplaced secret.
+		return usageErrorf(cmd, "--%s: %v", invalid.GetFlag().Name, invalid.Unwrap())
+	case !errors.As(err, &unknown):
 		return usageErrorf(cmd, "%v", err)
 	}
 	var names []string

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/pgveil/pgveil/testenv"
+)
+
+// tests stops the servers that the scripts have shared.
+type tests struct{ m *testing.M }
+
+func (t tests) Run() int {
+	code := t.m.Run()
+	if err := stopServers(); err != nil {
+		println(err.Error())
+		return 1
+	}
+	return code
+}
+
+func TestMain(m *testing.M) {
+	testscript.Main(tests{m}, map[string]func(){"pgveil": main})
+}
+
+// The scripts of testdata/script need no server.
+func TestScript(t *testing.T) { runScripts(t, "testdata/script") }
+
+func TestPostgresScript(t *testing.T) {
+	testenv.Require(t, testenv.PartPostgres, testenv.PartPsql)
+	runScripts(t, "testdata/script/postgres")
+}
+
+func TestVaultScript(t *testing.T) {
+	testenv.Require(t, testenv.PartPostgres, testenv.PartPsql, testenv.PartVault)
+	runScripts(t, "testdata/script/vault")
+}
+
+func runScripts(t *testing.T, dir string) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			psql, err := testenv.ClientProgram("psql")
+			if err == nil {
+				env.Setenv("PATH", env.Getenv("PATH")+string(filepath.ListSeparator)+filepath.Dir(psql))
+			}
+			// What a developer has set must not reach psql.
+			env.Setenv("PGPASSFILE", os.DevNull)
+			env.Setenv("PSQLRC", os.DevNull)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status":       status,
+			"expand":       expand,
+			"replace":      replace,
+			"auditlog":     auditLog,
+			"certificates": certificates,
+			"postgres":     postgres,
+			"superuser":    superuser,
+			"vault":        vault,
+			"serving":      serving,
+			"stopped":      stopped,
+			"await":        await,
+			"closedport":   closedPort,
+		},
+	})
+}
+
+// status N COMMAND…: the command ends with exit status N.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N command [args…]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, not %d", got, want)
+	}
+}
+
+// expand FILE…: puts the values of $VARIABLES into files.
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
+
+// replace FILE OLD NEW: changes the first OLD in the file.
+func replace(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: replace file old new")
+	}
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s has no %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+}
