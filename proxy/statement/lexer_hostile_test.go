@@ -65,7 +65,7 @@ func TestLexerOnHostileTexts(t *testing.T) {
 
 func TestLexerGivesBackLargeBuffers(t *testing.T) {
 	var l Lexer
-	l.Lex([]byte(strings.Repeat("(1)", 1<<19))).Shape()
+	l.Lex([]byte(strings.Repeat("(1)", 1<<17))).Shape()
 	text := l.Lex(pgbenchSelect)
 	text.Shape()
 	if n := cap(text.tokens) + cap(text.shape) + cap(text.folding.buffer) + cap(text.pairs); n > 8*keepSize {
