@@ -4,94 +4,86 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
-// hostileTexts are a megabyte each, less under the race detector: what is linear for a friendly text must be
-// linear for these.
-func hostileTexts() map[string]string {
-	const size = 1 << 20 / slowdown
-	texts := map[string]string{
-		"in list":   "SELECT * FROM t WHERE a IN (" + strings.Repeat("123456, ", size/8) + "1)",
-		"mixed in":  "SELECT * FROM t WHERE a IN (" + strings.Repeat("1, 'a', ", size/8) + "1)",
-		"operators": "SELECT " + strings.Repeat("+", size),
-		"late miss": "VALUES " + strings.Repeat("(1, 'a', "+strings.Repeat("x, ", 100)+"y), (1, 'a', "+strings.Repeat("x, ", 100)+"z), ", size/700) + "(1)",
-		"string":    "SELECT '" + strings.Repeat("a", size) + "'",
-	}
-	for name, piece := range map[string]string{
-		"parens": "(", "closing": ")", "brackets": "[", "plus": "1+", "not": "NOT ", "subqueries": "SELECT (SELECT ", "values": "VALUES ((",
-		"values rows": "VALUES (1),(", "in": "a IN (", "in in": "1 IN (1,", "case": "CASE WHEN ", "quotes": "'", "strings": "'a'\n", "spaced": "'a'      \n ",
-		"comments": "/*", "comment pairs": "/**/", "dashes": "-", "lines": "--\n", "double quotes": `"`, "idents": `"a"`, "dollars": "$", "tags": "$a$ $b$ ",
-		"dollar idents": "a$", "escapes": `E'\'`, "backslashes": `\`, "operator dash": "@-", "plus minus": "+-", "stars": "*", "slashes": "/", "star slash": "*/",
-		"semicolons": ";", "commas": ",", "dots": ".", "colons": ":", "digits": "1", "underscores": "1_", "numbers": "1 ", "dotted": "1..", "unicode": `U&"`,
-		"national": "N'", "words": "set_config ", "by": "ORDER BY 1,", "modifiers": "a::varchar(", "types": "varchar(1,1,1", "calls": "f(1,", "signs": "IN (- ",
-		"nul": "\x00", "high": "é", "invalid": "\xff", "atomic": "CREATE FUNCTION f() BEGIN ATOMIC ", "body": "CASE END;", "or": "a OR ", "with": "WITH ", "true": "true,",
-	} {
-		texts[name] = "SELECT " + strings.Repeat(piece, size/len(piece))
-		texts["do "+name] = "DO $x$" + strings.Repeat(piece, size/8/len(piece)) + "$x$"
-		texts["create "+name] = "CREATE FUNCTION f() BEGIN ATOMIC " + strings.Repeat(piece, size/8/len(piece))
-	}
-	return texts
-}
-
+// TestHostileTexts gives the analysis texts of about 1 MB that would overflow
+// the parser's stack, or keep it busy for minutes.
 func TestHostileTexts(t *testing.T) {
-	var l Lexer
-	watched := watching("patient")
-	for name, sql := range hostileTexts() {
-		for what, f := range map[string]func(text *Text){
-			"Lex":      func(*Text) {},
-			"Mentions": func(text *Text) { text.Mentions(watched) },
-			"Commands": func(text *Text) { text.Commands() },
-			"the rest": func(text *Text) { text.Shape(); text.Depth(); text.AppendRedacted(nil) },
-		} {
-			if what == "the rest" && !strings.HasPrefix(sql, "SELECT") {
-				continue
-			}
-			limit := 100 * time.Millisecond * slowdown
-			if what != "Lex" {
-				limit *= 3
-			}
-			best := time.Hour
-			for tries := 0; tries < 3 && best > limit; tries++ { // others may be at work on the machine
-				start := time.Now()
-				f(l.Lex([]byte(sql)))
-				best = min(best, time.Since(start))
-			}
-			if best > limit {
-				t.Errorf("%s of %s took %v", what, name, best)
-			}
-		}
+	const size = 1 << 20
+	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
+	nest := func(open, inner, shut string) string {
+		n := size / (len(open) + len(shut))
+		return strings.Repeat(open, n) + inner + strings.Repeat(shut, n)
 	}
-}
-
-func TestLexerGivesBackLargeBuffers(t *testing.T) {
-	var l Lexer
-	l.Lex([]byte(strings.Repeat("(1)", 1<<19))).Shape()
-	text := l.Lex(pgbenchSelect)
-	text.Shape()
-	if n := cap(text.tokens) + cap(text.shape) + cap(text.folding.buffer) + cap(text.pairs); n > 8*keepSize {
-		t.Errorf("buffers for %d tokens and bytes are kept", n)
+	// Deep enough for the bound of the depth and as wide as the text allows.
+	wide := func(open, shut string) string {
+		return strings.Repeat(open, 90) + "1" + strings.Repeat(" OR id = 1", size/20) + strings.Repeat(shut, 90)
 	}
-}
-
-func TestSteadyStateDoesNotAllocate(t *testing.T) {
-	var l Lexer
-	texts := [][]byte{
-		pgbenchSelect,
-		[]byte("INSERT INTO t (a, b) VALUES (1, 'a'), (2, 'b') -- c\n RETURNING *"),
-		[]byte("SELECT * FROM t WHERE a IN ($1, $2, $3) AND b = 'x' ORDER BY 1"),
+	texts := map[string]struct{ sql, code string }{
+		"parentheses":    {"SELECT nir FROM patient WHERE " + nest("(", "true", ")"), "54001"},
+		"open":           {"SELECT nir FROM patient WHERE " + fill("("), "54001"},
+		"closed":         {"SELECT nir FROM patient WHERE " + fill(")"), "42601"},
+		"sum":            {"SELECT nir FROM patient WHERE id = 1" + fill("+1"), "54001"},
+		"not":            {"SELECT nir FROM patient WHERE " + fill("NOT ") + "true", "54001"},
+		"minus":          {"SELECT nir FROM patient WHERE id = " + fill("- ") + "1", "54001"},
+		"subqueries":     {"SELECT nir FROM patient WHERE id IN " + nest("(SELECT id FROM patient WHERE id IN ", "(1)", ")"), "54001"},
+		"derived tables": {"SELECT nir FROM " + nest("(SELECT * FROM ", "patient p", ") p"), "54001"},
+		"case":           {"SELECT nir, " + nest("CASE WHEN true THEN ", "1", " END") + " FROM patient", "54001"},
+		"arrays":         {"SELECT nir, " + nest("ARRAY[", "1", "]") + " FROM patient", "54001"},
+		"casts":          {"SELECT nir, 1" + fill("::int") + " FROM patient", "54001"},
+		"joins":          {"SELECT 1 FROM patient" + fill(" CROSS JOIN patient"), "54001"},
+		"unions":         {"SELECT id FROM patient" + fill(" UNION SELECT 1"), "54001"},
+		"calls":          {"SELECT nir, " + nest("f(", "1", ")") + " FROM patient", "54001"},
+		"subscripts":     {"SELECT nir, sex" + fill("[1]") + " FROM patient", ""},
+		"wide and deep":  {"SELECT nir FROM patient WHERE " + wide("(", ")"), "54000"},
+		"wide subquery":  {"SELECT nir FROM patient WHERE " + wide("EXISTS (SELECT id FROM patient WHERE ", ")"), "54000"},
+		"in list":        {"SELECT nir FROM patient WHERE nir IN ('a'" + fill(", 'a'") + ")", ""},
+		"mixed in list":  {"SELECT nir FROM patient WHERE nir IN ('a'" + fill(", 'a', 1, $1") + ")", ""},
+		"or":             {"SELECT nir FROM patient WHERE nir = 'a'" + fill(" OR nir = 'b'"), ""},
+		"columns":        {"SELECT " + fill("nir, ") + "nir FROM patient", ""},
+		"from":           {"SELECT 1 FROM " + fill("patient, ") + "patient", "42712"},
+		"rows":           {"INSERT INTO patient (id, nir) VALUES (1, 'a')" + fill(", (2, 'b')"), ""},
+		"uneven rows":    {"INSERT INTO patient (id, nir) VALUES (1, 'a')" + fill(", (2, 'b'), (3, NULL)"), ""},
+		"assignments":    {"UPDATE patient SET (sex" + fill(", sex") + ") = (1" + fill(", 1") + ")", "54000"},
+		"few columns":    {"UPDATE patient SET (sex, doctor) = (SELECT 'a', 1 WHERE true" + fill(" OR id = 1") + ")", "54000"},
+		"subscript list": {"UPDATE patient SET (sex[(1)]" + fill(", sex[(1)]") + ") = (1" + fill(", 1") + ")", "54000"},
+		"statements":     {"SELECT nir FROM patient" + fill("; SELECT nir FROM patient"), ""},
+		"empty":          {"SELECT nir FROM patient" + fill(";"), ""},
+		"string":         {"SELECT nir FROM patient WHERE nir = '" + fill("x") + "'", ""},
+		"open string":    {"SELECT nir FROM patient WHERE nir = '" + fill("x"), "42601"},
+		"comment":        {"SELECT nir FROM patient " + nest("/*", "", "*/"), ""},
+		"names":          {"SELECT nir FROM patient WHERE " + fill("a.") + "a = 1", "42601"},
+		"stars":          {"SELECT " + fill("*, ") + "* FROM patient", ""},
+		"aliases":        {"SELECT 1 FROM patient p (a" + fill(", a") + ")", "0A000"},
 	}
-	run := func() {
-		for _, sql := range texts {
-			text := l.Lex(sql)
-			text.Shape()
-			text.Folded()
-			text.Depth()
-			text.Commands()
-			text.Fingerprint()
-		}
-	}
-	run()
-	if n := testing.AllocsPerRun(100, run); n != 0 {
-		t.Errorf("%v allocations", n)
+	a := NewAnalyzer(readFixture(t).catalog())
+	env := &Env{SearchPath: defaultPath}
+	for name, text := range texts {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			l := new(Lexer).Lex([]byte(text.sql))
+			if !a.Relevant(l) {
+				t.Fatal("not relevant")
+			}
+			plan, err := a.Plan(l, env)
+			var edits Edits
+			if err == nil {
+				err = plan.Edits(l, &edits)
+			}
+			took := time.Since(start)
+			code := ""
+			if e, ok := pgerror.As(err); ok {
+				code = e.Code
+			}
+			t.Logf("%v %v depth %d", took, err, l.Depth())
+			if code != text.code {
+				t.Errorf("%v, want SQLSTATE %q", err, text.code)
+			}
+			if took > 5*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
 	}
 }
