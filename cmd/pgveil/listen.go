@@ -15,7 +15,11 @@ import (
 // listen opens the TCP port and, if one is configured, the Unix socket, which is
 // named as PostgreSQL's: .s.PGSQL. and the port.
 func listen(ctx context.Context, c *config.Config) ([]net.Listener, error) {
-	tcp, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	network := "tcp"
+	if host, _, err := net.SplitHostPort(c.Listen); err == nil && net.ParseIP(host).To4() != nil {
+		network = "tcp4" // with tcp, 0.0.0.0 would be the addresses of IPv6, too
+	}
+	tcp, err := new(net.ListenConfig).Listen(ctx, network, c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", c.Listen, rootCause(err))
 	}

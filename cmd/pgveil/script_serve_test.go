@@ -46,7 +46,7 @@ func serving(ts *testscript.TestScript, neg bool, args []string) {
 	go func() { s.ended <- cmd.Wait() }()
 	running.Store(ts, s)
 	ts.Defer(func() { _ = cmd.Process.Kill() })
-	ready := regexp.MustCompile(`msg=ready .*tcp=127\.0\.0\.1:(\d+)`)
+	ready := regexp.MustCompile(`"?msg"?[=:]"?ready\b.*\btcp"?[=:]"?[^ ]*:(\d+)`)
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		text := ts.ReadFile("serve.log")
 		if m := ready.FindStringSubmatch(text); m != nil {

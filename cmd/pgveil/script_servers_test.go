@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -23,6 +24,8 @@ const password = "a-test-password"
 var (
 	postgresOnce = sync.OnceValues(startPostgres)
 	vaultOnce    = sync.OnceValues(startVault)
+
+	databases atomic.Int64 // that were made, for their names
 
 	stopping struct {
 		sync.Mutex
@@ -84,7 +87,7 @@ func startVault() (*runningVault, error) {
 func postgres(ts *testscript.TestScript, _ bool, _ []string) {
 	server, err := postgresOnce()
 	ts.Check(err)
-	name := "db_" + strings.Map(func(r rune) rune {
+	name := fmt.Sprintf("db_%d_", databases.Add(1)) + strings.Map(func(r rune) rune {
 		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
 			return r
 		}
