@@ -1,6 +1,9 @@
 package pipeline
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Kind is the frontend message that an Entry stands for.
 type Kind uint8
@@ -15,9 +18,11 @@ const (
 	Close
 	Sync
 	FunctionCall
+
+	copyEnd // CopyDone or CopyFail, which has no answer of its own
 )
 
-var kindNames = [...]string{"none", "Query", "Parse", "Bind", "Describe", "Execute", "Close", "Sync", "FunctionCall"}
+var kindNames = [...]string{"none", "Query", "Parse", "Bind", "Describe", "Execute", "Close", "Sync", "FunctionCall", "CopyEnd"}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -27,9 +32,12 @@ func (k Kind) extended() bool { return k >= Parse && k <= Close }
 // Entry is one frontend message that was sent to the server and not yet answered
 // in full. T is what the caller needs to treat the answer.
 type Entry[T any] struct {
-	Kind Kind
-	Own  bool // sent by the proxy itself: its answer is not the client's
-	Data T
+	Kind  Kind
+	Own   bool   // sent by the proxy itself: its answer is not the client's
+	Order uint64 // set by Push: entries pushed later have greater ones
+	Data  T
+
+	maybe bool // a Sync that a COPY may have ignored before it failed
 }
 
 // Step says what a backend message means.
@@ -44,11 +52,16 @@ type Queue[T any] struct {
 	ring     []Entry[T]
 	head     int
 	n        int
-	sequence bool // extended-protocol messages were sent since the last Sync
-	skipping bool // the server ignores everything up to the next Sync
-	muted    bool // the client has had an error the server knows nothing of
-	copyIn   bool // the head entry is in COPY … FROM STDIN
-	status   byte // of the last ReadyForQuery: I, T or E
+	order    uint64 // of the entry pushed last
+	syncs    int    // how many entries are the client's Sync
+	sequence bool   // extended-protocol messages were sent since the last Sync
+	skipping bool   // the server ignores everything up to the next Sync
+	muted    bool   // the client has had an error the server knows nothing of
+	toSync   bool   // it is muted up to a Sync, not up to the next ReadyForQuery
+	copyIn   bool   // the head entry is in COPY … FROM STDIN
+	unsure   bool   // whether the server skips: a Sync will tell
+	lost     bool   // that was not told: what the server will answer cannot be known
+	status   byte   // of the last ReadyForQuery: I, T or E
 	popped   Entry[T]
 
 	// Dropped is called for every entry that the server will never answer.
@@ -57,6 +70,12 @@ type Queue[T any] struct {
 
 // Len is the number of entries not yet answered in full.
 func (q *Queue[T]) Len() int { return q.n }
+
+// Idle reports that the server owes no answer.
+func (q *Queue[T]) Idle() bool { return q.n == 0 || q.at(q.n-1).maybe && !q.unsure }
+
+// Order is that of the entry pushed last, 0 before the first.
+func (q *Queue[T]) Order() uint64 { return q.order }
 
 // Status is the transaction status of the last ReadyForQuery; 'I' at the start.
 func (q *Queue[T]) Status() byte {
@@ -72,12 +91,7 @@ func (q *Queue[T]) Skipping() bool { return q.skipping }
 // Muted reports that the client has been told of an error of which the server
 // does not know and that the Sync which ends it has not been sent: what the client
 // sends until then must not reach the server.
-func (q *Queue[T]) Muted() bool {
-	return q.muted && !q.has(Sync) && !q.has(Query) && !q.has(FunctionCall)
-}
-
-// CopyingIn reports that the server reads COPY data for the head entry.
-func (q *Queue[T]) CopyingIn() bool { return q.copyIn }
+func (q *Queue[T]) Muted() bool { return q.muted && q.toSync && q.syncs == 0 }
 
 // InSequence reports that extended-protocol messages have been sent since the
 // last Sync, so that a Query or Sync of the proxy's own would end the client's
@@ -87,7 +101,13 @@ func (q *Queue[T]) InSequence() bool { return q.sequence }
 // Push records that e has been (or is about to be) sent. It returns false when the
 // server will ignore the message, which is then dropped.
 func (q *Queue[T]) Push(e Entry[T]) bool {
-	q.sequence = e.Kind.extended() || q.skipping && e.Kind != Sync
+	q.order++
+	e.Order = q.order
+	if e.Kind != copyEnd {
+		q.sequence = e.Kind.extended() || q.skipping && e.Kind != Sync
+		q.lost = q.lost || q.unsure && e.Kind != Sync
+		q.unsure = false
+	}
 	if q.skipping {
 		if e.Kind != Sync {
 			q.drop(&e)
@@ -100,33 +120,24 @@ func (q *Queue[T]) Push(e Entry[T]) bool {
 	}
 	q.ring[(q.head+q.n)&(len(q.ring)-1)] = e
 	q.n++
+	q.count(&e, 1)
 	return true
 }
 
-// CopyEnd records that CopyDone or CopyFail has been sent. While it reads COPY
-// data the server ignores Sync, so those sent meanwhile get no answer.
+// CopyEnd records that CopyDone or CopyFail is about to be sent. While the server
+// reads COPY data it ignores Sync, so those sent before get no answer.
 func (q *Queue[T]) CopyEnd() {
-	if !q.copyIn {
-		return
+	if q.n > 0 && !q.skipping && q.at(q.n-1).Kind != copyEnd {
+		q.Push(Entry[T]{Kind: copyEnd, Own: true})
 	}
-	q.copyIn = false
-	kept := min(q.n, 1)
-	for i := 1; i < q.n; i++ {
-		e := *q.at(i)
-		if e.Kind == Sync {
-			q.drop(&e)
-			continue
-		}
-		*q.at(kept) = e
-		kept++
-	}
-	q.n = kept
 }
 
 // Fail records that the client has been told of an error, in place of the rest of
 // the head entry's answer, although the server has gone on: everything up to and
 // excluding the ReadyForQuery that ends the sequence is muted.
-func (q *Queue[T]) Fail() { q.muted = true }
+func (q *Queue[T]) Fail() {
+	q.muted, q.toSync = true, q.n == 0 || q.at(0).Kind.extended()
+}
 
 // Receive takes the next backend message: its type and, for ReadyForQuery, its
 // status byte.
@@ -135,6 +146,9 @@ func (q *Queue[T]) Receive(typ, status byte) (Step[T], error) {
 	case 'N', 'A', 'S':
 		return Step[T]{}, nil
 	}
+	for typ != 'Z' && q.n > 0 && q.at(0).maybe {
+		q.remove()
+	}
 	if q.n == 0 {
 		if typ == 'E' { // the server ends the session
 			return Step[T]{}, nil
@@ -142,33 +156,101 @@ func (q *Queue[T]) Receive(typ, status byte) (Step[T], error) {
 		return Step[T]{}, fmt.Errorf("message %q from the server answers nothing", typ)
 	}
 	head := q.at(0)
-	muted := q.muted && !head.Own
+	if q.lost && typ != 'E' {
+		return Step[T]{}, errors.New("messages behind a COPY that failed have no Sync between them")
+	}
 	done, ok := finishes(head.Kind, typ)
 	if !ok {
 		return Step[T]{}, fmt.Errorf("message %q from the server does not answer %s", typ, head.Kind)
 	}
+	muted := q.muted && !head.Own
 	switch typ {
 	case 'G':
 		q.copyIn = true
 	case 'C', 's', 'I':
-		q.copyIn = false
+		if q.copyIn {
+			q.copied()
+		}
 	case 'E':
-		q.copyIn = false
+		q.copyFailed()
 		if head.Kind.extended() {
 			q.popped = q.pop()
 			q.skip()
 			return Step[T]{Entry: &q.popped, Done: true, Mute: muted}, nil
 		}
 	case 'Z':
-		q.status = status
-		muted = false
-		q.muted = false
+		q.status, q.unsure = status, false
+		if muted && (!q.toSync || head.Kind == Sync) {
+			q.muted, muted = false, false
+		}
 	}
 	if !done {
 		return Step[T]{Entry: head, Mute: muted}, nil
 	}
 	q.popped = q.pop()
+	if q.popped.maybe && q.n > 0 && q.at(0).Kind == Sync {
+		q.at(0).maybe = true // it may have been this one's answer
+	}
 	return Step[T]{Entry: &q.popped, Done: true, Mute: muted}, nil
+}
+
+// copied forgets what was sent while a COPY, now over, read its data.
+func (q *Queue[T]) copied() {
+	q.copyIn = false
+	end := q.copyEnd()
+	if end < 0 {
+		return
+	}
+	kept := 1
+	for i := 1; i < q.n; i++ {
+		e := *q.at(i)
+		if i <= end && (e.Kind == Sync || e.Kind == copyEnd) {
+			q.count(&e, -1)
+			q.drop(&e)
+			continue
+		}
+		*q.at(kept) = e
+		kept++
+	}
+	for i := kept; i < q.n; i++ {
+		*q.at(i) = Entry[T]{}
+	}
+	q.n = kept
+}
+
+// copyFailed marks what was sent while a COPY that has failed may have been reading
+// its data. It is not told at which of the messages it failed.
+func (q *Queue[T]) copyFailed() {
+	if !q.copyIn {
+		return
+	}
+	q.copyIn = false
+	end := q.copyEnd()
+	if end < 0 {
+		end = q.n
+	}
+	for i := 1; i < q.n; i++ {
+		e := q.at(i)
+		switch {
+		case e.Kind == Sync && i < end:
+			e.maybe = true
+			q.unsure = q.at(0).Kind.extended()
+		case e.Kind == Sync:
+			q.unsure = false
+		case e.Kind != copyEnd && q.unsure:
+			q.lost = true
+		}
+	}
+}
+
+// copyEnd is the first entry of that kind, -1 without one.
+func (q *Queue[T]) copyEnd() int {
+	for i := range q.n {
+		if q.at(i).Kind == copyEnd {
+			return i
+		}
+	}
+	return -1
 }
 
 // finishes reports whether a message of this type is an answer to kind, and
@@ -209,42 +291,55 @@ func finishes(kind Kind, typ byte) (done, ok bool) {
 // Close drops everything that is left, as when the connection ends.
 func (q *Queue[T]) Close() {
 	for q.n > 0 {
-		e := q.pop()
-		q.drop(&e)
+		q.remove()
 	}
 }
 
 func (q *Queue[T]) skip() {
 	for q.n > 0 && q.at(0).Kind != Sync {
-		e := q.pop()
-		q.drop(&e)
+		q.remove()
 	}
 	q.skipping = q.n == 0
 }
 
-func (q *Queue[T]) has(kind Kind) bool {
-	for i := range q.n {
-		if q.at(i).Kind == kind {
-			return true
-		}
-	}
-	return false
+// remove drops the head entry.
+func (q *Queue[T]) remove() {
+	e := q.pop()
+	q.drop(&e)
 }
 
 func (q *Queue[T]) drop(e *Entry[T]) {
-	if q.Dropped != nil {
+	if q.Dropped != nil && e.Kind != copyEnd {
 		q.Dropped(e)
+	}
+}
+
+// count keeps the number of Syncs.
+func (q *Queue[T]) count(e *Entry[T], by int) {
+	if e.Kind == Sync && !e.Own {
+		q.syncs += by
 	}
 }
 
 func (q *Queue[T]) at(i int) *Entry[T] { return &q.ring[(q.head+i)&(len(q.ring)-1)] }
 
+// pop takes the head entry, and with it a mark that it leaves at the head: COPY
+// data that no COPY reads is ignored.
 func (q *Queue[T]) pop() Entry[T] {
+	e := q.take()
+	for q.n > 0 && q.at(0).Kind == copyEnd {
+		q.take()
+	}
+	return e
+}
+
+func (q *Queue[T]) take() Entry[T] {
 	p := q.at(0)
 	e := *p
 	*p = Entry[T]{}
 	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.n--
+	q.count(&e, -1)
 	return e
 }
 
