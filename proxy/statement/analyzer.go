@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"bytes"
 	"hash/maphash"
 	"sync"
 
@@ -13,6 +14,7 @@ type Analyzer struct {
 	catalog  *schema.Catalog
 	watched  func(ident []byte) bool
 	repeated func(ident []byte) bool
+	wide     bool // a watched name is not ASCII
 	plans    cache
 
 	viewsMu sync.Mutex
@@ -26,6 +28,7 @@ func NewAnalyzer(c *schema.Catalog) *Analyzer {
 	names := make(map[string]struct{})
 	for _, name := range c.WatchedNames() {
 		names[name] = struct{}{}
+		a.wide = a.wide || !isASCII([]byte(name))
 	}
 	a.watched = func(ident []byte) bool {
 		_, ok := names[string(ident)]
@@ -43,6 +46,54 @@ func (a *Analyzer) Relevant(t *Text) bool { return t.Mentions(a.watched) }
 // schemas share: what it means then depends on the search path, so that Env must
 // be up to date.
 func (a *Analyzer) Ambiguous(t *Text) bool { return t.Mentions(a.repeated) }
+
+// PathDependent reports whether the text has a name, not after a dot, that
+// relations of several schemas share: only the search path of the moment tells
+// which of them it means.
+func (a *Analyzer) PathDependent(t *Text) bool {
+	if t.Odd() {
+		return a.Ambiguous(t)
+	}
+	for i, k := range t.tokens {
+		if !k.Kind.IsName() || k.Word.Reserved() || t.Token(i-1).Kind == Dot {
+			continue
+		}
+		t.scratch = t.AppendIdent(t.scratch[:0], i)
+		if a.repeated(t.scratch) {
+			return true
+		}
+	}
+	return false
+}
+
+// Doubtful reports whether the text, read as it is under another client_encoding
+// or with standard_conforming_strings off, may reach a tagged table: it has a
+// backslash or a byte that is not ASCII, and somewhere, be it within a constant,
+// what could be a watched name. It does not allocate.
+func (a *Analyzer) Doubtful(t *Text) bool {
+	ascii := isASCII(t.sql)
+	if ascii && bytes.IndexByte(t.sql, '\\') < 0 {
+		return false
+	}
+	if !ascii && a.wide || t.mentionsAnywhere(a.watched) {
+		return true
+	}
+	for i, k := range t.tokens { // a body whose escapes are read
+		if k.Kind == Ident && holdsSQL(k.Word) && (i == 0 || t.Token(i-1).Kind == Semicolon) {
+			return true
+		}
+	}
+	return false
+}
+
+func isASCII(s []byte) bool {
+	for _, c := range s {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
 
 // Plan analyses a relevant text. A nil plan without an error means that it
 // touches nothing tagged after all and can be forwarded untouched. The error is

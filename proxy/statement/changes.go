@@ -7,7 +7,7 @@ package statement
 // (SET LOCAL ends at COMMIT, and ROLLBACK undoes DDL too); a cursor or prepared
 // statement changes when it runs what its DECLARE or PREPARE would; and any
 // function, trigger, rule or operator that is not built in may hide a change
-// (see CallsUnknown for those called by name).
+// (see NoteUnknownCalls for those called by name).
 type Changes uint8
 
 const (
@@ -65,13 +65,29 @@ func (t *Text) createsTable(c *Command) bool {
 	return false
 }
 
-// CallsUnknown reports whether the text may call a function by a name that
-// known refuses: one that is qualified with a schema other than pg_catalog, or
-// not known. The name is given as the catalog stores it and must not be kept.
-// Names of types with modifiers and of tables with a list of columns (but
-// after INTO) may be asked for as well.
+// NoteUnknownCalls adds ChangesSession to the commands that may call a function by
+// a name that known refuses: one that is qualified with a schema other than
+// pg_catalog, or not known. The name is given as the catalog stores it and must
+// not be kept. Names of types with modifiers and of tables with a list of columns
+// (but after INTO) may be asked for as well.
+func (t *Text) NoteUnknownCalls(known func(ident []byte) bool) {
+	commands := t.Commands()
+	for i := range commands {
+		c := &commands[i]
+		if c.Changes&ChangesSession == 0 && t.callsUnknown(c.First, c.Last, known) {
+			c.Changes |= ChangesSession
+		}
+	}
+}
+
+// CallsUnknown reports whether NoteUnknownCalls finds something.
 func (t *Text) CallsUnknown(known func(ident []byte) bool) bool {
-	for i, k := range t.tokens {
+	return t.callsUnknown(0, len(t.tokens), known)
+}
+
+func (t *Text) callsUnknown(first, last int, known func(ident []byte) bool) bool {
+	for i := first; i < last; i++ {
+		k := t.tokens[i]
 		if !k.Kind.IsName() && k.Kind != UnicodeIdent || t.Token(i+1).Kind != LeftParen {
 			continue
 		}

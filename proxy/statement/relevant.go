@@ -8,7 +8,8 @@ import "unicode/utf8"
 //
 //   - inside the constants of statements that can hold SQL or names in them:
 //     DO, CREATE, ALTER and whatever has an unknown verb;
-//   - inside the constants of a text that calls a function running SQL;
+//   - inside the constants of a text that calls a function running SQL, which
+//     must be given its SQL as a constant: anything else may hold any name;
 //   - anywhere in the text, if it is Odd.
 //
 // It may be true without need, but never false if the text names the thing.
@@ -18,7 +19,7 @@ func (t *Text) Mentions(watched func(ident []byte) bool) bool {
 		return t.mentionsAnywhere(watched)
 	}
 	runs := t.RunsSQL()
-	if runs >= 0 && t.readsAll() {
+	if runs >= 0 && (t.readsAll() || !t.givenAsConstant()) {
 		return true
 	}
 	inside := runs >= 0
@@ -111,6 +112,26 @@ func (t *Text) readsAll() bool {
 		}
 	}
 	return false
+}
+
+// givenAsConstant reports whether every function that runs SQL is called with a
+// single string constant as its first argument, and none takes SQL elsewhere.
+func (t *Text) givenAsConstant() bool {
+	for i, k := range t.tokens {
+		w := k.Word
+		if k.Kind == QuotedIdent {
+			w = t.quotedWord(i)
+		}
+		if !w.runsSQL() {
+			continue
+		}
+		after := t.Token(i + 3).Kind
+		if w == WordTsRewrite || t.Token(i+1).Kind != LeftParen || !t.Token(i+2).Kind.IsString() ||
+			after != Comma && after != RightParen {
+			return false
+		}
+	}
+	return true
 }
 
 // mentionedIn reports whether the constant i holds a watched name.
