@@ -190,10 +190,30 @@ func (l *Log) enqueue(e *entry) error {
 		return cannotWrite(ErrStalled)
 	}
 	l.queue = append(l.queue, e)
-	if len(l.queue) == 1 {
+	switch {
+	case e.kind != kindOutcome || len(l.queue) == maxBatch:
 		l.wakeWriter()
+	case len(l.queue) == 1:
+		time.AfterFunc(outcomeDelay, l.wakeWriter)
 	}
 	return nil
+}
+
+// outcomeDelay is how long an outcome, for which nobody waits, may stay in the queue:
+// most are written with the next intent and cost no sync of their own.
+const outcomeDelay = 20 * time.Millisecond
+
+// idle tells whether all that is queued may wait. The caller holds mu.
+func (l *Log) idle() bool {
+	if l.closing || len(l.queue) >= maxBatch {
+		return false
+	}
+	for _, e := range l.queue {
+		if e.kind != kindOutcome {
+			return false
+		}
+	}
+	return len(l.queue) > 0 && time.Since(l.queue[0].at) < outcomeDelay
 }
 
 // full tells whether a record other than an outcome has to wait. The caller holds mu.

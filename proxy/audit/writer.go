@@ -100,6 +100,9 @@ func (l *Log) take() []*entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tellLost(cannotWrite(ErrStalled).Error())
+	if l.idle() {
+		return nil
+	}
 	n, size := 0, 0
 	for n < len(l.queue) && n < maxBatch && size < maxBatchBytes {
 		size += len(l.queue[n].rest)
