@@ -168,8 +168,10 @@ func open(t *testing.T, u *UpstreamConfig, user string) string {
 // The server asks for a certificate of pgveil's own.
 func TestUpstreamCertificate(t *testing.T) {
 	ca := newCA(t)
-	server := withRoles(t, startPostgres(t, testenv.PostgresOptions{TLS: true, CA: ca,
-		HBA: []string{"hostssl all anyway 127.0.0.1/32 trust clientcert=verify-full"}}))
+	server := withRoles(t, startPostgres(t, testenv.PostgresOptions{
+		TLS: true, CA: ca,
+		HBA: []string{"hostssl all anyway 127.0.0.1/32 trust clientcert=verify-full"},
+	}))
 	cert, key, err := ca.Issue("anyway")
 	if err != nil {
 		t.Fatal(err)

@@ -59,8 +59,19 @@ func TestAccessFor(t *testing.T) {
 
 func TestShowsMoreIsAnOrder(t *testing.T) {
 	patterns := []Pattern{
-		{}, {Fill: '#'}, {Length: SameLength}, {Length: 3}, {KeepFirst: 2}, {KeepLast: 2}, {KeepFirst: 1, KeepLast: 1},
-		{Truncate: TruncateYear}, {Truncate: TruncateMonth}, {Round: "10"}, {Round: "0.5"}, {Round: "0.50"}, {Round: "100", Truncate: TruncateYear},
+		{},
+		{Fill: '#'},
+		{Length: SameLength},
+		{Length: 3},
+		{KeepFirst: 2},
+		{KeepLast: 2},
+		{KeepFirst: 1, KeepLast: 1},
+		{Truncate: TruncateYear},
+		{Truncate: TruncateMonth},
+		{Round: "10"},
+		{Round: "0.5"},
+		{Round: "0.50"},
+		{Round: "100", Truncate: TruncateYear},
 	}
 	for _, a := range patterns {
 		for _, b := range patterns {
@@ -71,7 +82,10 @@ func TestShowsMoreIsAnOrder(t *testing.T) {
 	}
 	for _, pair := range [][2]Pattern{
 		{{Truncate: TruncateMonth}, {Truncate: TruncateYear}},
-		{{Round: "0.5"}, {Round: "10"}}, {{KeepLast: 3}, {KeepLast: 2}}, {{Length: SameLength}, {Length: 4}}, {{Round: "5"}, {}},
+		{{Round: "0.5"}, {Round: "10"}},
+		{{KeepLast: 3}, {KeepLast: 2}},
+		{{Length: SameLength}, {Length: 4}},
+		{{Round: "5"}, {}},
 	} {
 		if pair[0].Round != "" && pair[1].Round == "" {
 			continue // without a unit numbers cannot be masked: the order is arbitrary
@@ -273,8 +287,14 @@ func TestMaskFloat(t *testing.T) {
 		unit     string
 		in, want float64
 	}{
-		{"10", 14.9, 10}, {"10", -15, -20}, {"0.1", 0.29, 0.3}, {"0.1", 37.25, 37.3}, {"0.5", 1e15 + 0.3, 1e15 + 0.5},
-		{"1", math.Inf(-1), math.Inf(-1)}, {"10", -0.2, 0}, {"3", 5e-324, 0},
+		{"10", 14.9, 10},
+		{"10", -15, -20},
+		{"0.1", 0.29, 0.3},
+		{"0.1", 37.25, 37.3},
+		{"0.5", 1e15 + 0.3, 1e15 + 0.5},
+		{"1", math.Inf(-1), math.Inf(-1)},
+		{"10", -0.2, 0},
+		{"3", 5e-324, 0},
 		{"0.1", math.MaxFloat64, math.MaxFloat64},
 	} {
 		in := binary.BigEndian.AppendUint64(nil, math.Float64bits(test.in))

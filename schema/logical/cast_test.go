@@ -116,7 +116,9 @@ func TestAssignBinary(t *testing.T) {
 		"numeric": {
 			numeric(0, 0, 0, 0), numeric(1, 0, 0, 0, 5), numeric(1, 0, 0x4000, 2, 5), numeric(1, 0, 0x4000, 0, 0), numeric(2, 1, 0, 0, 0, 5), numeric(2, 0, 0, 2, 1, 5678), numeric(2, 0, 0, 6, 1, 5600), numeric(1, 0xffff, 0, 4, 5), numeric(1, 0xfff0, 0, 10, 5), numeric(3, 2, 0, 0, 1, 0, 0), numeric(1, 2, 0, 0, 1),
 			numeric(0, 0, 0xc000, 0), numeric(0, 0, 0xd000, 0), numeric(0, 0, 0xf000, 0x20), numeric(1, 7, 0xc000, 3, 9), numeric(1, 0, 0xc000, 0, 10000), numeric(0, 0, 0x8000, 0), numeric(0, 0, 1, 0), numeric(0, 0, 0, 0x4000), numeric(0, 0, 0, 0x3fff), numeric(1, 0, 0, 0, 10000), numeric(1, 0, 0, 0, 0xffff),
-			numeric(1, 0, 0, 0), numeric(0xffff, 0, 0, 0), numeric(0, 0, 0, 0, 1), numeric(1, 0x7fff, 0, 0, 9999), numeric(1, 0x8000, 0, 10, 1), numeric(0, 5, 0x4000, 3), numeric(2, 0xffff, 0, 3, 1, 2), numeric(1, 0, 0, 0x3fff, 7), {0}, {0, 0, 0, 0, 0, 0, 0},
+			numeric(1, 0, 0, 0), numeric(0xffff, 0, 0, 0), numeric(0, 0, 0, 0, 1), numeric(1, 0x7fff, 0, 0, 9999), numeric(1, 0x8000, 0, 10, 1), numeric(0, 5, 0x4000, 3), numeric(2, 0xffff, 0, 3, 1, 2), numeric(1, 0, 0, 0x3fff, 7),
+			{0},
+			{0, 0, 0, 0, 0, 0, 0},
 		},
 		"numeric(5,2)": {numeric(2, 0, 0, 3, 1, 5650), numeric(1, 0, 0, 0, 9999), numeric(0, 0, 0xd000, 0), numeric(0, 0, 0xc000, 0)},
 	}
