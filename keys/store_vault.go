@@ -280,7 +280,7 @@ func (c *VaultConfig) describe(path string, err error) *StoreError {
 			return &StoreError{Place: c.place(path), Reason: err}
 		}
 	}
-	reason, detail := vaultReason(err)
+	detail, reason := vaultReason(err)
 	return &StoreError{Place: c.place(path), Reason: reason, Detail: detail}
 }
 

@@ -23,41 +23,41 @@ var (
 
 // vaultReason finds the reason of an error of the API's client, and what Vault
 // said. The client's own text is not used: it spans lines.
-func vaultReason(err error) (reason error, detail string) {
+func vaultReason(err error) (detail string, reason error) {
 	var response *api.ResponseError
 	var request *url.Error
 	switch {
 	case errors.Is(err, context.Canceled):
-		return context.Canceled, ""
+		return "", context.Canceled
 	case errors.As(err, &response):
 		return responseReason(response)
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return ErrUnreachable, "no answer in time"
+		return "no answer in time", ErrUnreachable
 	case errors.Is(err, api.ErrSecretNotFound):
-		return ErrMissing, ""
+		return "", ErrMissing
 	case errors.As(err, &request):
-		return ErrUnreachable, connectionDetail(request.Err)
+		return connectionDetail(request.Err), ErrUnreachable
 	default:
 		// Some errors of the API quote what they could not read.
-		return ErrProtocol, ""
+		return "", ErrProtocol
 	}
 }
 
-func responseReason(response *api.ResponseError) (reason error, detail string) {
+func responseReason(response *api.ResponseError) (detail string, reason error) {
 	detail = said(response)
 	switch code := response.StatusCode; {
 	case response.RawError && strings.Contains(strings.Join(response.Errors, ""), "HTTP request to an HTTPS server"):
-		return ErrUnreachable, "it speaks TLS; the address must begin with https://"
+		return "it speaks TLS; the address must begin with https://", ErrUnreachable
 	case code == http.StatusServiceUnavailable && strings.Contains(strings.ToLower(detail), "sealed"):
-		return ErrVaultSealed, "unseal it with vault operator unseal"
+		return "unseal it with vault operator unseal", ErrVaultSealed
 	case code == http.StatusForbidden:
-		return ErrPermission, detail
+		return detail, ErrPermission
 	case code == http.StatusNotFound:
-		return ErrMissing, detail
+		return detail, ErrMissing
 	case code >= 500, code == http.StatusTooManyRequests, code == 472, code == 473:
-		return ErrUnreachable, fmt.Sprintf("it answers with status %d: %s", code, detail)
+		return fmt.Sprintf("it answers with status %d: %s", code, detail), ErrUnreachable
 	default:
-		return ErrRefused, fmt.Sprintf("status %d: %s", code, detail)
+		return fmt.Sprintf("status %d: %s", code, detail), ErrRefused
 	}
 }
 

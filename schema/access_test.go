@@ -199,8 +199,7 @@ func TestMaskDate(t *testing.T) {
 	for _, typ := range []string{"date", "timestamp", "timestamptz"} {
 		low, high := binary.BigEndian.AppendUint64(nil, 1<<63), binary.BigEndian.AppendUint64(nil, math.MaxInt64)
 		if typ == "date" {
-			low, high = low[:4], high[:4]
-			high = []byte{0x7f, 0xff, 0xff, 0xff}
+			low, high = low[:4], []byte{0x7f, 0xff, 0xff, 0xff}
 		}
 		for _, infinity := range [][]byte{low, high} {
 			got, err := Pattern{Truncate: TruncateYear}.Apply(nil, infinity, mustType(t, typ))

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"encoding/base64"
 	"encoding/hex"
 	"strconv"
 	"time"
@@ -130,12 +129,4 @@ func appendNumber(dst []byte, name string, value int64) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, '"', ':')
 	return strconv.AppendInt(dst, value, 10)
-}
-
-func appendBase64(dst []byte, name string, value []byte) []byte {
-	dst = append(dst, ',', '"')
-	dst = append(dst, name...)
-	dst = append(dst, '"', ':', '"')
-	dst = base64.RawStdEncoding.AppendEncode(dst, value)
-	return append(dst, '"')
 }
