@@ -56,6 +56,8 @@ func runScripts(t *testing.T, dir string) {
 			// What a developer has set must not reach psql.
 			env.Setenv("PGPASSFILE", os.DevNull)
 			env.Setenv("PSQLRC", os.DevNull)
+			// A second at the end of each pgveil, under the race detector.
+			env.Setenv("GORACE", "atexit_sleep_ms=10")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
