@@ -35,7 +35,9 @@ func (c *call) openSecrets(ctx context.Context, log *slog.Logger, create bool) (
 		return &secrets{Store: local}, nil
 	}
 	if c.config.Vault.Address == "" {
-		return nil, c.config.Missing("keys.vault.address")
+		missing := c.config.Missing("keys.vault.address")
+		missing.Hint += "; for development, keys.insecure_local instead"
+		return nil, missing
 	}
 	vault, err := c.openVault(ctx, log)
 	if err != nil {

@@ -180,11 +180,19 @@ func (s *server) run(ctx context.Context, c *call, log *slog.Logger) error {
 		go func() { served <- s.proxy.Serve(serving, l) }()
 	}
 	log.Info("ready", ready...)
-	<-ctx.Done()
+	open := len(s.listeners)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+		open--
+		if ctx.Err() == nil {
+			err = errors.Join(errors.New("a listener has ended by itself"), err)
+		}
+	}
 	log.Info("shutting down", "grace", c.config.Limits.ShutdownGrace)
 	stop()
-	var err error
-	for range s.listeners {
+	for range open {
 		err = errors.Join(err, <-served)
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.config.Limits.ShutdownGrace)
