@@ -38,6 +38,8 @@ func (x *pgxRun) prepared(ctx context.Context) {
 	for _, value := range []any{"Zéphyrine-pgx", "Ünïque-北京-pgx", nil, "nobody"} {
 		x.rows(ctx, fmt.Sprintf("run read %v", value), x.conn, "read", value)
 	}
+	x.exec(ctx, "json of a map", x.conn, "UPDATE lab.every SET r_jsonb = $1 WHERE id = $2", map[string]any{"k": []int{1}}, x.base+3)
+	x.rows(ctx, "json", x.conn, "SELECT r_jsonb FROM lab.every WHERE id = $1", x.base+3)
 	x.exec(ctx, "insert again", x.conn, "insert", rows[0]...)
 	x.rows(ctx, "read after an error", x.conn, "read", "Zéphyrine-pgx")
 	_, err = x.conn.Prepare(ctx, "bad", "SELECT d_text FROM lab.every WHERE d_nothing = $1")

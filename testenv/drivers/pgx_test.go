@@ -127,7 +127,7 @@ func (x *pgxRun) values(ctx context.Context) {
 		x.exec(ctx, fmt.Sprintf("insert row %d", i+1), x.conn, "INSERT INTO lab.every ("+everyColumns+") VALUES ("+placeholders(len(row))+")", row...)
 	}
 	x.rows(ctx, "insert several", x.conn, "INSERT INTO lab.every (id, d_text, r_int4, d_date, r_jsonb) VALUES ($1, $2, $3, $4, $5), ($6, $7, 5, NULL, $8), ($9, 'lit''eral', DEFAULT, $10, '[]') RETURNING id, d_text, r_int4, d_date, r_jsonb, plain",
-		x.base+10, "ten", int32(10), day, map[string]any{"k": "v"}, x.base+11, nil, []int{1}, x.base+12, day)
+		x.base+10, "ten", int32(10), day, `{"k": "v"}`, x.base+11, nil, "[1]", x.base+12, day)
 	x.rows(ctx, "select by id", x.conn, "SELECT * FROM lab.every WHERE id = $1", x.base+1)
 	x.rows(ctx, "select all", x.conn, "SELECT "+everyColumns+" FROM lab.every WHERE "+x.between()+" ORDER BY id")
 	x.rows(ctx, "select none", x.conn, "SELECT d_uuid FROM lab.every WHERE id = $1", -1)
@@ -265,7 +265,7 @@ func (x *pgxRun) batches(ctx context.Context) {
 	batch = &pgx.Batch{}
 	batch.Queue("INSERT INTO lab.every (id, d_text) VALUES ($1, $2)", x.base+61, "undone")
 	batch.Queue("SELECT d_text FROM lab.every WHERE id = $1", x.base+61)
-	batch.Queue("INSERT INTO lab.every (id, d_int4) VALUES ($1, 'abc')", x.base+62)
+	batch.Queue("UPDATE lab.every SET r_varchar = $1 WHERE id = $2", "more than twenty characters", x.base+61)
 	batch.Queue("SELECT d_text FROM lab.every WHERE id = $1", x.base+61)
 	x.batch(ctx, "batch with an error", batch)
 	x.rows(ctx, "after batch", x.conn, "SELECT id, d_text FROM lab.every WHERE id IN ($1, $2)", x.base+1, x.base+61)

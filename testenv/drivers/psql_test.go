@@ -14,11 +14,10 @@ import (
 	"github.com/pgveil/pgveil/testenv"
 )
 
-// notices of psql that name the connection are not compared.
-var psqlConnection = regexp.MustCompile(`(?m)^You are now connected .*\n`)
+// Not compared: what names the connection or a process; the CONTEXT of an error, which
+// shows a part of the value; where an operator does not exist.
+var psqlNot = regexp.MustCompile(`(?m)^(You are now connected .*|CONTEXT:  .*)\n|(?:with PID )\d+|(?s)(operator does not exist: [^\n]*\n)LINE [^^]*\^`)
 
-// psqlTagged are steps where the twin's answer quotes a sealed value or says where it
-// is stored; they are looked at alone.
 func runPsql(t *testing.T, p *pair) {
 	psql, err := testenv.ClientProgram("psql")
 	if err != nil {
@@ -97,7 +96,7 @@ func psqlSteps(ctx context.Context, s side, psql, script string) ([]line, error)
 	for i := range said {
 		name, printed, _ := strings.Cut(said[i], "\n")
 		_, errors, _ := strings.Cut(warned[i], "\n")
-		printed = psqlConnection.ReplaceAllString(printed, "")
+		printed, errors = psqlNot.ReplaceAllString(printed, "$2"), psqlNot.ReplaceAllString(errors+"\n", "$2")
 		out := map[string]any{"stdout": printed, "stderr": errors}
 		if _, code, _ := strings.Cut(printed, "SQLSTATE "); strings.TrimSpace(code) != "00000" {
 			out["error"] = map[string]any{"sqlstate": strings.TrimSpace(code)}

@@ -1,0 +1,26 @@
+package drivers
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/pgveil/pgveil/testenv"
+)
+
+func runPgJDBC(t *testing.T, p *pair) {
+	java, jar, err := testenv.PgJDBC()
+	if err != nil {
+		t.Fatal(err)
+	}
+	classes := t.TempDir()
+	compiler := filepath.Join(filepath.Dir(java), "javac")
+	out, err := exec.CommandContext(t.Context(), compiler, "-encoding", "UTF-8", "-cp", jar, "-d", classes, "testdata/Driver.java").CombinedOutput()
+	if err != nil {
+		t.Fatalf("javac: %v\n%s", err, out)
+	}
+	p.both(t, func(ctx context.Context, s side) ([]line, error) {
+		return program(ctx, s, java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-cp", classes+":"+jar, "Driver")
+	})
+}

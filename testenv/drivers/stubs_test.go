@@ -1,5 +1,0 @@
-package drivers
-
-import "testing"
-
-func runPgJDBC(t *testing.T, p *pair) {}
