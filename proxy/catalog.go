@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/pgerror"
@@ -16,6 +18,31 @@ type snapshot struct {
 	catalog  *schema.Catalog
 	analyzer *statement.Analyzer
 	members  memberships
+	builtin  map[string]struct{} // functions that change nothing of the session
+}
+
+// calm reports whether calling a function of that name changes nothing of the session.
+func (s *snapshot) calm(name []byte) bool {
+	_, ok := s.builtin[string(name)]
+	return ok
+}
+
+// calmFunctions are the names that only functions of the server itself have.
+const calmFunctions = `SELECT proname::text FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+	EXCEPT SELECT proname::text FROM pg_catalog.pg_proc WHERE pronamespace <> 'pg_catalog'::regnamespace`
+
+func loadCalm(ctx context.Context, login *pgx.Conn) (map[string]struct{}, error) {
+	rows, err := login.Query(ctx, calmFunctions, pgx.QueryExecModeExec)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]struct{})
+	var name string
+	_, err = pgx.ForEachRow(rows, []any{&name}, func() error {
+		names[name] = struct{}{}
+		return nil
+	})
+	return names, err
 }
 
 // tracked is a described database and the newest snapshot of it.
@@ -100,7 +127,11 @@ func (t *tracked) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.current.Store(&snapshot{catalog: catalog, analyzer: statement.NewAnalyzer(catalog), members: members})
+	calm, err := loadCalm(ctx, login)
+	if err != nil {
+		return err
+	}
+	t.current.Store(&snapshot{catalog: catalog, analyzer: statement.NewAnalyzer(catalog), members: members, builtin: calm})
 	t.fingerprint = mark
 	return nil
 }

@@ -3,16 +3,24 @@ package proxy
 import (
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy/wire"
 )
 
-// sealedHex is how every sealed value begins when the server quotes it as text.
-var sealedHex = func() []byte {
+// How every sealed value begins when the server quotes it as text, with
+// bytea_output hex and escape.
+var sealedHex, sealedEscape = func() (hexed, escaped []byte) {
 	header := keys.Header(1, "")
-	return append([]byte(`\x`), hex.AppendEncode(nil, header[:2])...)
+	escaped = fmt.Appendf(nil, `\%03o`, header[0])
+	if c := header[1]; c < 0x20 || c > 0x7e {
+		escaped = fmt.Appendf(escaped, `\%03o`, c)
+	} else {
+		escaped = append(escaped, c)
+	}
+	return append([]byte(`\x`), hex.AppendEncode(nil, header[:2])...), escaped
 }()
 
 // writeUnsealed writes an error or notice of the server with this position and
@@ -33,7 +41,12 @@ func writeUnsealed(w *wire.Writer, typ byte, fields wire.ErrorFields, position i
 	return w.End()
 }
 
+// hideSealed takes sealed values out of a text. In escape form nothing tells where
+// one ends, so that all of the rest goes with it.
 func hideSealed(text []byte) []byte {
+	if at := bytes.Index(text, sealedEscape); at >= 0 {
+		return append(hideSealed(text[:at:at]), "(sealed)"...)
+	}
 	if !bytes.Contains(text, sealedHex) {
 		return text
 	}
