@@ -28,7 +28,6 @@ type login struct {
 
 	mu       sync.Mutex
 	password string
-	known    bool
 }
 
 // newLogin prepares logins. open holds Vault if it is the store of keys.

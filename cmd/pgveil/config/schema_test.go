@@ -110,7 +110,9 @@ func TestJSONSchemaAgreesWithTheDecoder(t *testing.T) {
 		candidates := []any{
 			sample(s), s.Default, "", "text", "x y", "disable", "requre", "error", 0, 1, -1, 5432, 70000, 1 << 21, 1 << 50, 1.5, true, nil,
 			"64MB", "64 MiB", "3XB", "MB", "10s", "1.5h", "10", "-1s", "500ms", "soon", "127.0.0.1:6432", ":6432", "6432", "host:x",
-			"A_B", "1A", "a/b#c", "a/b", "#c", "a#", []any{"a"}, map[string]any{"a": "b"},
+			"A_B", "1A", "a/b#c", "a/b", "#c", "a#",
+			[]any{"a"},
+			map[string]any{"a": "b"},
 		}
 		for _, v := range candidates {
 			if v == "" && s.Default == "" {
