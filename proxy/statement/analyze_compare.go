@@ -58,17 +58,19 @@ func (x *analysis) operator(e *pg.A_Expr, s *scope) {
 		x.sides(e, s, func(c *schema.Column) *pgerror.Error { return refuseUse(c, "NULLIF") })
 	default: // BETWEEN
 		refusal := func(c *schema.Column) *pgerror.Error { return refuseOperator(c, "BETWEEN") }
-		x.plainBut(e.Lexpr, s, refusal)
+		l := x.plainBut(e.Lexpr, s, refusal)
 		for _, n := range e.Rexpr.GetList().GetItems() {
 			x.plainBut(n, s, refusal)
+			x.free(l, n)
 		}
 	}
 }
 
 // sides analyses both sides of an operator that takes no sealed column.
 func (x *analysis) sides(e *pg.A_Expr, s *scope, refusal func(*schema.Column) *pgerror.Error) {
-	x.plainBut(e.Lexpr, s, refusal)
-	x.plainBut(e.Rexpr, s, refusal)
+	l, r := x.plainBut(e.Lexpr, s, refusal), x.plainBut(e.Rexpr, s, refusal)
+	x.free(l, e.Rexpr)
+	x.free(r, e.Lexpr)
 }
 
 func (x *analysis) binary(e *pg.A_Expr, name string, s *scope) {
@@ -87,7 +89,10 @@ func (x *analysis) compare(name string, l, r *pg.Node, s *scope) {
 		}
 		return
 	}
-	x.equality(name, side{l, x.expr(l, s)}, side{r, x.expr(r, s)})
+	a, b := side{l, x.expr(l, s)}, side{r, x.expr(r, s)}
+	x.equality(name, a, b)
+	x.free(a.operand, r)
+	x.free(b.operand, l)
 }
 
 // equality decides what becomes of two sides that are compared for equality.
@@ -162,6 +167,9 @@ func (x *analysis) distinctFrom(e *pg.A_Expr, s *scope) {
 		x.search("IS DISTINCT FROM", l.operand, e.Rexpr, false)
 	case r.sealed():
 		x.search("IS DISTINCT FROM", r.operand, e.Lexpr, false)
+	default:
+		x.free(l.operand, e.Rexpr)
+		x.free(r.operand, e.Lexpr)
 	}
 }
 
@@ -211,6 +219,7 @@ func (x *analysis) inRows(name string, row *pg.RowExpr, items []*pg.Node, s *sco
 		}
 		for i, n := range other.Args {
 			x.equality(name, left[i], side{n, x.expr(n, s)})
+			x.free(left[i].operand, n)
 		}
 	}
 }
@@ -223,6 +232,7 @@ func (x *analysis) valueIn(name string, l side, items []*pg.Node, s *scope) {
 	operands := make([]operand, len(items))
 	for i, n := range items {
 		operands[i] = x.expr(n, s)
+		x.free(l.operand, n)
 		if !operands[i].sealed() {
 			plain++
 		} else if !first.sealed() {
@@ -259,6 +269,7 @@ func (x *analysis) array(e *pg.A_Expr, name string, s *scope) {
 	x.plain(e.Rexpr, s, "an array for "+name+word)
 	switch {
 	case !o.sealed():
+		x.free(o, e.Rexpr)
 	case !isEquality(name):
 		x.fail(refuseOperator(o.column.tagged, name+word), o.token)
 	default:

@@ -63,13 +63,15 @@ func (x *analysis) plain(n *pg.Node, s *scope, where string) {
 	x.plainBut(n, s, func(c *schema.Column) *pgerror.Error { return refuseUse(c, where) })
 }
 
-func (x *analysis) plainBut(n *pg.Node, s *scope, refusal func(*schema.Column) *pgerror.Error) {
+func (x *analysis) plainBut(n *pg.Node, s *scope, refusal func(*schema.Column) *pgerror.Error) operand {
 	if n == nil {
-		return
+		return operand{}
 	}
-	if o := x.expr(n, s); o.sealed() {
+	o := x.expr(n, s)
+	if o.sealed() {
 		x.fail(refusal(o.column.tagged), o.token)
 	}
+	return o
 }
 
 // children analyses all that is inside a node of a form without rules of its own.
@@ -105,11 +107,7 @@ func (x *analysis) child(m protoreflect.Message, s *scope, where string) {
 // nullTest analyses IS [NOT] NULL, which holds of a sealed value as of its
 // plaintext.
 func (x *analysis) nullTest(n *pg.NullTest, s *scope) {
-	if p := n.Arg.GetParamRef(); p != nil {
-		// The parameter of (col = $1 OR $1 IS NULL) arrives sealed.
-		if token := x.token(p.Location); token >= 0 {
-			x.edits = append(x.edits, edit{kind: editNullTest, first: token, last: token, token: token})
-		}
+	if x.nullTestOfParam(n.Arg) {
 		return
 	}
 	if o := x.expr(n.Arg, s); o.sealed() {

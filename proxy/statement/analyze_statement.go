@@ -94,6 +94,7 @@ func (x *analysis) assign(a *schema.Attribute, n *pg.Node, s *scope) {
 	c := a.Tagged
 	if c == nil {
 		x.plainBut(n, s, refuseStoreIn(a.Name))
+		x.freeParam(n)
 		return
 	}
 	x.touch(c, Assign)

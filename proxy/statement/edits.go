@@ -25,8 +25,10 @@ type Edits struct {
 
 	text   []byte  // of values whose text is not in the client's
 	tokens []int32 // of each of Params
+	free   []int32 // of the parameters whose value is an untagged column's, too
 	first  []int32 // of each number, the first of Params that is of a column; -1: none
 	plain  []bool  // by number
+	hidden []bool  // by number: a value for a sealed column
 }
 
 // Span is the bytes [Start, End) of the client's text.
@@ -90,7 +92,7 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 		e.PlainParam = e.isPlain
 	}
 	e.Values, e.Params, e.Deleted = e.Values[:0], e.Params[:0], e.Deleted[:0]
-	e.text, e.tokens = e.text[:0], e.tokens[:0]
+	e.text, e.tokens, e.free = e.text[:0], e.tokens[:0], e.free[:0]
 	if err := e.countParams(t); err != nil {
 		return err
 	}
@@ -122,8 +124,7 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 		}
 		i += n
 	}
-	e.settleParams(t, nullTests)
-	return nil
+	return e.settleParams(t, nullTests)
 }
 
 // resolver maps tokens of the folded text to those of the text.
@@ -167,6 +168,8 @@ func (r *resolver) add(d *edit, first, last, own int32) error {
 	switch d.kind {
 	case editDelete:
 		e.Deleted = append(e.Deleted, Span{start, end})
+	case editFree:
+		e.free = append(e.free, int32(token))
 	case editParam, editNullTest:
 		n := t.Param(token)
 		if n == 0 {

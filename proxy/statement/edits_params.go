@@ -22,26 +22,46 @@ func (e *Edits) countParams(t *Text) error {
 	return nil
 }
 
-// settleParams finds the parameters that also stand where they are not sealed.
-func (e *Edits) settleParams(t *Text, nullTests bool) {
+// settleParams finds the parameters that also stand where they are not sealed. It
+// refuses one whose value is a sealed column's, where it is not also that of an
+// untagged column: in the clear it would reach the server for nothing.
+func (e *Edits) settleParams(t *Text, nullTests bool) error {
 	if nullTests {
 		e.settleNullTests()
 	}
 	e.plain = slices.Grow(e.plain[:0], e.MaxParam+1)[:e.MaxParam+1]
 	clear(e.plain)
 	if e.MaxParam == 0 {
-		return
+		return nil
 	}
-	sealed := e.tokens
+	e.hidden = slices.Grow(e.hidden[:0], e.MaxParam+1)[:e.MaxParam+1]
+	clear(e.hidden)
+	for i := range e.Params {
+		e.hidden[e.Params[i].Number] = true
+	}
+	sealed, free := e.tokens, e.free
 	for i, k := range t.tokens {
+		for len(free) > 0 && int(free[0]) < i {
+			free = free[1:]
+		}
 		switch {
 		case k.Kind != Parameter:
 		case len(sealed) > 0 && int(sealed[0]) == i:
 			sealed = sealed[1:]
 		default:
-			e.plain[t.Param(i)] = true
+			n := t.Param(i)
+			if e.hidden[n] && (len(free) == 0 || int(free[0]) != i) {
+				return refuseInClear(n).At(int(k.Start) + 1)
+			}
+			e.plain[n] = true
 		}
 	}
+	return nil
+}
+
+func refuseInClear(n int) *pgerror.Error {
+	return pgerror.New(pgerror.FeatureNotSupported, "parameter $%d is a value for a sealed column and cannot be used in the clear in the same statement", n).
+		WithHint("Give the value a parameter of its own where it is compared with no column, or leave that to the application.")
 }
 
 // settleNullTests gives each parameter under IS NULL the form it has elsewhere
@@ -58,9 +78,12 @@ func (e *Edits) settleNullTests() {
 	}
 	for i := range e.Params {
 		if p := &e.Params[i]; p.Column == nil && e.first[p.Number] >= 0 {
-			start, end := p.Start, p.End
+			start, end, from := p.Start, p.End, p.From
 			*p = e.Params[e.first[p.Number]]
 			p.Start, p.End = start, end
+			if from != 0 {
+				p.From = from
+			}
 		}
 	}
 	kept := 0

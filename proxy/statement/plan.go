@@ -72,6 +72,7 @@ const (
 	editParam                     // a parameter that arrives sealed
 	editNullTest                  // the same, if the parameter has a sealed form anyway
 	editDelete                    // nothing
+	editFree                      // itself: a parameter whose value is an untagged column's, too
 )
 
 // edit is one replacement, by tokens of the folded text.
