@@ -62,7 +62,7 @@ var parameters = []declared{
 // known are statements to which pgveil is known to answer otherwise than the server.
 var known = []struct {
 	declared
-	direct, through string // SQLSTATE, or the ids of the rows
+	direct, through string // SQLSTATE, or the first columns of the rows
 	prepare         bool   // only prepare it
 }{
 	{declared{"a declared type that does not fit, prepared", "SELECT id FROM lab.every WHERE d_int4 = $1", []uint32{varcharOID}, nil, nil}, "42883", "prepared", true},
@@ -70,6 +70,8 @@ var known = []struct {
 	{declared{"untyped strings in ARRAY are text, blanks count", "SELECT id FROM lab.every WHERE d_char = ANY (ARRAY['abc  ','x'])", nil, nil, nil}, "", "1", false},
 	{declared{"untyped strings in ARRAY are text, not dates", "SELECT id FROM lab.every WHERE d_date = ANY (ARRAY['2024-02-29'])", nil, nil, nil}, "42883", "1", false},
 	{declared{"IN compares char(n) with char(n), blanks do not count", "SELECT id FROM lab.every WHERE d_char IN ($1, $2)", []uint32{textOID, textOID}, nil, text("abc  ", "x")}, "1", "", false},
+	{declared{"one parameter for columns of two types", "INSERT INTO lab.every (id, r_real) VALUES ($1, $1) RETURNING r_real", nil, []int16{1}, [][]byte{{0, 0, 0, 77}}}, "42P08", "77", false},
+	{declared{"a parameter of which one use has no type", "SELECT id FROM lab.every WHERE $1 IS NULL OR d_int4 = $1", nil, nil, text("7")}, "42P08", "1", false},
 	{declared{"a truth value as a condition", "SELECT id FROM lab.every WHERE d_bool", nil, nil, nil}, "1", "0A000", false},
 	{declared{"a sign before a cast", "SELECT id FROM lab.every WHERE d_int4 = -7::int4", nil, nil, nil}, "", "0A000", false},
 	{declared{"date in another style", "SELECT id FROM lab.every WHERE d_date = '29.2.2024'", nil, nil, nil}, "22008", "0A000", false},
@@ -109,7 +111,7 @@ func TestKnownDifferences(t *testing.T) {
 	}
 }
 
-// answer gives the ids of the rows, or the SQLSTATE of the error.
+// answer gives the first columns of the rows, or the SQLSTATE of the error.
 func answer(ctx context.Context, conn *pgconn.PgConn, d *declared, prepare bool) string {
 	var e *pgconn.PgError
 	if prepare {

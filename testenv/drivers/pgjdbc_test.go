@@ -14,6 +14,7 @@ func runPgJDBC(t *testing.T, p *pair) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	readFile(t, "testdata/Driver.java")
 	classes := t.TempDir()
 	compiler := filepath.Join(filepath.Dir(java), "javac")
 	out, err := exec.CommandContext(t.Context(), compiler, "-encoding", "UTF-8", "-cp", jar, "-d", classes, "testdata/Driver.java").CombinedOutput()

@@ -41,6 +41,8 @@ func runPsql(t *testing.T, p *pair) {
 	}
 }
 
+// readFile reads a file of testdata. Programs are read, too, before other processes
+// run them: go test runs a test again only if a file has changed that it has read.
 func readFile(t *testing.T, name string) string {
 	t.Helper()
 	content, err := os.ReadFile(name)

@@ -12,6 +12,8 @@ func runPython(t *testing.T, p *pair, part testenv.Part, script string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	readFile(t, script)
+	readFile(t, "testdata/steps.py")
 	p.both(t, func(ctx context.Context, s side) ([]line, error) {
 		return program(ctx, s, python, script)
 	})
