@@ -66,7 +66,7 @@ var known = []struct {
 	prepare         bool   // only prepare it
 }{
 	{declared{"a declared type that does not fit, prepared", "SELECT id FROM lab.every WHERE d_int4 = $1", []uint32{varcharOID}, nil, nil}, "42883", "prepared", true},
-	{declared{"NULL of a type that does not fit", "UPDATE lab.every SET d_int4 = $1 WHERE id = 1 RETURNING id", []uint32{varcharOID}, nil, [][]byte{nil}}, "42804", "1", false},
+	{declared{"NULL of a type that does not fit", "UPDATE lab.every SET r_int4 = $1 WHERE id = 1 RETURNING id", []uint32{varcharOID}, nil, [][]byte{nil}}, "42804", "1", false},
 	{declared{"untyped strings in ARRAY are text, blanks count", "SELECT id FROM lab.every WHERE d_char = ANY (ARRAY['abc  ','x'])", nil, nil, nil}, "", "1", false},
 	{declared{"untyped strings in ARRAY are text, not dates", "SELECT id FROM lab.every WHERE d_date = ANY (ARRAY['2024-02-29'])", nil, nil, nil}, "42883", "1", false},
 	{declared{"IN compares char(n) with char(n), blanks do not count", "SELECT id FROM lab.every WHERE d_char IN ($1, $2)", []uint32{textOID, textOID}, nil, text("abc  ", "x")}, "1", "", false},
