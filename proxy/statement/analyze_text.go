@@ -18,12 +18,16 @@ import (
 // of a thread, and copies each subtree once per level above it, so that time
 // grows with depth times size.
 const (
-	maxDepth  = 1000
-	maxTokens = 600_000
+	maxDepth  = 3000
+	maxTokens = 400_000
 	maxWork   = 40_000_000 // depth times tokens
+	// maxSteps bounds the names looked at to resolve those of a statement.
+	maxSteps = 50_000_000
 	// maxCopies bounds the tokens that SET (a, b, …) = (…) becomes: the tree has
 	// the right side once for each column.
 	maxCopies = 200_000
+	// maxUnclosed bounds, in bytes, a text that ends inside something.
+	maxUnclosed = 16 << 10
 )
 
 // parsing keeps parses one at a time: pg_query redirects the process's standard
@@ -156,7 +160,8 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 // unclosed gives the error for a text that ends inside a string, a comment or a
 // name: the server's own, if the parser finds it too.
 func unclosed(t *Text) *pgerror.Error {
-	if checkBounds(t) != nil {
+	// PostgreSQL's lexer takes quadratic time over comments begun within comments.
+	if checkBounds(t) != nil || len(t.SQL()) > maxUnclosed {
 		return refuseOdd()
 	}
 	if _, err := parse(string(t.SQL())); err != nil {
@@ -193,13 +198,14 @@ func syntaxError(err error, sql []byte, t *Text) *refusal {
 // analysis is the work on one statement. The first refusal stays; the work goes
 // on after it to no effect.
 type analysis struct {
-	a    *Analyzer
-	env  *Env
-	text *Text // the folded text; nil in a view
-	view *schema.Relation
-	deep int // views within views
-	verb Verb
-	err  *refusal
+	a     *Analyzer
+	env   *Env
+	text  *Text // the folded text; nil in a view
+	view  *schema.Relation
+	deep  int // views within views
+	steps int
+	verb  Verb
+	err   *refusal
 
 	left   survey  // what the statement names and the analysis has not come to
 	ranges []*item // the relations of all FROM clauses
@@ -217,6 +223,14 @@ func (x *analysis) fail(err *pgerror.Error, token int32) {
 	if x.err == nil {
 		x.err = &refusal{*err, token}
 	}
+}
+
+// spend counts names looked at. It reports false once the analysis is to stop.
+func (x *analysis) spend(n int) bool {
+	if x.steps += n; x.steps > maxSteps {
+		x.fail(errSize(), -1)
+	}
+	return x.err == nil
 }
 
 // token gives the token of a location of the parse tree, -1 for none.
