@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -163,10 +164,8 @@ func hostile() map[string]string {
 		"brackets":           `SELECT last_name, ARRAY` + strings.Repeat("[", size) + ` FROM lab.patient`,
 		"CASE":               `SELECT last_name, ` + strings.Repeat("CASE WHEN ", size/10) + ` FROM lab.patient`,
 		"operators":          `SELECT last_name FROM lab.patient WHERE id = ` + strings.Repeat("+", size) + `1`,
-		// Of a larger one PostgreSQL's own lexer makes minutes.
-		"comments in comments": `SELECT last_name FROM lab.patient WHERE id = ` + strings.Repeat("/*", size/64) + strings.Repeat("*/", size/64) + `1`,
-		"one long name":        `SELECT last_name AS ` + strings.Repeat("a", size) + ` FROM lab.patient`,
-		"zero bytes of SQL":    `SELECT last_name FROM lab.patient WHERE city = $$` + strings.Repeat("\n", size) + `$$`,
+		"one long name":      `SELECT last_name AS ` + strings.Repeat("a", size) + ` FROM lab.patient`,
+		"zero bytes of SQL":  `SELECT last_name FROM lab.patient WHERE city = $$` + strings.Repeat("\n", size) + `$$`,
 	}
 }
 
@@ -195,13 +194,14 @@ func TestHostileTexts(t *testing.T) {
 	}()
 	for name, sql := range hostile() {
 		conn := s.Connect(t, "biologist")
+		began := time.Now()
 		results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
 		var e *pgconn.PgError
 		if err != nil && !errors.As(err, &e) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		t.Logf("%s: %d results, %v", name, len(results), err)
+		t.Logf("%s: %d results, %v, %v", name, len(results), err, time.Since(began).Round(time.Millisecond))
 		if got := show(t, conn, `SELECT nir FROM lab.patient WHERE id = 1`); got != nir1 {
 			t.Errorf("%s: afterwards %q", name, got)
 		}
