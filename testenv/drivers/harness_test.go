@@ -144,7 +144,7 @@ func (l line) sqlstate() string {
 func (p *pair) both(t *testing.T, run func(ctx context.Context, s side) ([]line, error)) {
 	t.Helper()
 	p.reset(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	var said [2][]line
 	var g errgroup.Group
@@ -252,6 +252,7 @@ var needles = []string{
 func TestDrivers(t *testing.T) {
 	testenv.Require(t, testenv.PartPostgres)
 	p := startPair(t)
+	checkTwin(t, p)
 	var ran []string
 	for _, d := range []struct {
 		name string
@@ -315,9 +316,9 @@ func findNothing(t *testing.T, p *pair, look []string) {
 	}
 }
 
-// TestTwin: the twin's tagged columns have their logical types, the server's bytea.
-func TestTwin(t *testing.T) {
-	p := startPair(t)
+// checkTwin: the twin's tagged columns have their logical types, the server's bytea.
+func checkTwin(t *testing.T, p *pair) {
+	t.Helper()
 	ctx := context.Background()
 	for _, column := range p.stack.File.Databases[stack.Database].Columns {
 		for server, want := range map[*testenv.Postgres]string{p.twin: column.Type.String(), p.stack.Postgres: "bytea"} {

@@ -3,7 +3,6 @@ package drivers
 import (
 	"context"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/pgveil/pgveil/testenv"
@@ -16,7 +15,10 @@ func runPgJDBC(t *testing.T, p *pair) {
 	}
 	readFile(t, "testdata/Driver.java")
 	classes := t.TempDir()
-	compiler := filepath.Join(filepath.Dir(java), "javac")
+	compiler, err := exec.LookPath("javac")
+	if err != nil {
+		t.Fatal(&testenv.MissingError{Part: testenv.PartPgJDBC, Package: "default-jdk-headless", Detail: "no javac on PATH"})
+	}
 	out, err := exec.CommandContext(t.Context(), compiler, "-encoding", "UTF-8", "-cp", jar, "-d", classes, "testdata/Driver.java").CombinedOutput()
 	if err != nil {
 		t.Fatalf("javac: %v\n%s", err, out)

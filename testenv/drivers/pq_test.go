@@ -251,14 +251,14 @@ func (x *pqRun) prepared(ctx context.Context) {
 }
 
 func (x *pqRun) copies(ctx context.Context) {
-	copyIn := func(name, schema, table string, rows [][]any, columns ...string) {
+	copyIn := func(name, target string, rows [][]any) {
 		tx, err := x.db.BeginTx(ctx, nil)
 		if err != nil {
 			x.step(name, nil, err)
 			return
 		}
 		defer func() { x.step(name+": rollback", nil, tx.Rollback()) }()
-		statement, err := tx.PrepareContext(ctx, pq.CopyInSchema(schema, table, columns...))
+		statement, err := tx.PrepareContext(ctx, "COPY "+target+" FROM STDIN")
 		if err != nil {
 			x.step(name, nil, err)
 			return
@@ -277,12 +277,12 @@ func (x *pqRun) copies(ctx context.Context) {
 			x.rows(ctx, name+": rows", tx, "SELECT id, note, nir FROM lab.plain ORDER BY id")
 		}
 	}
-	copyIn("copy", "lab", "plain", [][]any{{1, "é\t\\", nil}, {2, nil, "x"}}, "id", "note", "nir")
-	copyIn("bad copy", "lab", "plain", [][]any{{"x", "y"}}, "id", "note")
+	copyIn("copy", "lab.plain (id, note, nir)", [][]any{{1, "é\t\\", nil}, {2, nil, "x"}})
+	copyIn("bad copy", "lab.plain (id, note)", [][]any{{"x", "y"}})
 	// The steps after a refused COPY differ, so there are none but the rollback.
 	tx, err := x.db.BeginTx(ctx, nil)
 	x.step("begin", nil, err)
-	_, err = tx.PrepareContext(ctx, pq.CopyInSchema("lab", "every", "id", "d_text"))
+	_, err = tx.PrepareContext(ctx, "COPY lab.every (id, d_text) FROM STDIN")
 	x.step("refused 0A000: copy to tagged", nil, err)
 	if err := tx.Rollback(); err != nil && !errors.Is(err, sql.ErrConnDone) && !strings.Contains(err.Error(), "bad connection") {
 		x.step("rollback", nil, err)
