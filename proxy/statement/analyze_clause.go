@@ -58,6 +58,9 @@ func (x *analysis) orderBy(list []*pg.Node, targets []target, s *scope) {
 			x.fail(refuseForm("this form of ORDER BY"), -1)
 			continue
 		}
+		if !x.spend(len(targets)) {
+			return
+		}
 		found := named(by.Node, targets)
 		if len(found) == 0 {
 			if o := x.expr(by.Node, s); o.sealed() {
@@ -116,6 +119,9 @@ func (x *analysis) groupBy(list []*pg.Node, targets []target, s *scope) {
 		if row := n.GetRowExpr(); row != nil && row.RowFormat == pg.CoercionForm_COERCE_IMPLICIT_CAST {
 			x.groupBy(row.Args, targets, s)
 			continue
+		}
+		if !x.spend(len(targets)) {
+			return
 		}
 		found := named(n, targets)
 		if ref := n.GetColumnRef(); ref != nil && len(found) > 0 {

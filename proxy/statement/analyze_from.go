@@ -8,6 +8,9 @@ import (
 // visibility that the server gives them (transformFromClause).
 func (x *analysis) from(list []*pg.Node, s *scope) {
 	for _, n := range list {
+		if x.err != nil {
+			return
+		}
 		_, names := x.fromItem(n, s)
 		setLateral(names, true, false)
 		x.checkNames(s.items, names)
@@ -127,6 +130,9 @@ func returnsScalars(call *pg.FuncCall) bool {
 // checkNames refuses two items of one name in a FROM clause.
 func (x *analysis) checkNames(have, more []*item) {
 	for _, a := range more {
+		if !x.spend(len(have)) {
+			return
+		}
 		if a.unnamed {
 			continue
 		}

@@ -83,6 +83,9 @@ func (x *analysis) merge(j *pg.JoinExpr, names []string, left, right *item) []co
 	}
 	merged := make([]column, 0, len(names))
 	for _, name := range names {
+		if !x.spend(len(left.columns) + len(right.columns)) {
+			return merged
+		}
 		l, n := left.findOwn(name)
 		r, m := right.findOwn(name)
 		switch {

@@ -118,10 +118,17 @@ func setOperationName(op pg.SetOperation) string {
 	return "UNION"
 }
 
+// maxTargets is the server's MaxTupleAttributeNumber.
+const maxTargets = 1664
+
 // targets analyses a select list or a RETURNING list.
 func (x *analysis) targets(list []*pg.Node, s *scope) []target {
 	targets := make([]target, 0, len(list))
 	for _, n := range list {
+		if len(targets) > maxTargets {
+			x.fail(errTargets(), -1)
+			return targets
+		}
 		r := n.GetResTarget()
 		if r == nil {
 			x.fail(refuseForm("this form of select list"), -1)

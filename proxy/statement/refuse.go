@@ -252,3 +252,7 @@ func errColumnCount() *pgerror.Error {
 func refuseStoreIn(column string) func(*schema.Column) *pgerror.Error {
 	return func(c *schema.Column) *pgerror.Error { return refuseStore(c, "untagged column \""+column+"\"") }
 }
+
+func errTargets() *pgerror.Error {
+	return pgerror.New("54011", "target lists can have at most %d entries", maxTargets)
+}

@@ -45,6 +45,9 @@ func (x *analysis) columnRef(ref *pg.ColumnRef, s *scope) operand {
 // columnOf finds a column of an item; names are its qualified name.
 func (x *analysis) columnOf(it *item, names []string, token int32) *column {
 	name := names[len(names)-1]
+	if !x.spend(len(it.columns)) {
+		return nil
+	}
 	c, count := it.find(name)
 	switch {
 	case count > 1:
@@ -112,6 +115,9 @@ func (x *analysis) findHere(name string, s *scope, token int32) (*column, *item)
 	for _, it := range s.items {
 		if it.qualifiedOnly || !s.visible(it) {
 			continue
+		}
+		if !x.spend(len(it.columns) + 1) {
+			return nil, nil
 		}
 		c, count := it.find(name)
 		if count == 0 {
@@ -192,6 +198,9 @@ func (x *analysis) findQualified(schemaName, name string, s *scope, token int32)
 func (x *analysis) findItem(s *scope, token int32, match func(*item) bool) *item {
 	for level := s; level != nil; level = level.outer {
 		var found *item
+		if !x.spend(len(level.items)) {
+			return nil
+		}
 		for _, it := range level.items {
 			if it.unnamed || !level.visible(it) || !match(it) {
 				continue
