@@ -282,7 +282,10 @@ func (x *pqRun) copies(ctx context.Context) {
 	// The steps after a refused COPY differ, so there are none but the rollback.
 	tx, err := x.db.BeginTx(ctx, nil)
 	x.step("begin", nil, err)
-	_, err = tx.PrepareContext(ctx, "COPY lab.every (id, d_text) FROM STDIN")
+	statement, err := tx.PrepareContext(ctx, "COPY lab.every (id, d_text) FROM STDIN")
+	if err == nil {
+		err = statement.Close()
+	}
 	x.step("refused 0A000: copy to tagged", nil, err)
 	if err := tx.Rollback(); err != nil && !errors.Is(err, sql.ErrConnDone) && !strings.Contains(err.Error(), "bad connection") {
 		x.step("rollback", nil, err)
