@@ -43,18 +43,40 @@ func (c *conn) receive(typ byte) error {
 	own := false
 	if step.Entry != nil {
 		w, own = step.Entry.Data, step.Entry.Own
-		if typ == 'E' && w != nil && w.prepared != nil && step.Entry.Kind == pipeline.Parse {
-			w.prepared.answer.failed = true
+		switch {
+		case step.Done && w != nil && typ == 'E':
+			w.naming.settle(failed)
+		case step.Done && w != nil:
+			w.naming.settle(taken)
+		}
+		if typ == 'E' && own && w.probe != nil && w.probe.inSequence {
+			w.probe.finish(errFailed) // so has the client's sequence
+			w.probe.err = errFailed
+		}
+		if typ == 'Z' && status == 'I' && !own {
+			c.transactionEnded(step.Entry.Order)
 		}
 	}
 	c.mu.Unlock()
 	if err != nil {
 		return pgerror.New(pgerror.ProtocolViolation, "unexpected message from the server").Fatal()
 	}
+	if typ == 'S' { // a setting has changed, by a function perhaps
+		c.changed.Store(true)
+	}
+	switch {
+	case (own || step.Mute) && typ == 'E':
+		if ended, err := c.sessionEnds(); ended || err != nil {
+			return err
+		}
+	}
 	switch {
 	case own:
 		return c.receiveOwn(w, typ, status)
 	case step.Mute:
+		if w != nil && (typ == 'C' || typ == 's' || typ == 'E') {
+			w.withheld()
+		}
 		return nil // Next skips what was not read
 	case typ == 'Z':
 		return c.ready(w, status)
@@ -69,8 +91,46 @@ func (c *conn) receive(typ byte) error {
 	return c.answer(w, typ)
 }
 
+// transactionEnded notes that the message of this order has ended a transaction. c.mu
+// is held.
+func (c *conn) transactionEnded(order uint64) {
+	c.endedAt.Store(order)
+	if c.lastChange != 0 {
+		c.changed.Store(true)
+		if c.lastChange <= order {
+			c.lastChange = 0
+		}
+	}
+	if c.lastDDL != 0 {
+		c.tracked.invalidate()
+		if c.lastDDL <= order {
+			c.lastDDL = 0
+		}
+	}
+}
+
+// sessionEnds forwards an error with which the server ends the session, whatever it
+// answers, and reports whether it is one.
+func (c *conn) sessionEnds() (bool, error) {
+	body, err := c.sr.Body()
+	if err != nil {
+		return false, err
+	}
+	fields, err := wire.DecodeErrorResponse(body)
+	if err != nil {
+		return false, err
+	}
+	if string(fields.Get(wire.FieldSeverityOriginal)) == "ERROR" {
+		return false, nil
+	}
+	return true, writeUnsealed(c.cw, wire.TypeErrorResponse, fields, fields.Position())
+}
+
 // answer treats a message that answers a planned statement.
 func (c *conn) answer(w *work, typ byte) error {
+	if w.refusal != nil {
+		return pgerror.New(pgerror.InternalError, "the server has answered a statement that pgveil refused").Fatal()
+	}
 	switch typ {
 	case 't':
 		if w.prepared != nil && w.prepared.plan != nil {
@@ -106,19 +166,6 @@ func (c *conn) ready(w *work, status byte) error {
 			w.results[w.current].end("not run")
 		}
 	}
-	if status == 'I' {
-		if c.changedInTransaction.Swap(false) {
-			c.changed.Store(true)
-		}
-		if c.ddl.Swap(false) {
-			c.tracked.invalidate()
-		}
-		c.mu.Lock()
-		if c.queue.Len() == 0 {
-			c.portalsGone.Store(true)
-		}
-		c.mu.Unlock()
-	}
 	failed := c.failed
 	c.failed = false
 	if failed && status == 'T' {
@@ -137,22 +184,37 @@ func (c *conn) spoil() error {
 	}
 	defer c.send.Unlock()
 	c.mu.Lock()
-	idle := c.queue.Len() == 0
+	idle := c.queue.Idle()
 	if idle {
-		c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Query, Own: true, Data: &work{spoil: true}})
+		c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Parse, Own: true, Data: &work{spoil: true}})
+		c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Sync, Own: true, Data: &work{spoil: true}})
 	}
 	c.mu.Unlock()
 	if !idle { // what follows was sent on the belief that all was well
 		return fatal
 	}
-	wire.WriteQuery(c.sw, failingSQL)
-	return c.sw.Flush() // its error is the first of both
+	wire.WriteParse(c.sw, failingName, failingSQL)
+	wire.WriteEmpty(c.sw, wire.TypeSync)
+	return c.sw.Flush() // its error is the first of all of these
+}
+
+// invalidCursorName is what the server says of a portal that it does not hold.
+const invalidCursorName = "34000"
+
+// withheld enters the outcome of a statement whose rows the client does not get: an
+// error before it in the sequence has ended that.
+func (w *work) withheld() {
+	if r := w.result(); r != nil {
+		r.end("withheld")
+		w.current++
+	}
 }
 
 // receiveOwn treats an answer to a message of the proxy's own.
 func (c *conn) receiveOwn(w *work, typ, status byte) error {
 	switch {
 	case w.verify && typ == 'E': // the client's sequence has failed with it
+		close(w.prepared.described)
 		return c.receiveError(nil, typ)
 	case w.verify:
 		return c.verify(w.prepared, typ)
@@ -192,7 +254,6 @@ func (c *conn) receiveOwn(w *work, typ, status byte) error {
 		if err := c.sr.Forward(c.cw); err != nil {
 			return err
 		}
-		c.finish(p, errSkipped)
 	case 'Z', '3':
 		if w.last {
 			c.finish(p, nil)
@@ -213,8 +274,9 @@ func (c *conn) dropped(e *pipeline.Entry[*work]) {
 	if w == nil {
 		return
 	}
-	if w.prepared != nil && e.Kind == pipeline.Parse {
-		w.prepared.answer.failed = true
+	w.naming.settle(skipped)
+	if w.verify {
+		close(w.prepared.described)
 	}
 	if w.probe != nil && (w.probe.inSequence || w.last) {
 		w.probe.finish(errSkipped)
@@ -248,8 +310,14 @@ func (c *conn) receiveError(w *work, typ byte) error {
 		w.results[w.current].end(code)
 	}
 	severity := string(fields.Get(wire.FieldSeverityOriginal))
-	if w.refusal != nil && severity == "ERROR" && code != pgerror.InFailedTransaction {
-		return wire.WriteErrorResponse(c.cw, c.inTransaction(w.refusal))
+	if w.refusal != nil && severity == "ERROR" {
+		switch {
+		case w.decides && (code == pgerror.InvalidStatementName || code == invalidCursorName):
+		case w.first:
+			return wire.WriteErrorResponse(c.cw, w.refusal)
+		case code != pgerror.InFailedTransaction:
+			return wire.WriteErrorResponse(c.cw, c.inTransaction(w.refusal))
+		}
 	}
 	return writeUnsealed(c.cw, typ, fields, w.remap.position(fields.Position()))
 }
@@ -282,14 +350,22 @@ func (c *conn) fail(r *result, e *pgerror.Error) error {
 // verify treats the answer to the proxy's own Describe of a statement.
 func (c *conn) verify(p *prepared, typ byte) error {
 	switch typ {
+	case 't':
+		types, err := c.parameterTypes(p)
+		if err != nil {
+			return err
+		}
+		p.answer.types = types
 	case 'T':
 		body, err := c.sr.Body()
 		if err != nil {
 			return err
 		}
 		p.answer.bad = c.confirm(p.plan, 0, body)
+		close(p.described)
 	case 'n':
 		p.answer.bad = c.confirm(p.plan, 0, nil)
+		close(p.described)
 	}
 	return nil
 }

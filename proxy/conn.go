@@ -41,19 +41,22 @@ type conn struct {
 	mu    sync.Mutex
 	queue pipeline.Queue[*work]
 
-	changed              atomic.Bool                   // state may no longer be true
-	changedInTransaction atomic.Bool                   // and changes again when the transaction ends
-	ddl                  atomic.Bool                   // the catalog changes when the transaction ends
-	portalsGone          atomic.Bool                   // the transaction has ended and its portals with it
-	fatal                atomic.Pointer[pgerror.Error] // why pgveil ends the session
+	changed    atomic.Bool                   // state may no longer be true
+	lastChange uint64                        // order of the last message that may change it again when the transaction ends; guarded by mu
+	lastDDL    uint64                        // of the last that changes the catalog then; guarded by mu
+	endedAt    atomic.Uint64                 // order of what ended the last transaction, and its portals
+	fatal      atomic.Pointer[pgerror.Error] // why pgveil ends the session
 
 	// The frontend goroutine.
 	cr       *wire.Reader
 	lexer    statement.Lexer
 	rewriter rewriter
 	state    *state
-	prepared map[string]*prepared
-	portals  map[string]*portal
+	sequence uint64            // of the messages between two Syncs
+	noted    statement.Changes // what the message at hand may change
+	prepared names[prepared]
+	portals  names[portal]
+	restless bool // a cursor or portal may change the session when it runs
 	values   [][]byte
 	bound    []boundParam
 	arena    []byte
@@ -72,8 +75,8 @@ type conn struct {
 // backend goroutine writes to the client.
 func (c *conn) run(client, upstream net.Conn) error {
 	c.queue.Dropped = c.dropped
-	c.prepared = make(map[string]*prepared)
-	c.portals = make(map[string]*portal)
+	c.prepared = make(names[prepared])
+	c.portals = make(names[portal])
 	c.changed.Store(true)
 	done := make(chan struct{})
 	go func() {

@@ -17,12 +17,9 @@ func (c *conn) parse(body []byte) error {
 		return err
 	}
 	name := string(m.Name)
-	text := c.lexer.Lex(m.SQL)
+	text, plan, s, err := c.plan(m.SQL)
 	commands := text.Commands()
-	plan, s, err := c.plan(text, commands)
 	if err != nil {
-		c.prepared[name] = &prepared{}
-		c.prepared[name].answer.failed = true
 		return err
 	}
 	p := &prepared{plan: plan, state: s, watched: s != nil}
@@ -30,35 +27,38 @@ func (c *conn) parse(body []byte) error {
 		p.changes |= commands[i].Changes
 	}
 	if s != nil {
-		p.ambiguous = s.snapshot.analyzer.Ambiguous(text)
+		p.ambiguous = s.snapshot.analyzer.PathDependent(text)
 	}
-	c.prepared[name] = p
 	w := &work{prepared: p}
 	if plan == nil {
+		w.naming = c.newStatement(name, p)
 		return c.forward(pipeline.Parse, w)
 	}
-	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
+	if err := checkASCII("prepared statement", m.Name); err != nil {
 		return err
 	}
-	p.layout = newLayout(&c.rewriter.edits, appendOIDs(nil, m.OIDs))
+	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
+		return positioned(err, m.SQL)
+	}
+	p.layout = newLayout(&c.rewriter.edits, text, appendOIDs(nil, m.OIDs))
 	p.redacted, p.mark = string(text.AppendRedacted(nil)), text.Fingerprint()
 	sent, remap, err := c.rewrite(plan, text, s, p.layout)
 	if err != nil {
-		p.answer.failed = true
 		return positioned(err, m.SQL)
 	}
-	w.remap = remap
+	w.remap, w.naming = remap, c.newStatement(name, p)
 	c.send.Lock()
 	defer c.send.Unlock()
 	c.push(pipeline.Entry[*work]{Kind: pipeline.Parse, Data: w})
 	if err := wire.WriteParse(c.sw, name, sent, p.layout.oids(nil)...); err != nil {
 		return err
 	}
-	if plan.Statements[0].Outputs == nil {
+	if plan.Statements[0].Outputs == nil && !p.layout.deduced {
 		return nil
 	}
 	// The server's own description must confirm the analysis, whether the client
 	// asks for it or not.
+	p.described = make(chan struct{})
 	c.push(pipeline.Entry[*work]{Kind: pipeline.Describe, Own: true, Data: &work{prepared: p, verify: true}})
 	return wire.WriteDescribe(c.sw, 'S', name)
 }
@@ -70,18 +70,26 @@ func (c *conn) bind(body []byte) error {
 	if err != nil {
 		return err
 	}
-	p := c.prepared[string(m.Statement)]
-	if p == nil {
-		return c.bindUntouched(&m, p)
+	v, err := c.prepared.get(c, string(m.Statement))
+	if err != nil {
+		return err
 	}
-	if c.hasFailed(p) {
-		if len(m.Statement) == 0 {
-			return pgerror.New(pgerror.InvalidStatementName, "unnamed prepared statement does not exist")
-		}
-		return pgerror.New(pgerror.InvalidStatementName, "prepared statement \"%s\" does not exist", m.Statement)
+	if v == nil {
+		return c.bindUntouched(&m, sqlPrepared)
+	}
+	p := v.value
+	if p == nil || p.refused || c.notAccepted(&v.naming) {
+		return precedes{error: noStatement(m.Statement)}
 	}
 	if !p.watched {
 		return c.bindUntouched(&m, p)
+	}
+	if p.plan != nil && m.Params.Len() != p.layout.client {
+		return precedes{error: pgerror.New(pgerror.ProtocolViolation, "bind message supplies %d parameters, but prepared statement \"%s\" requires %d",
+			m.Params.Len(), m.Statement, p.layout.client)}
+	}
+	if p.ambiguous {
+		c.changed.Store(true) // a trigger may have changed search_path, which nothing tells
 	}
 	s, err := c.fresh()
 	if err != nil {
@@ -101,34 +109,106 @@ func (c *conn) bind(body []byte) error {
 	if refusal := checkAccess(planned.Touches, s.roles); refusal != nil {
 		return refusal
 	}
-	if m.Params.Len() != p.layout.client {
-		return pgerror.New(pgerror.ProtocolViolation, "bind message supplies %d parameters, but prepared statement \"%s\" requires %d",
-			m.Params.Len(), m.Statement, p.layout.client)
+	if err := checkASCII("portal", m.Portal); err != nil {
+		return err
 	}
-	if err := c.sealParams(&m, p.layout, s); err != nil {
+	types := p.layout.types
+	if p.layout.deduced {
+		if types, err = c.awaitTypes(p); err != nil {
+			return err
+		}
+	}
+	if err := c.sealParams(&m, p.layout, types, s); err != nil {
 		return err
 	}
 	bound := &portal{prepared: p, state: s, formats: appendFormats(nil, m.ResultFormats)}
 	c.send.Lock()
 	defer c.send.Unlock()
-	c.push(pipeline.Entry[*work]{Kind: pipeline.Bind})
-	c.portals[string(m.Portal)] = bound
+	c.push(pipeline.Entry[*work]{Kind: pipeline.Bind, Data: &work{naming: c.newPortal(string(m.Portal), bound)}})
 	return writeBind(c.sw, &m, c.bound, serverFormats(planned.Outputs, bound.formats))
 }
 
-// bindUntouched forwards a Bind. The portal is remembered only if running it may
-// change the session.
+// sqlPrepared stands for a statement that pgveil has not seen: PREPARE, which names
+// nothing tagged, has made it.
+var sqlPrepared = &prepared{changes: statement.ChangesSession}
+
+// bindUntouched forwards a Bind. An unnamed portal is remembered only if running it
+// may change the session or the name has had another meaning.
 func (c *conn) bindUntouched(m *wire.BindMessage, p *prepared) error {
-	if p != nil && p.changes != 0 {
-		c.portals[string(m.Portal)] = &portal{prepared: p}
-	} else {
-		delete(c.portals, string(m.Portal))
+	c.portals.forget(string(m.Portal), c.endedAt.Load())
+	c.restless = c.restless || p.changes != 0 // SQL may FETCH from it
+	if len(m.Portal) == 0 && p.changes == 0 && c.portals[""] == nil {
+		return c.forward(pipeline.Bind, nil)
 	}
-	return c.forward(pipeline.Bind, nil)
+	return c.forward(pipeline.Bind, &work{naming: c.newPortal(string(m.Portal), &portal{prepared: p})})
+}
+
+// newStatement enters a prepared statement that is about to be sent.
+func (c *conn) newStatement(name string, p *prepared) *naming {
+	v := c.prepared.set(c, name, p)
+	v.replaces = name == ""
+	return &v.naming
+}
+
+func (c *conn) newPortal(name string, p *portal) *naming {
+	c.portals.forget(name, c.endedAt.Load())
+	return &c.portals.set(c, name, p).naming
+}
+
+// portal gives what the server takes a portal's name for, nil if pgveil has not
+// seen it.
+func (c *conn) portal(name []byte) (*portal, error) {
+	c.portals.forget(string(name), c.endedAt.Load())
+	v, err := c.portals.get(c, string(name))
+	if v == nil {
+		return nil, err
+	}
+	return v.value, err
+}
+
+func (c *conn) notAccepted(n *naming) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return n.outcome > taken
+}
+
+// wrongCount is a number of parameters that a prepared statement surely does not
+// have, 0 if that is not known.
+func (c *conn) wrongCount(name string) int {
+	v := c.prepared[name]
+	if v == nil || v.value == nil || v.value.layout == nil || c.notAccepted(&v.naming) {
+		return 0
+	}
+	return (len(v.value.layout.server) + 1) % (maxParams + 1)
+}
+
+// maxParams is how many parameters a statement can have: the protocol counts them
+// in 16 bits.
+const maxParams = 65535
+
+// awaitTypes waits until the server has described a statement and gives the types of
+// the client's parameters.
+func (c *conn) awaitTypes(p *prepared) ([]uint32, error) {
+	c.send.Lock()
+	wire.WriteEmpty(c.sw, wire.TypeFlush)
+	err := c.sw.Flush() // its error is the first of both
+	c.send.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-p.described:
+	case <-c.ctx.Done():
+		return nil, errClosed
+	}
+	if p.answer.types == nil {
+		return nil, errSkipped
+	}
+	return p.answer.types, nil
 }
 
 // sealParams fills c.bound. Values point into the message or into c.arena.
-func (c *conn) sealParams(m *wire.BindMessage, l *layout, s *state) error {
+func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *state) error {
 	c.bound, c.arena = c.bound[:0], c.arena[:0]
 	c.values = c.values[:0]
 	for params := m.Params; params.Next(); {
@@ -142,7 +222,7 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, s *state) error {
 			continue
 		}
 		start := len(c.arena)
-		arena, err := t.seal(c.arena, &c.rewriter, c.tracked.sealers[t.column], value, format, l.sourceOID(t), &s.settings)
+		arena, err := t.seal(c.arena, &c.rewriter, c.tracked.sealers[t.column], value, format, types[t.client-1], &s.settings)
 		if err != nil {
 			return sealError(logical.NameParameter(err, t.client), t.column)
 		}
@@ -187,24 +267,26 @@ func formatOf(formats []int16, i int) int16 {
 	return 0
 }
 
-func (c *conn) hasFailed(p *prepared) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return p.answer.failed
-}
-
 func (c *conn) describe(body []byte) error {
 	m, err := wire.DecodeDescribe(body)
 	if err != nil {
 		return err
 	}
 	if m.Kind == 'S' {
-		if p := c.prepared[string(m.Name)]; p != nil && p.plan != nil {
-			return c.forward(pipeline.Describe, &work{prepared: p})
+		v, err := c.prepared.get(c, string(m.Name))
+		if err != nil {
+			return err
+		}
+		if v != nil && v.value.planned() {
+			return c.forward(pipeline.Describe, &work{prepared: v.value})
 		}
 		return c.forward(pipeline.Describe, nil)
 	}
-	if p := c.portals[string(m.Name)]; p != nil && p.prepared.plan != nil {
+	p, err := c.portal(m.Name)
+	if err != nil {
+		return err
+	}
+	if p != nil && p.prepared.planned() {
 		return c.forward(pipeline.Describe, &work{results: []*result{p.result()}})
 	}
 	return c.forward(pipeline.Describe, nil)
@@ -219,15 +301,24 @@ func (c *conn) execute(body []byte) error {
 	if err != nil {
 		return err
 	}
-	p := c.portals[string(m.Portal)]
+	p, err := c.portal(m.Portal)
+	if err != nil {
+		return err
+	}
+	if p == nil && len(m.Portal) > 0 { // a cursor of SQL
+		c.noteChange(statement.ChangesSession)
+	}
 	if p == nil {
 		return c.forward(pipeline.Execute, nil)
 	}
-	c.noteChange(p.prepared.changes)
 	if p.prepared.plan == nil {
+		c.noteChange(p.prepared.changes)
 		return c.forward(pipeline.Execute, nil)
 	}
 	s, err := c.fresh()
+	if e, ok := pgerror.As(err); ok && e.Code == pgerror.InFailedTransaction {
+		return c.forward(pipeline.Execute, &work{refusal: e, decides: true})
+	}
 	if err != nil {
 		return err
 	}
@@ -239,6 +330,7 @@ func (c *conn) execute(body []byte) error {
 	if err := c.beginAudit(r, nil); err != nil {
 		return err
 	}
+	c.noteChange(p.prepared.changes)
 	return c.forward(pipeline.Execute, &work{results: []*result{r}})
 }
 
@@ -247,10 +339,15 @@ func (c *conn) close(body []byte) error {
 	if err != nil {
 		return err
 	}
-	if m.Kind == 'S' {
-		delete(c.prepared, string(m.Name))
-	} else {
-		delete(c.portals, string(m.Name))
+	name := string(m.Name)
+	var n *naming
+	switch {
+	case m.Kind == 'S' && c.prepared[name] != nil:
+		n = &c.prepared.set(c, name, nil).naming
+	case m.Kind == 'P' && c.portals[name] != nil:
+		n = &c.portals.set(c, name, nil).naming
+	default:
+		return c.forward(pipeline.Close, nil)
 	}
-	return c.forward(pipeline.Close, nil)
+	return c.forward(pipeline.Close, &work{naming: n})
 }

@@ -28,9 +28,6 @@ func (c *conn) frontend() error {
 		if err != nil {
 			return err
 		}
-		if c.portalsGone.Swap(false) {
-			clear(c.portals)
-		}
 		if err := c.message(typ); err != nil {
 			return err
 		}
@@ -91,14 +88,24 @@ func (c *conn) message(typ byte) error {
 		return err
 	}
 	err = treat(body)
-	if errors.Is(err, errSkipped) {
+	if errors.Is(err, errFailed) && (kind == pipeline.Query || kind == pipeline.FunctionCall) {
+		return c.ownSync()
+	}
+	if errors.Is(err, errSkipped) || errors.Is(err, errFailed) {
 		return nil
 	}
 	if refusal, ok := pgerror.As(err); ok && refusal.Severity == "" {
-		return c.refuse(kind, refusal)
+		var early precedes
+		return c.refuse(kind, body, &work{refusal: refusal, first: errors.As(err, &early)})
 	}
 	return err
 }
+
+// precedes is an error that a client gets in a failed transaction, too.
+type precedes struct{ error *pgerror.Error }
+
+func (e precedes) Error() string { return e.error.Error() }
+func (e precedes) Unwrap() error { return e.error }
 
 // mutedOrSkipped reports that the client has been told of an error which the server
 // knows nothing of: until the Sync nothing may reach the server.
@@ -120,21 +127,32 @@ func (c *conn) forward(kind pipeline.Kind, w *work) error {
 // order in the queue is the order on the wire.
 func (c *conn) push(e pipeline.Entry[*work]) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.queue.Push(e)
-	c.mu.Unlock()
+	order := c.queue.Order()
+	if e.Data != nil && e.Data.naming != nil {
+		e.Data.naming.order = order
+	}
+	if c.noted&statement.ChangesSession != 0 {
+		c.lastChange = order
+	}
+	if c.noted&statement.ChangesCatalog != 0 {
+		c.lastDDL = order
+	}
+	c.noted = 0
 }
 
 // unanswered forwards a message that the server does not answer.
 func (c *conn) unanswered(typ byte) error {
 	c.send.Lock()
 	defer c.send.Unlock()
-	if err := c.cr.Forward(c.sw); err != nil {
-		return err
-	}
 	if typ == 'c' || typ == 'f' {
 		c.mu.Lock()
 		c.queue.CopyEnd()
 		c.mu.Unlock()
+	}
+	if err := c.cr.Forward(c.sw); err != nil {
+		return err
 	}
 	if typ == 'H' {
 		return c.sw.Flush()
@@ -154,24 +172,62 @@ func (c *conn) sync() error {
 	}
 	c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Sync})
 	c.mu.Unlock()
+	c.sequence++
 	return c.cr.Forward(c.sw)
+}
+
+// ownSync has the server answer ReadyForQuery, as it does after an error in a message
+// that needs no Sync.
+func (c *conn) ownSync() error {
+	c.send.Lock()
+	defer c.send.Unlock()
+	c.push(pipeline.Entry[*work]{Kind: pipeline.Sync})
+	return wire.WriteEmpty(c.sw, wire.TypeSync)
 }
 
 // refuse sends, instead of the message at hand, one of the same kind that fails,
 // and has the server's error replaced.
-func (c *conn) refuse(kind pipeline.Kind, e *pgerror.Error) error {
-	c.auditRefusal(e)
+func (c *conn) refuse(kind pipeline.Kind, body []byte, with *work) error {
+	c.auditRefusal(with.refusal)
+	c.noted = 0
+	name, params := []byte(nil), 0
+	switch kind {
+	case pipeline.Parse:
+		// Under its own name, of which the server then makes what it would have.
+		if m, err := wire.DecodeParse(body); err == nil {
+			name = m.Name
+			v := c.prepared.set(c, string(name), &prepared{refused: true})
+			v.replaces = len(name) == 0
+			with.naming = &v.naming
+		}
+	case pipeline.Bind:
+		if m, err := wire.DecodeBind(body); err == nil {
+			name = m.Statement
+			params = c.wrongCount(string(name))
+			with.decides = params > 0
+		}
+	}
 	c.send.Lock()
 	defer c.send.Unlock()
-	c.push(pipeline.Entry[*work]{Kind: kind, Data: &work{refusal: e}})
+	c.push(pipeline.Entry[*work]{Kind: kind, Data: with})
 	w := c.sw
 	switch kind {
 	case pipeline.Query:
 		return wire.WriteQuery(w, failingSQL)
 	case pipeline.Parse:
-		return wire.WriteParse(w, failingName, failingSQL)
+		return wire.WriteParse(w, name, failingSQL)
 	case pipeline.Bind:
-		return wire.WriteBind(w, failingName, failingName)
+		if params == 0 {
+			return wire.WriteBind(w, failingName, failingName)
+		}
+		wire.StartBind(w, failingName, name)
+		w.Int16(0)
+		w.Int16(params)
+		for range params {
+			w.Null()
+		}
+		w.Int16(0)
+		return w.End()
 	case pipeline.Execute:
 		return wire.WriteExecute(w, failingName, 0)
 	case pipeline.FunctionCall: // of no function, without arguments
@@ -192,9 +248,8 @@ func (c *conn) query(body []byte) error {
 	if err != nil {
 		return err
 	}
-	text := c.lexer.Lex(sql)
+	text, plan, s, err := c.plan(sql)
 	commands := text.Commands()
-	plan, s, err := c.plan(text, commands)
 	if err != nil {
 		return err
 	}
@@ -227,43 +282,65 @@ func (c *conn) query(body []byte) error {
 	return wire.WriteQuery(c.sw, sent)
 }
 
-// plan analyses a text. The nil plan means that it may pass untouched.
-func (c *conn) plan(text *statement.Text, commands []statement.Command) (*statement.Plan, *state, error) {
+// plan analyses a text. The nil plan means that it may pass untouched. The text is
+// valid until the next call.
+func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error) {
+	// While it is not known that standard_conforming_strings is on, a backslash may
+	// move the end of a string: the text then counts as relevant, and is cut again
+	// once the session has said.
+	c.lexer.BackslashQuotes = c.state == nil || c.state.backslashes || c.changed.Load()
+	text := c.lexer.Lex(sql)
 	snapshot, err := c.tracked.snapshot(c.ctx)
 	if err != nil {
-		return nil, nil, err
+		return text, nil, nil, err
 	}
-	if err := c.checkNames(text, commands); err != nil {
-		return nil, nil, err
+	c.noteHidden(text, snapshot)
+	if err := c.checkNames(text, text.Commands()); err != nil {
+		return text, nil, nil, err
 	}
-	if !snapshot.analyzer.Relevant(text) {
-		return nil, nil, nil
+	if !snapshot.analyzer.Relevant(text) && !c.doubtful(text, snapshot) {
+		return text, nil, nil, nil
+	}
+	if snapshot.analyzer.PathDependent(text) {
+		c.changed.Store(true) // a trigger may have changed search_path, which nothing tells
 	}
 	s, err := c.fresh()
 	if err != nil {
-		return nil, nil, err
+		return text, nil, nil, err
+	}
+	if c.lexer.BackslashQuotes != s.backslashes {
+		c.lexer.BackslashQuotes = s.backslashes
+		text = c.lexer.Lex(sql)
+		c.noteHidden(text, s.snapshot)
+	}
+	if c.doubtful(text, s.snapshot) {
+		return text, nil, nil, s.problem
+	}
+	if !s.snapshot.analyzer.Relevant(text) {
+		return text, nil, nil, nil
+	}
+	if err := checkPrepare(text, s.snapshot); err != nil {
+		return text, nil, nil, err
 	}
 	plan, err := s.snapshot.analyzer.Plan(text, &s.env)
-	if changesMidway(commands) && (plan != nil || err != nil || s.snapshot.analyzer.Ambiguous(text)) {
-		return nil, nil, pgerror.New(pgerror.FeatureNotSupported,
+	switch {
+	case err == nil && plan == nil && !(changesMidway(text.Commands()) && s.snapshot.analyzer.Ambiguous(text)):
+		return text, nil, s, nil
+	case changesMidway(text.Commands()):
+		return text, nil, nil, pgerror.New(pgerror.FeatureNotSupported,
 			"a statement that changes the session cannot stand before one that uses a tagged table in the same message").
 			WithHint("Send the statements one by one.")
-	}
-	if err != nil {
-		return nil, nil, positioned(err, text.SQL())
-	}
-	if plan == nil {
-		return nil, s, nil
-	}
-	if s.problem != nil {
-		return nil, nil, s.problem
+	case s.problem != nil:
+		return text, nil, nil, s.problem
+	case err != nil:
+		return text, nil, nil, positioned(err, sql)
 	}
 	for i := range plan.Statements {
 		if refusal := checkAccess(plan.Statements[i].Touches, s.roles); refusal != nil {
-			return nil, nil, refusal
+			return text, nil, nil, refusal
 		}
 	}
-	return plan, s, nil
+	return text, plan, s, nil
 }
 
 // changesMidway reports that a statement may change, for a later one of the same
@@ -284,19 +361,19 @@ func (c *conn) checkNames(text *statement.Text, commands []statement.Command) er
 		command := &commands[i]
 		switch command.Verb {
 		case statement.VerbExecute:
-			if p := c.prepared[command.Name]; p != nil && p.plan != nil {
+			if c.prepared.any(command.Name, (*prepared).guarded) {
 				return pgerror.New(pgerror.FeatureNotSupported, "EXECUTE cannot run prepared statement %q: it uses a tagged table", command.Name).
 					WithHint("Run it through the extended query protocol, or send the statement itself.")
 			}
-		case statement.VerbExplain: // EXPLAIN EXECUTE
-			if text.Mentions(func(word []byte) bool { p := c.prepared[string(word)]; return p != nil && p.plan != nil }) {
-				return pgerror.New(pgerror.FeatureNotSupported, "EXPLAIN cannot run a prepared statement that uses a tagged table").
-					WithHint("EXPLAIN the statement directly at the server.")
-			}
 		case statement.VerbFetch, statement.VerbMove:
-			if p := c.portals[command.Name]; p != nil && p.prepared.plan != nil {
+			c.portals.forget(command.Name, c.endedAt.Load())
+			if c.portals.any(command.Name, func(p *portal) bool { return p.prepared.guarded() }) {
 				return pgerror.New(pgerror.FeatureNotSupported, "portal %q cannot be read by SQL: it uses a tagged table", command.Name).
 					WithHint("Read it through the extended query protocol.")
+			}
+		default:
+			if err := c.checkHiddenNames(text, command); err != nil {
+				return err
 			}
 		}
 	}
@@ -311,27 +388,8 @@ func (c *conn) noteChanges(commands []statement.Command) {
 }
 
 func (c *conn) noteChange(changes statement.Changes) {
-	if changes&statement.ChangesSession != 0 {
+	c.noted |= changes
+	if changes != 0 {
 		c.changed.Store(true)
-		c.changedInTransaction.Store(true)
 	}
-	if changes&statement.ChangesCatalog != 0 {
-		c.changed.Store(true)
-		c.ddl.Store(true)
-	}
-}
-
-// functionCall lets functions of pg_catalog pass, which large objects need. Their
-// OIDs are below 12000 (FirstUnpinnedObjectId of access/transam.h); others may run
-// anything.
-func (c *conn) functionCall(body []byte) error {
-	m, err := wire.DecodeFunctionCall(body)
-	if err != nil {
-		return err
-	}
-	if m.OID >= 12000 {
-		return pgerror.New(pgerror.FeatureNotSupported, "a fast-path call of function %d is not allowed: only functions of pg_catalog are", m.OID).
-			WithHint("Call it by SELECT.")
-	}
-	return c.forward(pipeline.FunctionCall, nil)
 }

@@ -26,13 +26,25 @@ type target struct {
 // its number; where it is needed in several forms (for a tagged and an untagged
 // column, or for two tagged ones) further parameters are added at the end.
 type layout struct {
-	server   []target
-	declared []uint32 // by the client in Parse; may be shorter
-	client   int      // how many parameters the client has
+	server []target
+	client int // how many parameters the client has
+	// types are those of the client's parameters: as declared, or as the server deduces
+	// them, from the first use in the text. 0 where that use is not of a tagged column.
+	types []uint32
+	// deduced says that the server must tell a type of types before a value of
+	// that parameter can be sealed.
+	deduced bool
 }
 
-func newLayout(edits *statement.Edits, declared []uint32) *layout {
-	l := &layout{declared: declared, client: max(edits.MaxParam, len(declared))}
+func newLayout(edits *statement.Edits, text *statement.Text, declared []uint32) *layout {
+	l := &layout{client: max(edits.MaxParam, len(declared))}
+	l.types = make([]uint32, l.client)
+	for n, oid := range declared {
+		if oid != unknownOID {
+			l.types[n] = oid
+		}
+	}
+	l.deduce(edits, text)
 	l.server = make([]target, l.client)
 	taken := make([]bool, l.client)
 	for n := 1; n <= l.client; n++ {
@@ -68,6 +80,32 @@ func (l *layout) find(t target) int {
 // number gives the server's number for an occurrence of a parameter.
 func (l *layout) number(p *statement.Param) int { return l.find(targetOf(p)) }
 
+// deduce finds the types of the parameters that are not declared but used for tagged
+// columns.
+func (l *layout) deduce(edits *statement.Edits, text *statement.Text) {
+	for i := range edits.Params {
+		n := edits.Params[i].Number
+		if l.types[n-1] != 0 {
+			continue
+		}
+		if edits.PlainParam(n) && firstUse(text, n) < edits.Params[i].Start {
+			l.deduced = true
+			continue
+		}
+		l.types[n-1] = targetOf(&edits.Params[i]).ownOID()
+	}
+}
+
+// firstUse gives the byte at which $n first stands.
+func firstUse(text *statement.Text, n int) int {
+	for i, token := range text.Tokens() {
+		if token.Kind == statement.Parameter && text.Param(i) == n {
+			return int(token.Start)
+		}
+	}
+	return len(text.SQL())
+}
+
 // oids gives the parameter types for the Parse message.
 func (l *layout) oids(dst []uint32) []uint32 {
 	for i, t := range l.server {
@@ -76,10 +114,8 @@ func (l *layout) oids(dst []uint32) []uint32 {
 			dst = append(dst, byteaArrayOID)
 		case t.column != nil:
 			dst = append(dst, byteaOID)
-		case i < len(l.declared):
-			dst = append(dst, l.declared[i])
 		default:
-			dst = append(dst, 0)
+			dst = append(dst, l.types[i])
 		}
 	}
 	return dst
@@ -88,32 +124,21 @@ func (l *layout) oids(dst []uint32) []uint32 {
 // clientOID gives the type of the client's parameter n as the client knows it: as
 // it declared it, or as the server would have deduced it.
 func (l *layout) clientOID(n int, server uint32) uint32 {
-	t := l.server[n-1]
-	if t.column == nil {
-		return server
+	if oid := l.types[n-1]; oid != 0 {
+		return oid
 	}
-	return l.sourceOID(t)
+	return server
 }
 
-// sourceOID gives the type in which the client sends the value of a sealed target.
-func (l *layout) sourceOID(t target) uint32 {
-	switch declared := l.declaredOID(t.client); {
-	case declared != 0 && declared != unknownOID:
-		return declared
+// ownOID gives the type that an undeclared parameter has if this is its first use.
+func (t target) ownOID() uint32 {
+	switch {
 	case t.from != 0:
 		return t.from
 	case t.array:
 		return t.column.Type.ArrayOID()
 	}
 	return t.column.Type.OID()
-}
-
-// declaredOID gives the type that the client declared for its parameter n, or 0.
-func (l *layout) declaredOID(n int) uint32 {
-	if n <= len(l.declared) {
-		return l.declared[n-1]
-	}
-	return 0
 }
 
 const unknownOID = 705

@@ -17,23 +17,37 @@ type column struct {
 	format int16 // as the client wants it
 }
 
-// parameterDescription shows the client its own parameters with their logical types.
-func (c *conn) parameterDescription(p *prepared) error {
+// parameterTypes reads a ParameterDescription of the server and gives the types of
+// the client's parameters.
+func (c *conn) parameterTypes(p *prepared) ([]uint32, error) {
 	body, err := c.sr.Body()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	server, err := wire.DecodeParameterDescription(body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if server.Len() != len(p.layout.server) {
-		return pgerror.New(pgerror.ProtocolViolation, "the server describes other parameters than were sent").Fatal()
+		return nil, pgerror.New(pgerror.ProtocolViolation, "the server describes other parameters than were sent").Fatal()
+	}
+	types := make([]uint32, p.layout.client)
+	for n := range types {
+		types[n] = p.layout.clientOID(n+1, server.At(n))
+	}
+	return types, nil
+}
+
+// parameterDescription shows the client its own parameters with their logical types.
+func (c *conn) parameterDescription(p *prepared) error {
+	types, err := c.parameterTypes(p)
+	if err != nil {
+		return err
 	}
 	w := c.cw
-	wire.StartParameterDescription(w, p.layout.client)
-	for n := 1; n <= p.layout.client; n++ {
-		w.OID(p.layout.clientOID(n, server.At(n-1)))
+	wire.StartParameterDescription(w, len(types))
+	for _, oid := range types {
+		w.OID(oid)
 	}
 	return w.End()
 }

@@ -21,7 +21,9 @@ type state struct {
 	roles    []string // whose rights count, user first
 	env      statement.Env
 	settings logical.Settings
-	problem  *pgerror.Error // why nothing tagged can be handled under these settings
+	// backslashes says that standard_conforming_strings is off.
+	backslashes bool
+	problem     *pgerror.Error // why nothing tagged can be handled under these settings
 }
 
 // probeSQL asks the session for its state. Every name in it is qualified and it
@@ -42,6 +44,7 @@ const probeName = "pgveil probe"
 
 var (
 	errSkipped = errors.New("the server skips to the next Sync")
+	errFailed  = errors.New("the client has had the server's error")
 	errClosed  = errors.New("the connection is closed")
 )
 
@@ -96,6 +99,11 @@ func (c *conn) ask(snapshot *snapshot) (*state, error) {
 	case <-c.ctx.Done():
 		return nil, errClosed
 	}
+	c.mu.Lock() // with its error the server has skipped the rest of the probe
+	defer c.mu.Unlock()
+	if e, ok := pgerror.As(p.err); ok && e.Code != pgerror.InFailedTransaction {
+		return nil, precedes{error: e} // it is why the transaction has failed
+	}
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -110,7 +118,8 @@ func (c *conn) sendProbe(p *probe) error {
 	defer c.send.Unlock()
 	c.mu.Lock()
 	p.inSequence = c.queue.InSequence()
-	kinds := []pipeline.Kind{pipeline.Parse, pipeline.Bind, pipeline.Execute, pipeline.Close, pipeline.Close}
+	// Closed first: a probe that was cancelled may have left it.
+	kinds := []pipeline.Kind{pipeline.Close, pipeline.Parse, pipeline.Bind, pipeline.Execute, pipeline.Close, pipeline.Close}
 	if !p.inSequence {
 		kinds = append(kinds, pipeline.Sync)
 	}
@@ -119,6 +128,7 @@ func (c *conn) sendProbe(p *probe) error {
 	}
 	c.mu.Unlock()
 	w := c.sw
+	wire.WriteClose(w, 'S', probeName)
 	wire.WriteParse(w, probeName, probeSQL)
 	wire.WriteBind(w, probeName, probeName)
 	wire.WriteExecute(w, probeName, 0)
@@ -159,13 +169,14 @@ func newState(snapshot *snapshot, login string, values []string) (*state, error)
 	if err != nil {
 		return nil, pgerror.New(pgerror.InternalError, "the server's version cannot be read")
 	}
+	s.backslashes = values[5] != "on"
 	s.settings.FloatDigits, s.settings.ServerVersion = digits-1, version/10000
 	s.settings.Location = logical.LoadLocation(values[8])
 	switch {
 	case values[4] != "UTF8" && !(values[4] == "SQL_ASCII" && values[10] == "UTF8"):
 		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with client_encoding %s", values[4]).
 			WithHint("SET client_encoding TO 'UTF8'.")
-	case values[5] != "on":
+	case s.backslashes:
 		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with standard_conforming_strings off").
 			WithHint("SET standard_conforming_strings TO on.")
 	}

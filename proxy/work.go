@@ -12,6 +12,9 @@ import (
 // A message whose answer is simply forwarded has none.
 type work struct {
 	refusal  *pgerror.Error // what the client is told instead of the server's error
+	first    bool           // even in a failed transaction
+	decides  bool           // the server says whether the name exists
+	naming   *naming        // Parse, Bind and Close
 	remap    *remap         // from positions in the text that was sent to the client's
 	prepared *prepared      // Parse and Describe of a statement
 	results  []*result      // Query: one per command; Execute and Describe of a portal: one
@@ -31,13 +34,18 @@ type prepared struct {
 	watched   bool            // it was analysed, whether it has a plan or not
 	layout    *layout
 	changes   statement.Changes
+	refused   bool // by pgveil
 	redacted  string
 	mark      [16]byte
+	described chan struct{} // closed once the server has described it or will not
 	answer    struct {
-		failed bool // guarded by conn.mu: the server did not take the Parse
-		bad    *pgerror.Error
+		bad   *pgerror.Error
+		types []uint32 // of the client's parameters; may be read once described is closed
 	}
 }
+
+// planned reports whether it touches something tagged. The nil statement does not.
+func (p *prepared) planned() bool { return p != nil && p.plan != nil }
 
 // portal is a bound statement.
 type portal struct {

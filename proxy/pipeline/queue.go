@@ -77,7 +77,8 @@ func (q *Queue[T]) Idle() bool { return q.n == 0 || q.at(q.n-1).maybe && !q.unsu
 // Order is that of the entry pushed last, 0 before the first.
 func (q *Queue[T]) Order() uint64 { return q.order }
 
-// Status is the transaction status of the last ReadyForQuery; 'I' at the start.
+// Status is the transaction status of the last ReadyForQuery, 'I' at the start; or T
+// when a failed transaction has been rolled back since.
 func (q *Queue[T]) Status() byte {
 	if q.status == 0 {
 		return 'I'
@@ -104,7 +105,7 @@ func (q *Queue[T]) Push(e Entry[T]) bool {
 	q.order++
 	e.Order = q.order
 	if e.Kind != copyEnd {
-		q.sequence = e.Kind.extended() || q.skipping && e.Kind != Sync
+		q.sequence = e.Kind != Sync && (q.sequence || e.Kind.extended())
 		q.lost = q.lost || q.unsure && e.Kind != Sync
 		q.unsure = false
 	}
@@ -171,6 +172,9 @@ func (q *Queue[T]) Receive(typ, status byte) (Step[T], error) {
 		if q.copyIn {
 			q.copied()
 		}
+		if q.status == 'E' { // what completes in a failed transaction rolls it back
+			q.status = 'T'
+		}
 	case 'E':
 		q.copyFailed()
 		if head.Kind.extended() {
@@ -188,8 +192,8 @@ func (q *Queue[T]) Receive(typ, status byte) (Step[T], error) {
 		return Step[T]{Entry: head, Mute: muted}, nil
 	}
 	q.popped = q.pop()
-	if q.popped.maybe && q.n > 0 && q.at(0).Kind == Sync {
-		q.at(0).maybe = true // it may have been this one's answer
+	if q.popped.maybe {
+		q.doubtNext()
 	}
 	return Step[T]{Entry: &q.popped, Done: true, Mute: muted}, nil
 }
@@ -239,6 +243,17 @@ func (q *Queue[T]) copyFailed() {
 			q.unsure = false
 		case e.Kind != copyEnd && q.unsure:
 			q.lost = true
+		}
+	}
+}
+
+// doubtNext marks the first Sync that surely has an answer: it may have been the one
+// that was taken for that of a Sync before it.
+func (q *Queue[T]) doubtNext() {
+	for i := 0; i < q.n && (q.at(i).Kind == Sync || q.at(i).Kind == copyEnd); i++ {
+		if e := q.at(i); e.Kind == Sync && !e.maybe {
+			e.maybe = true
+			return
 		}
 	}
 }

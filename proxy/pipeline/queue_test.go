@@ -73,6 +73,7 @@ func TestReceive(t *testing.T) {
 		// The Sync in the data was ignored, or it was not: both must do.
 		{"COPY in, extended, fails", "P B E S <1 <2 <G copyend S <E <ZI Q <T <C <ZI", "P1. B2. E3 E3. S4. Q6 Q6 Q6.", "S5"},
 		{"COPY in, extended, fails, both answered", "P B E S <1 <2 <G copyend S <E <ZI <ZI Q <E <ZI", "P1. B2. E3 E3. S4. S5. Q6 Q6.", ""},
+		{"COPY in, extended, fails, two Syncs within", "B E S S <2 <G copyend S B Q <E <ZI <2 <I <ZI", "B1. E2 E2. S3. B6. Q7 Q7.", "S4 S5"},
 		{"COPY in, extended, fails, error next", "B E S <2 <G copyend S <E <ZI Q <E <ZI", "B1. E2 E2. S3. Q5 Q5.", "S4"},
 		{"COPY in, extended, fails, Syncs alone", "B E S <2 <G copyend S S <E <ZI <ZI P S <1 <ZI", "B1. E2 E2. S3. S4. P6. S7.", "S5"},
 		{"COPY in, extended, fails, who skips cannot be told", "B E S <2 <G copyend Q <E S <ZI <T", "B1. E2 E2. error error", "S3"},
@@ -108,6 +109,9 @@ func TestState(t *testing.T) {
 		{"P <1", 0, true, false, false, 'I'},
 		{"P <1 S", 1, false, false, false, 'I'},
 		{"P <E", 0, true, true, false, 'I'},
+		{"P Q", 2, true, false, false, 'I'},
+		{"P Q <E", 0, true, true, false, 'I'},
+		{"Q", 1, false, false, false, 'I'},
 		{"P <E B", 0, true, true, false, 'I'},
 		{"P <E S", 1, false, false, false, 'I'},
 		{"P <E S <ZE", 0, false, false, false, 'E'},
