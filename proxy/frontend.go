@@ -171,6 +171,9 @@ func (c *conn) sync() error {
 		wire.WriteParse(c.sw, failingName, failingSQL)
 	}
 	c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Sync})
+	if c.lastChange != 0 {
+		c.changed.Store(true) // again at the end of an implicit transaction
+	}
 	c.mu.Unlock()
 	c.sequence++
 	return c.cr.Forward(c.sw)
@@ -384,6 +387,13 @@ func (c *conn) checkNames(text *statement.Text, commands []statement.Command) er
 func (c *conn) noteChanges(commands []statement.Command) {
 	for i := range commands {
 		c.noteChange(commands[i].Changes)
+		if commands[i].Verb == statement.VerbCommit {
+			c.mu.Lock()
+			if c.lastChange != 0 {
+				c.changed.Store(true)
+			}
+			c.mu.Unlock()
+		}
 	}
 }
 
