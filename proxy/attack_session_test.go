@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgveil/pgveil/testenv/stack"
 )
 
 // TestAttackSession: what the session's settings make of a text, and where names
@@ -123,5 +125,34 @@ func TestAttackFunctionCall(t *testing.T) {
 		if got := c.everything(messages{&pgproto3.FunctionCall{Function: oid}}); oid != 3684 && !strings.Contains(got, "0A000") {
 			t.Errorf("function %d: %s", oid, got)
 		}
+	}
+}
+
+// TestAttackRedefined: a view that reaches a tagged table since a statement over it
+// was prepared.
+func TestAttackRedefined(t *testing.T) {
+	ctx := context.Background()
+	s := attackStack(t)
+	change := func(sql string) {
+		t.Helper()
+		if err := s.Postgres.ExecIn(ctx, stack.Database, sql); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Server.Check(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(`CREATE VIEW lab.shown AS SELECT id, NULL::bytea AS x FROM lab.plain; GRANT SELECT ON lab.shown TO biologist`)
+	c := dialWire(t, s.DSN("biologist"))
+	c.everything(messages{parse("s", `SELECT x FROM lab.shown`), parse("u", `SELECT note FROM lab.plain`), sync_})
+	if got := c.everything(read("s")); !strings.Contains(got, "DataRow") {
+		t.Errorf("before: %s", got)
+	}
+	change(`CREATE OR REPLACE VIEW lab.shown AS SELECT id, last_name AS x FROM lab.patient`)
+	if got := c.everything(read("s")); !strings.Contains(got, "0A000") || strings.Contains(got, "DataRow") {
+		t.Errorf("afterwards: %s", got)
+	}
+	if got := c.everything(read("u")); !strings.Contains(got, "a note") {
+		t.Errorf("of another table: %s", got)
 	}
 }

@@ -31,6 +31,7 @@ func (c *conn) parse(body []byte) error {
 	}
 	w := &work{prepared: p}
 	if plan == nil {
+		p.text, p.seen = string(m.SQL), c.tracked.current.Load()
 		w.naming = c.newStatement(name, p)
 		return c.forward(pipeline.Parse, w)
 	}
@@ -80,6 +81,11 @@ func (c *conn) bind(body []byte) error {
 	p := v.value
 	if p == nil || p.refused || c.notAccepted(&v.naming) {
 		return precedes{error: noStatement(m.Statement)}
+	}
+	if p.plan == nil {
+		if err := c.checkStill(p); err != nil {
+			return err
+		}
 	}
 	if !p.watched {
 		return c.bindUntouched(&m, p)

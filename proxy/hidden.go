@@ -98,3 +98,25 @@ func checkASCII(what string, name []byte) error {
 	}
 	return nil
 }
+
+// checkStill refuses a statement that touched nothing tagged when it was prepared and
+// may do so since the catalog has changed: the server plans it again by itself.
+func (c *conn) checkStill(p *prepared) error {
+	now, err := c.tracked.snapshot(c.ctx)
+	if err != nil || p.seen == now || p.seen == nil {
+		return err
+	}
+	text := c.lexer.Lex([]byte(p.text))
+	if now.analyzer.Relevant(text) {
+		s, err := c.fresh()
+		if err != nil {
+			return err
+		}
+		if plan, err := s.snapshot.analyzer.Plan(text, &s.env); plan != nil || err != nil {
+			return pgerror.New(pgerror.FeatureNotSupported, "cached plan must not change result type").
+				WithDetail("The statement uses a tagged table since it was prepared.").WithHint("Prepare it again.")
+		}
+	}
+	p.seen = now
+	return nil
+}

@@ -32,6 +32,8 @@ type prepared struct {
 	state     *state          // as of Parse
 	ambiguous bool            // the names in it lead elsewhere under another search_path
 	watched   bool            // it was analysed, whether it has a plan or not
+	text      string          // of one without a plan, to be looked at again when the catalog changes
+	seen      *snapshot       // the catalog under which text was last looked at
 	layout    *layout
 	changes   statement.Changes
 	refused   bool // by pgveil
