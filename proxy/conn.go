@@ -81,7 +81,7 @@ func (c *conn) run(client, upstream net.Conn) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := c.frontend()
+		err := guarded(c.config.Log, c.frontend)
 		c.cancel(err)
 		if errors.Is(err, errTerminated) || errors.Is(err, io.EOF) {
 			closeWrite(upstream) // the server closes in its turn; what it still sends is the client's
@@ -89,10 +89,12 @@ func (c *conn) run(client, upstream net.Conn) error {
 		}
 		c.end(err, client, upstream)
 	}()
-	err := c.backend()
+	err := guarded(c.config.Log, c.backend)
 	c.cancel(err)
 	if last := c.lastWord(err); last != nil {
-		_ = wire.WriteErrorResponse(c.cw, last)
+		if !c.sr.Partial() { // else it would be taken for the rest of a row
+			_ = wire.WriteErrorResponse(c.cw, last)
+		}
 		err = last
 	}
 	_ = client.SetWriteDeadline(time.Now().Add(farewell))

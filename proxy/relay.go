@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net"
+	"time"
 
 	"github.com/pgveil/pgveil/proxy/wire"
 )
@@ -14,6 +15,12 @@ func (c *conn) relay(client, upstream net.Conn) error {
 		closeWrite(upstream)
 	}()
 	err := forwardAll(c.sr, c.cw)
+	if last := c.fatal.Load(); last != nil && !c.sr.Partial() {
+		_ = wire.WriteErrorResponse(c.cw, last)
+		err = last
+	}
+	_ = client.SetWriteDeadline(time.Now().Add(farewell))
+	_ = c.cw.Flush()
 	client.Close()
 	return err
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -18,6 +20,9 @@ import (
 type Server struct {
 	config  Config
 	tracked map[string]*tracked
+
+	down   context.Context // ends with Shutdown
+	goDown context.CancelFunc
 
 	mu       sync.Mutex
 	closing  bool
@@ -35,6 +40,7 @@ type session struct {
 func New(config Config) (*Server, error) {
 	config.setDefaults()
 	s := &Server{config: config, tracked: make(map[string]*tracked), sessions: make(map[*session]struct{})}
+	s.down, s.goDown = context.WithCancel(context.Background())
 	for name, database := range config.Databases {
 		t, err := newTracked(&s.config, database)
 		if err != nil {
@@ -93,6 +99,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
+	s.goDown() // whoever has not logged in yet
 	for each := range s.sessions {
 		if each.conn != nil {
 			each.conn.end(pgerror.New(pgerror.AdminShutdown, "terminating connection due to administrator command").Fatal(), each.client, each.upstream)
@@ -141,10 +148,22 @@ func (s *Server) handle(client net.Conn) {
 	log := s.config.Log.With("client", client.RemoteAddr().String())
 	each := &session{client: client}
 	defer s.leave(each)
-	err := s.session(each, client)
+	err := guarded(log, func() error { return s.session(each, client) })
 	if err != nil && !errors.Is(err, io.EOF) {
 		log.Info("session ended", "error", err)
 	}
+}
+
+// guarded turns a panic of one session into an error, so that it ends no other. Only
+// the stack is logged: the value may hold what a client sent.
+func guarded(log *slog.Logger, f func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			log.Error("session crashed", "stack", string(debug.Stack()))
+			err = pgerror.New(pgerror.InternalError, "internal error of pgveil").Fatal()
+		}
+	}()
+	return f()
 }
 
 func (s *Server) session(each *session, client net.Conn) error {
@@ -152,6 +171,7 @@ func (s *Server) session(each *session, client net.Conn) error {
 	defer cancel(nil)
 	starting, started := context.WithTimeout(ctx, s.config.StartupTimeout)
 	defer started()
+	defer context.AfterFunc(s.down, started)()
 
 	first, err := acceptStartup(starting, client, s.config.Clients)
 	if err != nil {

@@ -204,6 +204,10 @@ func (r *Reader) Buffered() bool {
 // frame.
 func (r *Reader) Pending() int { return max(0, r.w-r.r-r.frame) }
 
+// Partial reports that a part of the current frame has been forwarded and the rest
+// has not: nothing else may be written behind it.
+func (r *Reader) Partial() bool { return r.frame > 0 && r.frame < headerSize+r.length }
+
 // Wipe overwrites with zeros everything the buffer holds but what has not been
 // consumed, after a message that holds a password.
 func (r *Reader) Wipe() {
