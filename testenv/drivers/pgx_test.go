@@ -102,11 +102,17 @@ func pgxRows(base int, driver string) [][]any {
 	nulls := make([]any, strings.Count(everyColumns, ",")+1)
 	nulls[0] = base + 3
 	return [][]any{
-		{base + 1, "first", marker, marker, "Ünïque-北京", "it's", "abc", "é", int16(-32768), int16(7), int32(42), int32(-42), int64(9223372036854775807), int64(8),
-			numeric("1234.5678"), float32(1.5), 0.1, true, false, day, day, moment, moment, moment, moment, uuidA, uuidB, `{"b": 1, "a": [1, 2.50, "` + marker + `"]}`, []byte("\xde\xad\x00\xff"), []byte("bytes-" + marker)},
-		{base + 2, "", "", other, `back\slash "q" 'q'`, "", "0123456789", "", int16(0), int16(-1), int32(2147483647), int32(0), int64(-9223372036854775808), int64(-8),
+		{
+			base + 1, "first", marker, marker, "Ünïque-北京", "it's", "abc", "é", int16(-32768), int16(7), int32(42), int32(-42), int64(9223372036854775807), int64(8),
+			numeric("1234.5678"), float32(1.5), 0.1, true, false, day, day, moment, moment, moment, moment, uuidA, uuidB, `{"b": 1, "a": [1, 2.50, "` + marker + `"]}`, []byte("\xde\xad\x00\xff"), []byte("bytes-" + marker),
+		},
+		{
+			base + 2, "", "", other, `back\slash "q" 'q'`, "", "0123456789", "", int16(0), int16(-1), int32(2147483647), int32(0), int64(-9223372036854775808), int64(-8),
 			numeric("NaN"), float32(-1e20), -1e300, false, true, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC),
-			time.Date(1000, 1, 1, 0, 0, 0, 0, time.UTC), moment, time.Date(2500, 7, 1, 12, 0, 0, 0, time.UTC), moment, uuidB, uuidA, "null", []byte{}, []byte{0}},
+			time.Date(1000, 1, 1, 0, 0, 0, 0, time.UTC), moment, time.Date(2500, 7, 1, 12, 0, 0, 0, time.UTC), moment, uuidB, uuidA, "null",
+			[]byte{},
+			[]byte{0},
+		},
 		nulls,
 	}
 }
