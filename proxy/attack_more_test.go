@@ -32,6 +32,16 @@ func TestAttackScope(t *testing.T) {
 			t.Errorf("%s: %s: got %q, want %q", c.role, c.sql, got, c.want)
 		}
 	}
+	// What ANALYZE keeps shows sealed values and how often they occur.
+	for _, sql := range []string{
+		`SELECT most_common_vals FROM pg_stats`, `SELECT * FROM pg_catalog.pg_statistic`, `TABLE pg_stats_ext`,
+		`SELECT query_to_xml('SELECT * FROM pg_stats', true, true, '')`, `COPY (SELECT * FROM pg_stats) TO STDOUT`,
+		`CREATE VIEW other.seen AS SELECT * FROM pg_stats`,
+	} {
+		if got := show(t, s.Connect(t, "researcher"), sql); got != "0A000" {
+			t.Errorf("%s: %q", sql, got)
+		}
+	}
 	conn := s.Connect(t, "app")
 	for _, step := range []struct{ sql, want string }{
 		{`SELECT other.become('biologist')`, ""},

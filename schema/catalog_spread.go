@@ -52,11 +52,26 @@ func (l *loader) tag() error {
 		}
 	}
 	for _, r := range l.relations {
+		r.Reaches = r.Reaches || keepsSamples(r)
 		for i := range r.Attributes {
 			r.Reaches = r.Reaches || r.Attributes[i].Tagged != nil
 		}
 	}
 	return nil
+}
+
+// keepsSamples reports whether ANALYZE stores values of other tables in a relation:
+// what is sealed there, and how often each value occurs, must not be read from it,
+// nor from the server's views over it, whose dependencies are not in pg_depend.
+func keepsSamples(r *Relation) bool {
+	if r.Schema != "pg_catalog" {
+		return false
+	}
+	switch r.Name {
+	case "pg_statistic", "pg_statistic_ext_data", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs":
+		return true
+	}
+	return false
 }
 
 func isTable(r *Relation) bool { return r.Kind == 'r' || r.Kind == 'p' || r.Kind == 'f' }
