@@ -42,7 +42,6 @@ type authentication struct {
 	backend *backend
 	login   login
 	plus    bool // the server offered channel binding and the client was not told
-	offered []string
 	ready   bool // AuthenticationOk has come
 }
 

@@ -197,7 +197,7 @@ func (t *Text) writeFolded() {
 	f.buffer = f.buffer[:0]
 	at, next := 0, 0 // offset in the text and token not yet copied
 	for _, g := range f.groups {
-		at = t.copyTokens(at, next, int(g.First+g.Len))
+		t.copyTokens(at, next, int(g.First+g.Len))
 		next = g.Last() + 1
 		at = int(t.tokens[g.Last()].End)
 		f.cuts = append(f.cuts, cut{len(f.buffer), at - len(f.buffer)})
