@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math"
 	"slices"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
@@ -42,6 +43,10 @@ func (c *conn) parse(body []byte) error {
 		return positioned(err, m.SQL)
 	}
 	p.layout = newLayout(&c.rewriter.edits, text, appendOIDs(nil, m.OIDs))
+	if n := len(p.layout.server); n > math.MaxUint16 {
+		return pgerror.New(pgerror.ProgramLimitExceeded, "the statement needs %d parameters where the protocol has room for %d", n, math.MaxUint16).
+			WithHint("Use each parameter for one column only.")
+	}
 	p.redacted, p.mark = string(text.AppendRedacted(nil)), text.Fingerprint()
 	sent, remap, err := c.rewrite(plan, text, s, p.layout)
 	if err != nil {

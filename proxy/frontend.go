@@ -295,6 +295,9 @@ func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error
 	text := c.lexer.Lex(sql)
 	snapshot, err := c.tracked.snapshot(c.ctx)
 	if err != nil {
+		if endsTransaction(text) { // a transaction can be ended whatever is amiss
+			return text, nil, nil, nil
+		}
 		return text, nil, nil, err
 	}
 	c.noteHidden(text, snapshot)
@@ -316,7 +319,7 @@ func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error
 		text = c.lexer.Lex(sql)
 		c.noteHidden(text, s.snapshot)
 	}
-	if c.doubtful(text, s.snapshot) {
+	if s.problem != nil && s.snapshot.analyzer.Doubtful(text) {
 		return text, nil, nil, s.problem
 	}
 	if !s.snapshot.analyzer.Relevant(text) {
@@ -344,6 +347,12 @@ func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error
 		}
 	}
 	return text, plan, s, nil
+}
+
+// endsTransaction reports that a text is COMMIT or ROLLBACK and nothing else.
+func endsTransaction(text *statement.Text) bool {
+	commands := text.Commands()
+	return len(commands) == 1 && !text.Odd() && (commands[0].Verb == statement.VerbCommit || commands[0].Verb == statement.VerbRollback)
 }
 
 // changesMidway reports that a statement may change, for a later one of the same
