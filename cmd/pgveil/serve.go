@@ -63,6 +63,7 @@ func (s *server) close() error {
 }
 
 func serve(ctx context.Context, c *call) error {
+	defer proxy.Ballast()()
 	log := c.logger()
 	file, err := c.readSchema()
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pgveil/pgveil/proxy"
 	"github.com/pgveil/pgveil/testenv"
 	"github.com/pgveil/pgveil/testenv/lab"
 	"github.com/pgveil/pgveil/testenv/stack"
@@ -49,6 +50,7 @@ type way struct {
 func BenchmarkThroughput(b *testing.B) {
 	testenv.Require(b, testenv.PartPgbench, testenv.PartPgBouncer)
 	ctx := context.Background()
+	defer proxy.Ballast()() // as pgveil serve does
 	s := stack.Start(b, stack.Options{Postgres: testenv.PostgresOptions{
 		DiscardWAL: true, Settings: map[string]string{"max_wal_size": "4GB", "shared_buffers": "512MB"},
 	}})
