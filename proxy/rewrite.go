@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,13 +55,15 @@ func (c *conn) rewrite(plan *statement.Plan, text *statement.Text, s *state, l *
 		r.added = strconv.AppendInt(r.added, int64(l.number(p)), 10)
 		r.splices = append(r.splices, splice{p.Start, p.End, from, len(r.added)})
 	}
-	for _, d := range r.edits.Deleted {
-		r.splices = append(r.splices, splice{d.Start, d.End, len(r.added), len(r.added)})
+	for _, s := range r.edits.Splices {
+		from := len(r.added)
+		r.added = append(r.added, s.Text...)
+		r.splices = append(r.splices, splice{s.Start, s.End, from, len(r.added)})
 	}
 	if len(r.splices) == 0 {
 		return text.SQL(), nil, nil
 	}
-	slices.SortFunc(r.splices, func(a, b splice) int { return a.start - b.start })
+	slices.SortStableFunc(r.splices, func(a, b splice) int { return cmp.Or(a.start-b.start, a.end-b.end) })
 	return r.apply(text.SQL())
 }
 
@@ -78,7 +81,7 @@ func (r *rewriter) apply(sql []byte) ([]byte, *remap, error) {
 		r.text = append(r.text, r.added[s.from:s.until]...)
 		next := shift{is: is, was: was}
 		was += utf8.RuneCount(sql[s.start:s.end])
-		is += s.until - s.from // what is added is ASCII
+		is += utf8.RuneCount(r.added[s.from:s.until])
 		next.isEnd, next.wasEnd = is, was
 		m.shifts = append(m.shifts, next)
 		at = s.end

@@ -13,12 +13,12 @@ import (
 
 // Edits is what a Plan makes of one text. It is filled by Plan.Edits, which
 // reuses its buffers: what it holds is valid until the next call and as long as
-// the text is. Values, Params and Deleted are each in the order of the text, and
+// the text is. Values, Params and Splices are each in the order of the text, and
 // no two of them overlap.
 type Edits struct {
 	Values  []Value
 	Params  []Param
-	Deleted []Span
+	Splices []Splice
 	// PlainParam reports whether parameter n also stands where it is not sealed.
 	PlainParam func(n int) bool
 	MaxParam   int // the greatest number of a parameter in the text
@@ -31,8 +31,13 @@ type Edits struct {
 	hidden []bool  // by number: a value for a sealed column
 }
 
-// Span is the bytes [Start, End) of the client's text.
-type Span struct{ Start, End int }
+// Splice is a text of pgveil's own that takes the place of the bytes [Start, End)
+// of the client's text, which may be none. Of several that start at the same byte
+// the first stands first.
+type Splice struct {
+	Start, End int
+	Text       string
+}
 
 // Value is a constant to be replaced, with its casts, by its sealed form or NULL.
 type Value struct {
@@ -91,7 +96,7 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 	if e.PlainParam == nil {
 		e.PlainParam = e.isPlain
 	}
-	e.Values, e.Params, e.Deleted = e.Values[:0], e.Params[:0], e.Deleted[:0]
+	e.Values, e.Params, e.Splices = e.Values[:0], e.Params[:0], e.Splices[:0]
 	e.text, e.tokens, e.free = e.text[:0], e.tokens[:0], e.free[:0]
 	if err := e.countParams(t); err != nil {
 		return err
@@ -166,8 +171,12 @@ func (r *resolver) add(d *edit, first, last, own int32) error {
 	end := int(t.Token(int(d.last + last)).End)
 	token := int(d.token + own)
 	switch d.kind {
-	case editDelete:
-		e.Deleted = append(e.Deleted, Span{start, end})
+	case editText:
+		e.Splices = append(e.Splices, Splice{start, end, d.text})
+	case editBefore:
+		e.Splices = append(e.Splices, Splice{start, start, d.text})
+	case editAfter:
+		e.Splices = append(e.Splices, Splice{end, end, d.text})
 	case editFree:
 		e.free = append(e.free, int32(token))
 	case editParam, editNullTest:

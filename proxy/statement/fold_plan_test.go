@@ -16,9 +16,9 @@ func unfold(t *Text) {
 
 // sameEdits reports how two edits differ.
 func sameEdits(a, b *Edits) string {
-	if len(a.Values) != len(b.Values) || len(a.Params) != len(b.Params) || len(a.Deleted) != len(b.Deleted) || a.MaxParam != b.MaxParam {
+	if len(a.Values) != len(b.Values) || len(a.Params) != len(b.Params) || len(a.Splices) != len(b.Splices) || a.MaxParam != b.MaxParam {
 		return fmt.Sprintf("%d values, %d params, %d deleted, and %d, %d, %d",
-			len(a.Values), len(a.Params), len(a.Deleted), len(b.Values), len(b.Params), len(b.Deleted))
+			len(a.Values), len(a.Params), len(a.Splices), len(b.Values), len(b.Params), len(b.Splices))
 	}
 	for i := range a.Values {
 		v, w := a.Values[i], b.Values[i]
@@ -35,9 +35,9 @@ func sameEdits(a, b *Edits) string {
 			return fmt.Sprintf("%v and %v", a.Params[i], b.Params[i])
 		}
 	}
-	for i := range a.Deleted {
-		if a.Deleted[i] != b.Deleted[i] {
-			return fmt.Sprintf("%v and %v", a.Deleted[i], b.Deleted[i])
+	for i := range a.Splices {
+		if a.Splices[i] != b.Splices[i] {
+			return fmt.Sprintf("%v and %v", a.Splices[i], b.Splices[i])
 		}
 	}
 	for n := range a.MaxParam + 1 {

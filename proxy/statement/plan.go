@@ -71,7 +71,9 @@ const (
 	editNullArray                 // an array of nothing but NULLs
 	editParam                     // a parameter that arrives sealed
 	editNullTest                  // the same, if the parameter has a sealed form anyway
-	editDelete                    // nothing
+	editText                      // a text of the plan's, possibly none
+	editBefore                    // nothing: a text of the plan's stands before them
+	editAfter                     // nothing: a text of the plan's stands after them
 	editFree                      // itself: a parameter whose value is an untagged column's, too
 )
 
@@ -88,4 +90,5 @@ type edit struct {
 	chars    int32 // an explicit cast cuts the value to so many characters; 0: it does not
 	elements int32 // of editNullArray
 	column   *schema.Column
+	text     string // of editText, editBefore and editAfter
 }

@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"cmp"
 	"bytes"
 	"flag"
 	"fmt"
@@ -212,14 +213,14 @@ func splicedText(sql []byte, e *Edits, show func(v *Value, p *Param) string) str
 	for i := range e.Params {
 		all = append(all, splice{e.Params[i].Start, e.Params[i].End, show(nil, &e.Params[i])})
 	}
-	for _, d := range e.Deleted {
-		all = append(all, splice{d.Start, d.End, ""})
+	for _, d := range e.Splices {
+		all = append(all, splice{d.Start, d.End, d.Text})
 	}
-	slices.SortFunc(all, func(a, b splice) int { return a.start - b.start })
+	slices.SortStableFunc(all, func(a, b splice) int { return cmp.Or(a.start-b.start, a.end-b.end) })
 	var b strings.Builder
 	at := 0
 	for _, s := range all {
-		if s.start < at || s.end <= s.start {
+		if s.start < at || s.end < s.start {
 			return "overlapping edits"
 		}
 		b.Write(sql[at:s.start])

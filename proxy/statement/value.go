@@ -266,6 +266,6 @@ func (v *value) sealElements(s span, chain []castType, deletions []span) {
 		e.seal(castsOf(n))
 	}
 	for _, d := range deletions {
-		v.x.edits = append(v.x.edits, edit{kind: editDelete, first: d.first, last: d.last})
+		v.x.edits = append(v.x.edits, edit{kind: editText, first: d.first, last: d.last})
 	}
 }
