@@ -1,8 +1,8 @@
 package statement
 
 import (
-	"cmp"
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
