@@ -1,7 +1,6 @@
 package statement
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"sync"
@@ -148,9 +147,9 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 	if !used {
 		return &outcome{private: private}
 	}
-	slices.SortFunc(plan.edits, func(a, b edit) int { return cmp.Compare(a.first, b.first) })
+	slices.SortStableFunc(plan.edits, compareEdits)
 	for i := 1; i < len(plan.edits); i++ {
-		if plan.edits[i].first <= plan.edits[i-1].last {
+		if plan.edits[i].begin() < plan.edits[i-1].end() {
 			return &outcome{refusal: &refusal{*refuseOdd(), -1}, private: true}
 		}
 	}

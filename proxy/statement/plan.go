@@ -1,6 +1,8 @@
 package statement
 
 import (
+	"cmp"
+
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/logical"
 )
@@ -52,7 +54,7 @@ type Plan struct {
 	Statements []Statement // one for each of Text.Commands
 
 	analyzer *Analyzer
-	edits    []edit // by first token, not overlapping
+	edits    []edit // in the order of the text, not overlapping
 }
 
 // origin is what RowDescription says of a column: the table named in FROM and
@@ -91,4 +93,32 @@ type edit struct {
 	elements int32 // of editNullArray
 	column   *schema.Column
 	text     string // of editText, editBefore and editAfter
+}
+
+// begin and end are the folded tokens [begin, end) that an edit replaces: none of
+// one that inserts.
+func (e *edit) begin() int32 {
+	if e.kind == editAfter {
+		return e.last + 1
+	}
+	return e.first
+}
+
+func (e *edit) end() int32 {
+	if e.kind == editBefore {
+		return e.first
+	}
+	return e.last + 1
+}
+
+// compareEdits is the order of the text. Between two tokens, what stands after the
+// one comes before what stands before the other.
+func compareEdits(a, b edit) int {
+	after := func(e *edit) int {
+		if e.kind == editAfter {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.begin(), b.begin()), cmp.Compare(a.end(), b.end()), cmp.Compare(after(&a), after(&b)))
 }
