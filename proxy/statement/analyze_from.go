@@ -25,7 +25,7 @@ func (x *analysis) fromItem(n *pg.Node, s *scope) (*item, []*item) {
 	var it *item
 	switch v := n.GetNode().(type) {
 	case *pg.Node_RangeVar:
-		it = x.rangeVar(v.RangeVar)
+		it = x.rangeVar(v.RangeVar, s)
 	case *pg.Node_RangeSubselect:
 		it = x.rangeSubselect(v.RangeSubselect, s)
 	case *pg.Node_RangeFunction:

@@ -38,7 +38,7 @@ func (x *analysis) join(j *pg.JoinExpr, s *scope) (*item, []*item) {
 		}
 	}
 	if j.Quals != nil {
-		x.condition(j.Quals, &scope{items: names, outer: s.outer}, "ON")
+		x.condition(j.Quals, &scope{items: names, ctes: s.ctes, outer: s.outer}, "ON")
 	}
 	var using *item
 	if j.JoinUsingAlias != nil {

@@ -27,9 +27,9 @@ func (x *analysis) query(st *pg.SelectStmt, outer *scope, u use) []target {
 		x.fail(refuseForm("this form of subquery"), -1)
 		return nil
 	}
-	if st.WithClause != nil {
-		x.fail(refuseForm("WITH"), x.token(st.WithClause.Location))
-	}
+	recursive := x.recursive
+	x.recursive = nil
+	outer = x.with(st.WithClause, outer)
 	if st.IntoClause != nil {
 		x.fail(refuseForm("SELECT INTO"), -1)
 	}
@@ -37,7 +37,7 @@ func (x *analysis) query(st *pg.SelectStmt, outer *scope, u use) []target {
 	case len(st.ValuesLists) > 0:
 		return x.values(st, outer)
 	case st.Op != pg.SetOperation_SETOP_NONE && st.Op != pg.SetOperation_SET_OPERATION_UNDEFINED:
-		return x.setOperation(st, outer)
+		return x.setOperation(st, outer, recursive)
 	}
 	s := &scope{outer: outer}
 	x.from(st.FromClause, s)
@@ -86,9 +86,11 @@ func (x *analysis) values(st *pg.SelectStmt, outer *scope) []target {
 	return targets
 }
 
-// setOperation analyses UNION, INTERSECT and EXCEPT.
-func (x *analysis) setOperation(st *pg.SelectStmt, outer *scope) []target {
+// setOperation analyses UNION, INTERSECT and EXCEPT. recursive is the CTE whose whole
+// query this is, if it is one's.
+func (x *analysis) setOperation(st *pg.SelectStmt, outer *scope, recursive *cte) []target {
 	left := x.query(st.Larg, outer, useMatch)
+	x.recurse(recursive, left)
 	right := x.query(st.Rarg, outer, useMatch)
 	for _, side := range [][]target{left, right} {
 		for i := range side {

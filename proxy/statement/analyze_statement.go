@@ -15,12 +15,11 @@ func (x *analysis) statement(raw *pg.RawStmt) {
 	switch n := raw.Stmt.GetNode().(type) {
 	case *pg.Node_SelectStmt:
 		work = func() []target { return x.query(n.SelectStmt, nil, useRead) }
-	case *pg.Node_InsertStmt:
-		work = func() []target { return x.insert(n.InsertStmt) }
-	case *pg.Node_UpdateStmt:
-		work = func() []target { return x.update(n.UpdateStmt) }
-	case *pg.Node_DeleteStmt:
-		work = func() []target { return x.delete(n.DeleteStmt) }
+	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt:
+		work = func() []target {
+			targets, _ := x.command(raw.Stmt, nil)
+			return targets
+		}
 	}
 	hits := x.survey(raw, work == nil)
 	if work == nil {
@@ -46,6 +45,21 @@ func (x *analysis) statement(raw *pg.RawStmt) {
 	for i := range targets {
 		x.outputs[i] = Output{Column: targets[i].tagged, origin: targets[i].origin}
 	}
+}
+
+// command analyses a statement that changes a table and gives the columns of its
+// RETURNING. outer is what is around it: nil, or the scope of a WITH clause. ok is
+// false for any other statement.
+func (x *analysis) command(n *pg.Node, outer *scope) (targets []target, ok bool) {
+	switch n := n.GetNode().(type) {
+	case *pg.Node_InsertStmt:
+		return x.insert(n.InsertStmt, x.with(n.InsertStmt.WithClause, outer)), true
+	case *pg.Node_UpdateStmt:
+		return x.update(n.UpdateStmt, x.with(n.UpdateStmt.WithClause, outer)), true
+	case *pg.Node_DeleteStmt:
+		return x.delete(n.DeleteStmt, x.with(n.DeleteStmt.WithClause, outer)), true
+	}
+	return nil, false
 }
 
 // targetItem resolves the table that a statement changes.
@@ -125,10 +139,7 @@ func locationOf(n *pg.Node) int32 {
 	return location
 }
 
-func (x *analysis) insert(st *pg.InsertStmt) []target {
-	if st.WithClause != nil {
-		x.fail(refuseForm("WITH"), x.token(st.WithClause.Location))
-	}
+func (x *analysis) insert(st *pg.InsertStmt, outer *scope) []target {
 	it, r := x.targetItem(st.Relation)
 	if r == nil {
 		return nil
@@ -148,19 +159,19 @@ func (x *analysis) insert(st *pg.InsertStmt) []target {
 		}
 	}
 	if st.SelectStmt != nil {
-		x.source(st.SelectStmt.GetSelectStmt(), attributes, it)
+		x.source(st.SelectStmt.GetSelectStmt(), attributes, it, outer)
 	}
-	x.onConflict(st.OnConflictClause, it)
-	return x.returningList(st.ReturningList, &scope{items: []*item{it}})
+	x.onConflict(st.OnConflictClause, it, outer)
+	return x.returningList(st.ReturningList, &scope{items: []*item{it}, outer: outer})
 }
 
 // source analyses what an INSERT inserts.
-func (x *analysis) source(st *pg.SelectStmt, attributes []*schema.Attribute, it *item) {
+func (x *analysis) source(st *pg.SelectStmt, attributes []*schema.Attribute, it *item, outer *scope) {
 	if len(st.GetValuesLists()) == 0 {
 		if c := it.tagged(); c != nil {
 			x.fail(refuseForm("INSERT … SELECT").WithHint("Insert with VALUES, the values as constants or parameters."), -1)
 		}
-		for _, t := range x.query(st, nil, useRead) {
+		for _, t := range x.query(st, outer, useRead) {
 			if t.tagged != nil {
 				x.fail(refuseStore(t.tagged, "another table"), t.token)
 			}
@@ -170,7 +181,7 @@ func (x *analysis) source(st *pg.SelectStmt, attributes []*schema.Attribute, it 
 	if len(st.SortClause) > 0 || st.LimitCount != nil || st.LimitOffset != nil || st.WithClause != nil || len(st.LockingClause) > 0 {
 		x.fail(refuseForm("clauses after VALUES"), -1)
 	}
-	s := &scope{}
+	s := &scope{outer: outer}
 	for _, row := range st.ValuesLists {
 		values := row.GetList().GetItems()
 		if len(values) > len(attributes) {
@@ -184,7 +195,7 @@ func (x *analysis) source(st *pg.SelectStmt, attributes []*schema.Attribute, it 
 }
 
 // onConflict analyses ON CONFLICT. What conflicts is equality seen by the server.
-func (x *analysis) onConflict(c *pg.OnConflictClause, it *item) {
+func (x *analysis) onConflict(c *pg.OnConflictClause, it *item, outer *scope) {
 	if c == nil {
 		return
 	}
@@ -192,7 +203,7 @@ func (x *analysis) onConflict(c *pg.OnConflictClause, it *item) {
 		x.fail(refuseForm("ON CONFLICT DO UPDATE").WithHint("Use ON CONFLICT DO NOTHING, and UPDATE where no row was inserted."), x.token(c.Location))
 		return
 	}
-	s := &scope{items: []*item{it}}
+	s := &scope{items: []*item{it}, outer: outer}
 	if c.Infer != nil {
 		for _, n := range c.Infer.IndexElems {
 			e := n.GetIndexElem()
@@ -204,22 +215,19 @@ func (x *analysis) onConflict(c *pg.OnConflictClause, it *item) {
 		x.condition(c.Infer.WhereClause, s, "ON CONFLICT")
 	}
 	excluded := &item{name: "excluded", columns: it.columns}
-	s = &scope{items: []*item{it, excluded}}
+	s = &scope{items: []*item{it, excluded}, outer: outer}
 	for _, n := range c.TargetList {
 		x.plainBut(n.GetResTarget().GetVal(), s, refuseStoreIn(n.GetResTarget().GetName()))
 	}
 	x.condition(c.WhereClause, s, "WHERE")
 }
 
-func (x *analysis) update(st *pg.UpdateStmt) []target {
-	if st.WithClause != nil {
-		x.fail(refuseForm("WITH"), x.token(st.WithClause.Location))
-	}
+func (x *analysis) update(st *pg.UpdateStmt, outer *scope) []target {
 	it, r := x.targetItem(st.Relation)
 	if r == nil {
 		return nil
 	}
-	s := x.withTarget(it, st.FromClause)
+	s := x.withTarget(it, st.FromClause, outer)
 	for _, n := range st.TargetList {
 		t := n.GetResTarget()
 		a := x.attribute(r, t)
@@ -241,8 +249,8 @@ func (x *analysis) update(st *pg.UpdateStmt) []target {
 
 // withTarget makes the scope of UPDATE and DELETE: the target, which what is
 // inside FROM cannot refer to, and the FROM list.
-func (x *analysis) withTarget(it *item, from []*pg.Node) *scope {
-	s := &scope{items: []*item{it}}
+func (x *analysis) withTarget(it *item, from []*pg.Node, outer *scope) *scope {
+	s := &scope{items: []*item{it}, outer: outer}
 	setLateral(s.items, true, true)
 	x.from(from, s)
 	return s
@@ -293,15 +301,12 @@ func (x *analysis) skip(n *pg.Node) {
 	}
 }
 
-func (x *analysis) delete(st *pg.DeleteStmt) []target {
-	if st.WithClause != nil {
-		x.fail(refuseForm("WITH"), x.token(st.WithClause.Location))
-	}
+func (x *analysis) delete(st *pg.DeleteStmt, outer *scope) []target {
 	it, r := x.targetItem(st.Relation)
 	if r == nil {
 		return nil
 	}
-	s := x.withTarget(it, st.UsingClause)
+	s := x.withTarget(it, st.UsingClause, outer)
 	x.condition(st.WhereClause, s, "WHERE")
 	return x.returningList(st.ReturningList, s)
 }

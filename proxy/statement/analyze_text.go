@@ -137,7 +137,7 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 		s.Verb = c.Verb
 		if x.used {
 			used = true
-			s.Outputs, s.Touches, s.Returning, s.planned = x.outputs, x.touches, x.returning, true
+			s.Outputs, s.Touches, s.Returning, s.Writes, s.planned = x.outputs, x.touches, x.returning, x.writes, true
 			plan.edits = append(plan.edits, x.edits...)
 		}
 		if c.Changes != 0 {
@@ -215,6 +215,10 @@ type analysis struct {
 	touches   []Touch
 	edits     []edit
 	returning bool
+	writes    bool
+
+	recursive *cte // whose query is to be analysed next
+	defining  *cte // the innermost whose query is being analysed
 }
 
 // fail refuses the statement at a token.

@@ -44,6 +44,7 @@ type Statement struct {
 	Outputs   []Output
 	Touches   []Touch // without repetitions, in the order of the text
 	Returning bool    // it has a RETURNING clause
+	Writes    bool    // it changes tables in a WITH clause
 
 	planned bool // it uses a relation that is or reaches a tagged table
 }

@@ -48,8 +48,11 @@ func (x *analysis) attributes(r *schema.Relation, token int32) []column {
 	return columns
 }
 
-// rangeVar makes the item of a table in FROM.
-func (x *analysis) rangeVar(rv *pg.RangeVar) *item {
+// rangeVar makes the item of a table or CTE in FROM.
+func (x *analysis) rangeVar(rv *pg.RangeVar, s *scope) *item {
+	if c := x.findCTE(rv, s); c != nil {
+		return x.rangeCTE(c, rv)
+	}
 	it := &item{name: rv.Relname, loose: rv.Schemaname == ""}
 	r := x.relation(rv)
 	if r == nil {

@@ -46,6 +46,7 @@ func (it *item) tagged() *schema.Column {
 // scope is what names mean in one query.
 type scope struct {
 	items   []*item
+	ctes    []*cte // of its WITH clause
 	outer   *scope
 	lateral bool // a LATERAL part of FROM is being analysed
 }
