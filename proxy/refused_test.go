@@ -47,7 +47,6 @@ var refused = []string{
 	`SELECT id FROM lab.patient p JOIN lab.result r ON p.email = r.nir WHERE r.nir = '%s'`,
 	// What slipped past other proxies.
 	`SELECT 1; INSERT INTO lab.patient SELECT 10, '%s'`,
-	`WITH x AS (INSERT INTO lab.patient (id, last_name) VALUES (10, '%s') RETURNING id) SELECT * FROM x`,
 	`WITH x AS (SELECT '%s' AS n) INSERT INTO lab.patient (id, last_name) SELECT 10, n FROM x`,
 	`INSERT INTO lab.patient (id, last_name) SELECT 10, '%s'`,
 	`INSERT INTO lab.patient (id, last_name) VALUES (10, upper('%s'))`,
