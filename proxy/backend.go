@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/pgveil/pgveil/proxy/pipeline"
 	"github.com/pgveil/pgveil/proxy/wire"
 	"github.com/pgveil/pgveil/schema/pgerror"
@@ -233,7 +235,21 @@ func (c *conn) receiveOwn(w *work, typ, status byte) error {
 		}
 		row, err := wire.DecodeDataRow(body)
 		for err == nil && row.Next() {
-			p.values = append(p.values, string(row.Value()))
+			var value []byte
+			if !row.Null() {
+				value = append([]byte{}, row.Value()...)
+			}
+			p.values = append(p.values, value)
+		}
+		return err
+	case 'T':
+		body, err := c.sr.Body()
+		if err != nil {
+			return err
+		}
+		description, err := wire.DecodeRowDescription(body)
+		for err == nil && description.Next() {
+			p.fields = append(p.fields, pgconn.FieldDescription{DataTypeOID: description.Field().TypeOID})
 		}
 		return err
 	case 'E':

@@ -19,6 +19,7 @@ type snapshot struct {
 	analyzer *statement.Analyzer
 	members  memberships
 	builtin  map[string]struct{} // functions that change nothing of the session
+	mark     string              // the catalog's fingerprint
 }
 
 // calm reports whether calling a function of that name changes nothing of the session.
@@ -78,7 +79,7 @@ func (t *tracked) snapshot(ctx context.Context) (*snapshot, error) {
 	if !t.stale.Load() {
 		return t.current.Load(), nil
 	}
-	if err := t.refresh(ctx); err != nil {
+	if err := t.refresh(ctx, false); err != nil {
 		t.config.Log.Error("catalog cannot be read", "database", t.database.Name, "error", err)
 		return nil, pgerror.New(pgerror.CannotConnectNow, "pgveil cannot read the catalog of database %q", t.database.Name).
 			WithHint("See pgveil's log; statements are refused until its login can read the catalog.")
@@ -86,12 +87,24 @@ func (t *tracked) snapshot(ctx context.Context) (*snapshot, error) {
 	return t.current.Load(), nil
 }
 
+// compare gives the snapshot of this moment: whatever was committed before the call
+// is in it.
+func (t *tracked) compare(ctx context.Context) (*snapshot, error) {
+	t.invalidate()
+	return t.snapshot(ctx)
+}
+
 // invalidate announces a change of the catalog.
 func (t *tracked) invalidate() { t.stale.Store(true) }
 
-func (t *tracked) refresh(ctx context.Context) error {
+// refresh reads the catalog if it has changed: always, or only if that was announced
+// and nobody has done so since.
+func (t *tracked) refresh(ctx context.Context, always bool) error {
 	t.loading.Lock()
 	defer t.loading.Unlock()
+	if !always && !t.stale.Load() {
+		return nil
+	}
 	// Cleared first: a change announced while loading makes it stale again.
 	wasStale := t.stale.Swap(false)
 	if err := t.load(ctx); err != nil {
@@ -131,7 +144,7 @@ func (t *tracked) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.current.Store(&snapshot{catalog: catalog, analyzer: statement.NewAnalyzer(catalog), members: members, builtin: calm})
+	t.current.Store(&snapshot{catalog: catalog, analyzer: statement.NewAnalyzer(catalog), members: members, builtin: calm, mark: catalogMark})
 	t.fingerprint = mark
 	return nil
 }
@@ -146,7 +159,7 @@ func (t *tracked) watch(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if err := t.refresh(ctx); err != nil && ctx.Err() == nil {
+		if err := t.refresh(ctx, true); err != nil && ctx.Err() == nil {
 			t.config.Log.Warn("catalog refresh failed", "database", t.database.Name, "error", err)
 		}
 	}

@@ -52,6 +52,7 @@ type conn struct {
 	lexer    statement.Lexer
 	rewriter rewriter
 	state    *state
+	own      own
 	sequence uint64            // of the messages between two Syncs
 	noted    statement.Changes // what the message at hand may change
 	prepared names[prepared]

@@ -293,7 +293,7 @@ func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error
 	// once the session has said.
 	c.lexer.BackslashQuotes = c.state == nil || c.state.backslashes || c.changed.Load()
 	text := c.lexer.Lex(sql)
-	snapshot, err := c.tracked.snapshot(c.ctx)
+	snapshot, err := c.snapshot()
 	if err != nil {
 		if endsTransaction(text) { // a transaction can be ended whatever is amiss
 			return text, nil, nil, nil
@@ -329,6 +329,16 @@ func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error
 		return text, nil, nil, err
 	}
 	plan, err := s.snapshot.analyzer.Plan(text, &s.env)
+	if namesNothing(err) && c.own.snapshot == nil {
+		// What is missing may have been made meanwhile, by others.
+		newer, e := c.tracked.compare(c.ctx)
+		if e != nil {
+			return text, nil, nil, e
+		}
+		if newer != s.snapshot {
+			return c.plan(sql)
+		}
+	}
 	switch {
 	case err == nil && plan == nil && !(changesMidway(text.Commands()) && s.snapshot.analyzer.Ambiguous(text)):
 		return text, nil, s, nil
@@ -347,6 +357,20 @@ func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error
 		}
 	}
 	return text, plan, s, nil
+}
+
+// namesNothing reports that a text has the name of something that is not in the catalog,
+// or is there twice. Source: PostgreSQL manual, "PostgreSQL Error Codes".
+func namesNothing(err error) bool {
+	e, ok := pgerror.As(err)
+	if !ok {
+		return false
+	}
+	switch e.Code {
+	case "42P01", "42703", "42702", "3F000":
+		return true
+	}
+	return false
 }
 
 // endsTransaction reports that a text is COMMIT or ROLLBACK and nothing else.
@@ -396,6 +420,9 @@ func (c *conn) checkNames(text *statement.Text, commands []statement.Command) er
 func (c *conn) noteChanges(commands []statement.Command) {
 	for i := range commands {
 		c.noteChange(commands[i].Changes)
+		if commands[i].Verb == statement.VerbRollback && c.uncommitted() != 0 { // TO SAVEPOINT undoes some of it
+			c.noteChange(statement.ChangesCatalog)
+		}
 		if commands[i].Verb == statement.VerbCommit {
 			c.mu.Lock()
 			if c.lastChange != 0 {

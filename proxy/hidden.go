@@ -102,7 +102,7 @@ func checkASCII(what string, name []byte) error {
 // checkStill refuses a statement that touched nothing tagged when it was prepared and
 // may do so since the catalog has changed: the server plans it again by itself.
 func (c *conn) checkStill(p *prepared) error {
-	now, err := c.tracked.snapshot(c.ctx)
+	now, err := c.snapshot()
 	if err != nil || p.seen == now || p.seen == nil {
 		return err
 	}

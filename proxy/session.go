@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strconv"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/pgveil/pgveil/proxy/pipeline"
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
@@ -51,11 +53,15 @@ var (
 // probe is one question to the session. done is closed when it's answered.
 type probe struct {
 	inSequence bool // sent between a client's messages, without a Sync of its own
-	values     []string
+	fields     []pgconn.FieldDescription
+	values     [][]byte // of all rows, in text format; nil is NULL
 	err        error
 	done       chan struct{}
 	finished   bool
 }
+
+// text gives one value; NULL is the empty text.
+func (p *probe) text(i int) string { return string(p.values[i]) }
 
 func (p *probe) finish(err error) {
 	if p.finished {
@@ -72,7 +78,7 @@ func (p *probe) finish(err error) {
 // sent since the last time may have changed it. errSkipped means that the server
 // has already failed the client's sequence: the message at hand is to be dropped.
 func (c *conn) fresh() (*state, error) {
-	snapshot, err := c.tracked.snapshot(c.ctx)
+	snapshot, err := c.snapshot()
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +96,20 @@ func (c *conn) fresh() (*state, error) {
 }
 
 func (c *conn) ask(snapshot *snapshot) (*state, error) {
+	p, err := c.askSession(probeSQL)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.values) != probeColumns {
+		return nil, pgerror.New(pgerror.InternalError, "the server did not tell the session's state")
+	}
+	return newState(snapshot, c.params.user, p)
+}
+
+// askSession runs a query of pgveil's own in the session, in its place in the pipeline.
+func (c *conn) askSession(sql string) (*probe, error) {
 	p := &probe{done: make(chan struct{})}
-	if err := c.sendProbe(p); err != nil {
+	if err := c.sendProbe(p, sql); err != nil {
 		return nil, err
 	}
 	select {
@@ -107,19 +125,16 @@ func (c *conn) ask(snapshot *snapshot) (*state, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	if len(p.values) != probeColumns {
-		return nil, pgerror.New(pgerror.InternalError, "the server did not tell the session's state")
-	}
-	return newState(snapshot, c.params.user, p.values)
+	return p, nil
 }
 
-func (c *conn) sendProbe(p *probe) error {
+func (c *conn) sendProbe(p *probe, sql string) error {
 	c.send.Lock()
 	defer c.send.Unlock()
 	c.mu.Lock()
 	p.inSequence = c.queue.InSequence()
 	// Closed first: a probe that was cancelled may have left it.
-	kinds := []pipeline.Kind{pipeline.Close, pipeline.Parse, pipeline.Bind, pipeline.Execute, pipeline.Close, pipeline.Close}
+	kinds := []pipeline.Kind{pipeline.Close, pipeline.Parse, pipeline.Bind, pipeline.Describe, pipeline.Execute, pipeline.Close, pipeline.Close}
 	if !p.inSequence {
 		kinds = append(kinds, pipeline.Sync)
 	}
@@ -129,8 +144,9 @@ func (c *conn) sendProbe(p *probe) error {
 	c.mu.Unlock()
 	w := c.sw
 	wire.WriteClose(w, 'S', probeName)
-	wire.WriteParse(w, probeName, probeSQL)
+	wire.WriteParse(w, probeName, sql)
 	wire.WriteBind(w, probeName, probeName)
+	wire.WriteDescribe(w, 'P', probeName)
 	wire.WriteExecute(w, probeName, 0)
 	wire.WriteClose(w, 'P', probeName)
 	wire.WriteClose(w, 'S', probeName)
@@ -142,15 +158,15 @@ func (c *conn) sendProbe(p *probe) error {
 	return w.Flush() // its error is the first of all of these
 }
 
-func newState(snapshot *snapshot, login string, values []string) (*state, error) {
-	s := &state{snapshot: snapshot, user: values[0], session: values[1]}
+func newState(snapshot *snapshot, login string, p *probe) (*state, error) {
+	s := &state{snapshot: snapshot, user: p.text(0), session: p.text(1)}
 	s.roles = snapshot.members.of(login, s.user)
-	if err := json.Unmarshal([]byte(values[2]), &s.env.SearchPath); err != nil {
+	if err := json.Unmarshal(p.values[2], &s.env.SearchPath); err != nil {
 		return nil, pgerror.New(pgerror.InternalError, "the server's search_path cannot be read")
 	}
-	if values[3] != "" {
+	if p.values[3] != nil {
 		var temporary []string
-		if err := json.Unmarshal([]byte(values[3]), &temporary); err != nil {
+		if err := json.Unmarshal(p.values[3], &temporary); err != nil {
 			return nil, pgerror.New(pgerror.InternalError, "the session's temporary tables cannot be read")
 		}
 		for _, name := range temporary {
@@ -159,22 +175,22 @@ func newState(snapshot *snapshot, login string, values []string) (*state, error)
 			}
 		}
 	}
-	s.settings = logical.Settings{DateStyle: values[6], IntervalStyle: values[7], TimeZone: values[8], ByteaEscape: values[9] == "escape"}
+	s.settings = logical.Settings{DateStyle: p.text(6), IntervalStyle: p.text(7), TimeZone: p.text(8), ByteaEscape: p.text(9) == "escape"}
 	// nil for a name that Go does not know: types that need it then refuse.
-	digits, err := strconv.Atoi(values[11])
+	digits, err := strconv.Atoi(p.text(11))
 	if err != nil {
 		return nil, pgerror.New(pgerror.InternalError, "the server's extra_float_digits cannot be read")
 	}
-	version, err := strconv.Atoi(values[12])
+	version, err := strconv.Atoi(p.text(12))
 	if err != nil {
 		return nil, pgerror.New(pgerror.InternalError, "the server's version cannot be read")
 	}
-	s.backslashes = values[5] != "on"
+	s.backslashes = p.text(5) != "on"
 	s.settings.FloatDigits, s.settings.ServerVersion = digits-1, version/10000
-	s.settings.Location = logical.LoadLocation(values[8])
+	s.settings.Location = logical.LoadLocation(p.text(8))
 	switch {
-	case values[4] != "UTF8" && !(values[4] == "SQL_ASCII" && values[10] == "UTF8"):
-		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with client_encoding %s", values[4]).
+	case p.text(4) != "UTF8" && !(p.text(4) == "SQL_ASCII" && p.text(10) == "UTF8"):
+		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with client_encoding %s", p.text(4)).
 			WithHint("SET client_encoding TO 'UTF8'.")
 	case s.backslashes:
 		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with standard_conforming_strings off").

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -16,35 +18,48 @@ import (
 // It fails where two tags meet in one column of an inheritance tree and would
 // seal its values differently.
 func LoadCatalog(ctx context.Context, conn *pgx.Conn, db *Database) (*Catalog, error) {
-	c, err := loadCatalog(ctx, conn, db)
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	var c *Catalog
+	err := pgx.BeginTxFunc(ctx, conn, options, func(tx pgx.Tx) (err error) {
+		if _, err = tx.Exec(ctx, `SET LOCAL search_path = `+CatalogSearchPath); err == nil {
+			c, err = ReadCatalog(ctx, tx, db)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog of database %q: %w", db.Name, err)
 	}
 	return c, nil
 }
 
-func loadCatalog(ctx context.Context, conn *pgx.Conn, db *Database) (*Catalog, error) {
+// CatalogSearchPath is the search_path under which ReadCatalog reads: nobody's
+// functions, operators and types come before the server's own, and
+// pg_get_viewdef leaves no schema out.
+const CatalogSearchPath = `pg_catalog, pg_temp`
+
+// Querier is where a catalog is read: a transaction of a login of pgveil's own, or
+// the session of a client. It is asked without arguments but for options of pgx.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// ReadCatalog is LoadCatalog as one transaction sees the catalog, be it with
+// changes of its own that are not committed. The caller has set its search_path
+// to [CatalogSearchPath].
+func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error) {
 	l := &loader{db: db, byOID: make(map[uint32]*Relation)}
-	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err := pgx.BeginTxFunc(ctx, conn, options, func(tx pgx.Tx) error {
-		// pg_get_viewdef leaves out the schemas that search_path has.
-		if _, err := tx.Exec(ctx, `SET LOCAL search_path = ''`); err != nil {
-			return err
+	for _, step := range []func(context.Context, Querier) error{
+		l.readRelations, l.readAttributes, l.readInheritance, l.readDependencies, l.readFunctions,
+	} {
+		if err := step(ctx, q); err != nil {
+			return nil, err
 		}
-		for _, step := range []func(context.Context, pgx.Tx) error{
-			l.readRelations, l.readAttributes, l.readInheritance, l.readDependencies, l.readFunctions,
-		} {
-			if err := step(ctx, tx); err != nil {
-				return err
-			}
-		}
-		if err := l.tag(); err != nil {
-			return err
-		}
-		l.spread()
-		return l.readDefinitions(ctx, tx)
-	})
-	if err != nil {
+	}
+	if err := l.tag(); err != nil {
+		return nil, err
+	}
+	l.spread()
+	if err := l.readDefinitions(ctx, q); err != nil {
 		return nil, err
 	}
 	return l.catalog(), nil
@@ -78,8 +93,8 @@ type object struct {
 // relationKinds are the values of pg_class.relkind that FROM can name.
 const relationKinds = `('r', 'p', 'v', 'm', 'f', 'S')`
 
-func (l *loader) readRelations(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `
+func (l *loader) readRelations(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
 		SELECT c.oid, n.nspname::text, c.relname::text, ascii(c.relkind::text)
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN `+relationKinds, pgx.QueryExecModeExec)
@@ -98,8 +113,8 @@ func (l *loader) readRelations(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-func (l *loader) readAttributes(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `
+func (l *loader) readAttributes(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
 		SELECT a.attrelid, a.attname::text, a.attnum, a.atttypid
 		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 		WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN `+relationKinds+`
@@ -118,8 +133,8 @@ func (l *loader) readAttributes(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-func (l *loader) readInheritance(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits`, pgx.QueryExecModeExec)
+func (l *loader) readInheritance(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits`, pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}
@@ -136,8 +151,8 @@ func (l *loader) readInheritance(ctx context.Context, tx pgx.Tx) error {
 // readDependencies reads what views and rules name, what the bodies of functions
 // in standard SQL name, which have no source text, and whose rows functions take
 // and return. An aggregate depends on its functions in the same way.
-func (l *loader) readDependencies(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `
+func (l *loader) readDependencies(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
 		SELECT false, r.ev_class, d.refclassid = 'pg_catalog.pg_proc'::regclass, d.refobjid
 		FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d
 			ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
@@ -171,8 +186,8 @@ func (l *loader) readDependencies(ctx context.Context, tx pgx.Tx) error {
 
 // readFunctions reads the functions that SQL may be written in: not those of the
 // server itself, nor those in C, whose source is a symbol's name.
-func (l *loader) readFunctions(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `
+func (l *loader) readFunctions(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
 		SELECT p.oid, p.proname::text, CASE WHEN l.lanname IN ('internal', 'c') THEN '' ELSE p.prosrc END
 		FROM pg_catalog.pg_proc p
 			JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -190,19 +205,19 @@ func (l *loader) readFunctions(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-func (l *loader) readDefinitions(ctx context.Context, tx pgx.Tx) error {
-	var views []uint32
+func (l *loader) readDefinitions(ctx context.Context, q Querier) error {
+	var views []string
 	for _, r := range l.relations {
 		if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
-			views = append(views, r.OID)
+			views = append(views, strconv.FormatUint(uint64(r.OID), 10))
 		}
 	}
 	if len(views) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `
+	rows, err := q.Query(ctx, `
 		SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid)
-		FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::oid[])`, pgx.QueryExecModeExec, views)
+		FROM pg_catalog.pg_class c WHERE c.oid = ANY ('{`+strings.Join(views, ",")+`}'::oid[])`, pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}
@@ -241,9 +256,13 @@ SELECT concat_ws(' ',
 // CatalogFingerprint returns a text that changes whenever [LoadCatalog] would
 // give something else for the same tags. It may change without need, after
 // VACUUM FULL of a system catalog for one.
-func CatalogFingerprint(ctx context.Context, conn *pgx.Conn) (string, error) {
-	var s string
-	if err := conn.QueryRow(ctx, fingerprintQuery, pgx.QueryExecModeExec).Scan(&s); err != nil {
+func CatalogFingerprint(ctx context.Context, q Querier) (string, error) {
+	rows, err := q.Query(ctx, fingerprintQuery, pgx.QueryExecModeExec)
+	if err != nil {
+		return "", fmt.Errorf("fingerprint of the catalog: %w", err)
+	}
+	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+	if err != nil {
 		return "", fmt.Errorf("fingerprint of the catalog: %w", err)
 	}
 	return s, nil

@@ -85,7 +85,7 @@ func Check(ctx context.Context, conn *pgx.Conn, db *Database) ([]Problem, error)
 				return err
 			}
 		}
-		for _, step := range []func(context.Context, pgx.Tx) error{
+		for _, step := range []func(context.Context, Querier) error{
 			c.readRelations, c.readAttributes, c.readInheritance, c.checkTables, c.checkColumns,
 			c.checkConstraints, c.checkStrayConstraints, c.checkIndexes, c.checkTriggers, c.checkPolicies, c.checkRoles,
 		} {
@@ -139,7 +139,7 @@ func (c *checker) sorted() []Problem {
 }
 
 // checkTables looks for the tables and columns of the file and sets the tags.
-func (c *checker) checkTables(context.Context, pgx.Tx) error {
+func (c *checker) checkTables(context.Context, Querier) error {
 	byName := make(map[relationName]*Relation)
 	schemas := make(map[string][]string) // the tables of each
 	for _, r := range c.relations {
@@ -202,8 +202,8 @@ func tableHint(c *Column, schemas map[string][]string) string {
 }
 
 // checkColumns looks at the types, defaults and generated columns.
-func (c *checker) checkColumns(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `
+func (c *checker) checkColumns(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
 		SELECT a.attrelid, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid,
 			a.attgenerated <> '', coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
 		FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum

@@ -27,8 +27,8 @@ type constraint struct {
 // checkConstraints looks at the CHECK, FOREIGN KEY and exclusion constraints of
 // the tagged tables, and at foreign keys that point to them. Those with an index
 // besides are checked with the indexes.
-func (c *checker) checkConstraints(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `
+func (c *checker) checkConstraints(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
 		SELECT conrelid, confrelid, conname::text, ascii(contype::text), conkey, confkey,
 			pg_catalog.pg_get_constraintdef(oid), convalidated, connoinherit
 		FROM pg_catalog.pg_constraint
@@ -204,8 +204,8 @@ func (c *checker) checkForeignKey(k *constraint) {
 // checkStrayConstraints finds columns that have our constraint and no tag: a
 // renamed table, or a tag that was taken out of the file while values are
 // sealed.
-func (c *checker) checkStrayConstraints(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `
+func (c *checker) checkStrayConstraints(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
 		SELECT conrelid, conname::text, conkey[1], pg_catalog.pg_get_constraintdef(oid)
 		FROM pg_catalog.pg_constraint
 		WHERE contype = 'c' AND conrelid <> 0 AND conparentid = 0 AND array_length(conkey, 1) = 1

@@ -12,8 +12,8 @@ import (
 
 // checkIndexes looks at the indexes on sealed columns, those of constraints
 // among them, and at partition keys.
-func (c *checker) checkIndexes(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `
+func (c *checker) checkIndexes(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
 		SELECT i.indrelid, x.relname::text, n.nspname::text, m.amname::text, i.indisunique, i.indisexclusion,
 			coalesce(con.conname::text, ''), i.indkey::int2[], i.indnkeyatts,
 			coalesce(pg_catalog.pg_get_expr(i.indexprs, i.indrelid), ''), coalesce(pg_catalog.pg_get_expr(i.indpred, i.indrelid), '')
@@ -39,7 +39,7 @@ func (c *checker) checkIndexes(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	return c.checkPartitionKeys(ctx, tx)
+	return c.checkPartitionKeys(ctx, q)
 }
 
 type index struct {
@@ -102,8 +102,8 @@ func (c *checker) checkIndexKey(i *index, a *Attribute) {
 	}
 }
 
-func (c *checker) checkPartitionKeys(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `
+func (c *checker) checkPartitionKeys(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
 		SELECT p.partrelid, ascii(p.partstrat::text), p.partattrs::int2[], coalesce(pg_catalog.pg_get_expr(p.partexprs, p.partrelid), '')
 		FROM pg_catalog.pg_partitioned_table p WHERE p.partrelid = ANY ($1::oid[])
 		ORDER BY p.partrelid`, pgx.QueryExecModeExec, c.tagged)
@@ -138,8 +138,8 @@ func (c *checker) checkPartitionKeys(ctx context.Context, tx pgx.Tx) error {
 }
 
 // checkTriggers tells of triggers and rules, which see sealed values.
-func (c *checker) checkTriggers(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `
+func (c *checker) checkTriggers(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
 		SELECT t.tgrelid, 'trigger', t.tgname::text, t.tgfoid::regproc::text
 		FROM pg_catalog.pg_trigger t
 		WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND t.tgparentid = 0
@@ -176,8 +176,8 @@ func (c *checker) firstTag(r *Relation) *Column {
 }
 
 // checkPolicies looks for row security that reads sealed columns.
-func (c *checker) checkPolicies(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `
+func (c *checker) checkPolicies(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
 		SELECT polrelid, polname::text,
 			concat(pg_catalog.pg_get_expr(polqual, polrelid), ' ', pg_catalog.pg_get_expr(polwithcheck, polrelid))
 		FROM pg_catalog.pg_policy WHERE polrelid = ANY ($1::oid[]) ORDER BY polrelid, polname`, pgx.QueryExecModeExec, c.tagged)
@@ -201,8 +201,8 @@ func (c *checker) checkPolicies(ctx context.Context, tx pgx.Tx) error {
 }
 
 // checkRoles looks for roles of the file that the server has not.
-func (c *checker) checkRoles(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT rolname::text FROM pg_catalog.pg_roles`, pgx.QueryExecModeExec)
+func (c *checker) checkRoles(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `SELECT rolname::text FROM pg_catalog.pg_roles`, pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}

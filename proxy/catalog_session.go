@@ -1,0 +1,168 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// own is the catalog as a session's open transaction has changed it: nobody else can
+// read it, pgveil's own login included.
+type own struct {
+	snapshot *snapshot
+	shared   *snapshot // the newest one at that time
+	order    uint64    // of the last change in it
+}
+
+// snapshot gives the catalog that the message at hand is to be read by: the newest
+// shared one, or the session's own after a change that is not committed.
+func (c *conn) snapshot() (*snapshot, error) {
+	shared, err := c.tracked.snapshot(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	changed := c.uncommitted()
+	if changed != 0 && (c.own.order != changed || c.own.shared != shared) {
+		// What was sent before is answered first; that may end the transaction.
+		path, err := c.askSession(sessionPath)
+		changed = c.uncommitted()
+		e, refused := pgerror.As(err)
+		switch {
+		case refused && e.Code == pgerror.InFailedTransaction:
+			return shared, nil // only its end can follow
+		case err != nil:
+			return nil, err
+		case changed != 0:
+			if err := c.readOwn(path.text(0), changed, shared); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if changed == 0 {
+		c.own = own{}
+		return c.tracked.snapshot(c.ctx)
+	}
+	return c.own.snapshot, nil
+}
+
+// uncommitted gives the order of the last message of an open transaction that may
+// have changed the catalog; 0 if none has.
+func (c *conn) uncommitted() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lastDDL
+}
+
+const sessionPath = `SELECT pg_catalog.current_setting('search_path')`
+
+// readOwn reads the catalog through the session. Its search_path is another one
+// meanwhile: nobody else sees that, and an error fails the transaction, which undoes it.
+func (c *conn) readOwn(path string, order uint64, shared *snapshot) error {
+	if _, err := c.askSession(setPath(schema.CatalogSearchPath)); err != nil {
+		return err
+	}
+	through := &sessionQuerier{conn: c}
+	mark, err := schema.CatalogFingerprint(c.ctx, through)
+	if err == nil && mark == shared.mark { // of temporary tables only, or undone
+		c.own.snapshot = shared
+	} else if err == nil && (c.own.snapshot == nil || mark != c.own.snapshot.mark) {
+		var catalog *schema.Catalog
+		if catalog, err = schema.ReadCatalog(c.ctx, through, c.tracked.database); err == nil {
+			c.own.snapshot = &snapshot{
+				catalog: catalog, analyzer: statement.NewAnalyzer(catalog),
+				members: shared.members, builtin: shared.builtin, mark: mark,
+			}
+		}
+	}
+	if err != nil {
+		if through.err != nil { // the session's own
+			return through.err
+		}
+		c.config.Log.Error("catalog cannot be read", "database", c.tracked.database.Name, "error", err)
+		return pgerror.New(pgerror.CannotConnectNow, "pgveil cannot read the catalog of database %q", c.tracked.database.Name).
+			WithHint("See pgveil's log; statements are refused until the catalog can be read.")
+	}
+	c.own.order, c.own.shared = order, shared
+	_, err = c.askSession(setPath(path))
+	return err
+}
+
+// setPath sets search_path until the end of the transaction, as SET LOCAL does.
+func setPath(path string) string {
+	return `SELECT pg_catalog.set_config('search_path', E'` + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(path) + `', true)`
+}
+
+// sessionQuerier reads through the session. It satisfies schema.Querier.
+type sessionQuerier struct {
+	conn *conn
+	err  error // of the session
+}
+
+// Query runs one query without parameters. Options are not looked at.
+func (q *sessionQuerier) Query(_ context.Context, sql string, _ ...any) (pgx.Rows, error) {
+	p, err := q.conn.askSession(sql)
+	if err != nil {
+		q.err = err
+		return nil, err
+	}
+	return &sessionRows{probe: p, types: pgtype.NewMap()}, nil
+}
+
+// sessionRows are the rows of a probe, all of them in memory.
+type sessionRows struct {
+	probe *probe
+	types *pgtype.Map
+	next  int // values taken
+	err   error
+}
+
+var _ pgx.Rows = (*sessionRows)(nil)
+
+func (r *sessionRows) Close()                        {}
+func (r *sessionRows) Err() error                    { return r.err }
+func (r *sessionRows) Conn() *pgx.Conn               { return nil }
+func (r *sessionRows) TypeMap() *pgtype.Map          { return r.types }
+func (r *sessionRows) CommandTag() pgconn.CommandTag { return pgconn.CommandTag{} }
+func (r *sessionRows) FieldDescriptions() []pgconn.FieldDescription {
+	return r.probe.fields
+}
+
+// Next moves to the next row.
+func (r *sessionRows) Next() bool {
+	if r.err != nil || r.next+len(r.probe.fields) > len(r.probe.values) || len(r.probe.fields) == 0 {
+		return false
+	}
+	r.next += len(r.probe.fields)
+	return true
+}
+
+// RawValues gives the values of the row in text format, nil for NULL.
+func (r *sessionRows) RawValues() [][]byte {
+	return r.probe.values[r.next-len(r.probe.fields) : r.next]
+}
+
+// Scan reads the row as pgx would.
+func (r *sessionRows) Scan(dest ...any) error {
+	if len(dest) != len(r.probe.fields) {
+		r.err = errors.New("a row of another number of columns")
+		return r.err
+	}
+	for i, value := range r.RawValues() {
+		if err := r.types.Scan(r.probe.fields[i].DataTypeOID, pgtype.TextFormatCode, value, dest[i]); err != nil {
+			r.err = err
+			return err
+		}
+	}
+	return nil
+}
+
+// Values is not needed by what reads a catalog.
+func (r *sessionRows) Values() ([]any, error) { return nil, errors.ErrUnsupported }
