@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // Relay copies bytes between its clients and a target and does nothing else: it
@@ -12,6 +13,7 @@ import (
 type Relay struct {
 	listener *net.TCPListener
 	target   string
+	recorder *relayRecorder // nil: nothing is kept
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{} // of both sides
@@ -21,12 +23,14 @@ type Relay struct {
 
 // StartRelay listens on a free port of 127.0.0.1 and relays every connection to
 // the target, a TCP address.
-func StartRelay(target string) (*Relay, error) {
+func StartRelay(target string) (*Relay, error) { return startRelay(target, nil) }
+
+func startRelay(target string, recorder *relayRecorder) (*Relay, error) {
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, err
 	}
-	r := &Relay{listener: l, target: target, conns: make(map[net.Conn]struct{})}
+	r := &Relay{listener: l, target: target, recorder: recorder, conns: make(map[net.Conn]struct{})}
 	r.done.Go(r.accept)
 	return r, nil
 }
@@ -39,7 +43,8 @@ func (r *Relay) Addr() string { return r.listener.Addr().String() }
 func (r *Relay) Stop() error {
 	r.mu.Lock()
 	var err error
-	if !r.closed {
+	first := !r.closed
+	if first {
 		r.closed = true
 		err = r.listener.Close()
 		for c := range r.conns {
@@ -48,6 +53,9 @@ func (r *Relay) Stop() error {
 	}
 	r.mu.Unlock()
 	r.done.Wait()
+	if first && r.recorder != nil {
+		err = errors.Join(err, r.recorder.stop())
+	}
 	return err
 }
 
@@ -81,8 +89,14 @@ func (r *Relay) serve(client *net.TCPConn) {
 		return
 	}
 	var both sync.WaitGroup
-	both.Go(func() { pump(server, client) })
-	both.Go(func() { pump(client, server) })
+	if r.recorder != nil {
+		var last atomic.Uint64
+		both.Go(func() { pass(server, client, func() { last.Store(r.recorder.begin()) }) })
+		both.Go(func() { pass(client, server, func() { r.recorder.wait(last.Load()) }) })
+	} else {
+		both.Go(func() { pump(server, client) })
+		both.Go(func() { pump(client, server) })
+	}
 	both.Wait()
 }
 

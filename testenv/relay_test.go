@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -84,13 +85,24 @@ func TestRelayHalfClose(t *testing.T) {
 func TestRelayBeforePostgres(t *testing.T) {
 	t.Parallel()
 	p := startPostgres(t, PostgresOptions{})
-	r, err := StartRelay(p.Addr())
-	if err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for name, start := range map[string]func() (*Relay, error){
+		"relay":           func() (*Relay, error) { return StartRelay(p.Addr()) },
+		"recording relay": func() (*Relay, error) { return StartRecordingRelay(p.Addr(), dir) },
+	} {
+		r, err := start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dsn := connectionURL(r.Addr(), "postgres", p.SuperPassword(), "postgres", nil)
+		if role, _, err := whoami(t.Context(), dsn); err != nil || role != "postgres" {
+			t.Errorf("%s: role %q, %v", name, role, err)
+		}
+		if err := r.Stop(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
-	defer r.Stop()
-	dsn := connectionURL(r.Addr(), "postgres", p.SuperPassword(), "postgres", nil)
-	if role, _, err := whoami(t.Context(), dsn); err != nil || role != "postgres" {
-		t.Errorf("role %q, %v", role, err)
+	if records, err := os.Stat(filepath.Join(dir, "records")); err != nil || records.Size() < 2*recordSize {
+		t.Errorf("the recording relay has kept no records: %v", err)
 	}
 }
