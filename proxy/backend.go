@@ -45,11 +45,8 @@ func (c *conn) receive(typ byte) error {
 	own := false
 	if step.Entry != nil {
 		w, own = step.Entry.Data, step.Entry.Own
-		switch {
-		case step.Done && w != nil && typ == 'E':
-			w.naming.settle(failed)
-		case step.Done && w != nil:
-			w.naming.settle(taken)
+		if w != nil {
+			w.settle(typ, step.Done)
 		}
 		if typ == 'E' && own && w.probe != nil && w.probe.inSequence {
 			w.probe.finish(errFailed) // so has the client's sequence
@@ -141,8 +138,12 @@ func (c *conn) answer(w *work, typ byte) error {
 	case 'T':
 		return c.rowDescription(w)
 	case 'D':
-		if r := w.result(); r != nil && r.outputs() != nil {
+		r := w.result()
+		switch {
+		case r != nil && r.outputs() != nil:
 			return c.dataRow(r)
+		case r != nil && r.refused() != nil:
+			return c.fail(r, r.refused())
 		}
 	case 'C', 's', 'I':
 		if r := w.result(); r != nil {
@@ -218,6 +219,8 @@ func (c *conn) receiveOwn(w *work, typ, status byte) error {
 	case w.verify && typ == 'E': // the client's sequence has failed with it
 		close(w.prepared.described)
 		return c.receiveError(nil, typ)
+	case w.confirms != nil:
+		return c.confirmPortal(w.confirms, typ)
 	case w.verify:
 		return c.verify(w.prepared, typ)
 	case w.spoil:
@@ -299,6 +302,7 @@ func (c *conn) dropped(e *pipeline.Entry[*work]) {
 	}
 	for _, r := range w.results[min(w.current, len(w.results)):] {
 		r.end("not run")
+		r.settle(skipped)
 	}
 }
 

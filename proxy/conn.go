@@ -48,19 +48,20 @@ type conn struct {
 	fatal      atomic.Pointer[pgerror.Error] // why pgveil ends the session
 
 	// The frontend goroutine.
-	cr       *wire.Reader
-	lexer    statement.Lexer
-	rewriter rewriter
-	state    *state
-	own      own
-	sequence uint64            // of the messages between two Syncs
-	noted    statement.Changes // what the message at hand may change
-	prepared names[prepared]
-	portals  names[portal]
-	restless bool // a cursor or portal may change the session when it runs
-	values   [][]byte
-	bound    []boundParam
-	arena    []byte
+	cr          *wire.Reader
+	lexer       statement.Lexer
+	rewriter    rewriter
+	state       *state
+	own         own
+	sequence    uint64            // of the messages between two Syncs
+	noted       statement.Changes // what the message at hand may change
+	prepared    names[prepared]
+	portals     names[portal]
+	manyPortals int  // how many of them it takes to look for those that are over
+	restless    bool // a cursor or portal may change the session when it runs
+	values      [][]byte
+	bound       []boundParam
+	arena       []byte
 
 	// The backend goroutine.
 	sr     *wire.Reader

@@ -24,6 +24,9 @@ func (c *conn) parse(body []byte) error {
 		return err
 	}
 	p := &prepared{plan: plan, state: s, watched: s != nil}
+	if len(commands) == 1 {
+		p.named = c.namedOf(text, plan, s, 0)
+	}
 	for i := range commands {
 		p.changes |= commands[i].Changes
 	}
@@ -31,6 +34,9 @@ func (c *conn) parse(body []byte) error {
 		p.ambiguous = s.snapshot.analyzer.PathDependent(text)
 	}
 	w := &work{prepared: p}
+	if p.named != nil {
+		p.redacted, p.mark = string(text.AppendRedacted(nil)), text.Fingerprint()
+	}
 	if plan == nil {
 		p.text, p.seen = string(m.SQL), c.tracked.current.Load()
 		w.naming = c.newStatement(name, p)
@@ -92,6 +98,9 @@ func (c *conn) bind(body []byte) error {
 			return err
 		}
 	}
+	if p.named != nil && (p.named.verb == statement.VerbFetch || p.named.verb == statement.VerbMove) {
+		return c.bindFetch(&m, p)
+	}
 	if !p.watched {
 		return c.bindUntouched(&m, p)
 	}
@@ -132,11 +141,12 @@ func (c *conn) bind(body []byte) error {
 	if err := c.sealParams(&m, p.layout, types, s); err != nil {
 		return err
 	}
-	bound := &portal{prepared: p, state: s, formats: appendFormats(nil, m.ResultFormats)}
+	bound := &portal{prepared: p, plan: p.plan, state: s, formats: appendFormats(nil, m.ResultFormats)}
+	bound.asked = serverFormats(planned.Outputs, bound.formats)
 	c.send.Lock()
 	defer c.send.Unlock()
 	c.push(pipeline.Entry[*work]{Kind: pipeline.Bind, Data: &work{naming: c.newPortal(string(m.Portal), bound)}})
-	return writeBind(c.sw, &m, c.bound, serverFormats(planned.Outputs, bound.formats))
+	return writeBind(c.sw, &m, c.bound, bound.asked)
 }
 
 // sqlPrepared stands for a statement that pgveil has not seen: PREPARE, which names
@@ -146,9 +156,9 @@ var sqlPrepared = &prepared{changes: statement.ChangesSession}
 // bindUntouched forwards a Bind. An unnamed portal is remembered only if running it
 // may change the session or the name has had another meaning.
 func (c *conn) bindUntouched(m *wire.BindMessage, p *prepared) error {
-	c.portals.forget(string(m.Portal), c.endedAt.Load())
+	c.portals.forget(c, string(m.Portal), c.endedAt.Load())
 	c.restless = c.restless || p.changes != 0 // SQL may FETCH from it
-	if len(m.Portal) == 0 && p.changes == 0 && c.portals[""] == nil {
+	if len(m.Portal) == 0 && p.changes == 0 && p.named == nil && c.portals[""] == nil {
 		return c.forward(pipeline.Bind, nil)
 	}
 	return c.forward(pipeline.Bind, &work{naming: c.newPortal(string(m.Portal), &portal{prepared: p})})
@@ -162,16 +172,22 @@ func (c *conn) newStatement(name string, p *prepared) *naming {
 }
 
 func (c *conn) newPortal(name string, p *portal) *naming {
-	c.portals.forget(name, c.endedAt.Load())
+	c.portals.forget(c, name, c.endedAt.Load())
+	if len(c.portals) >= c.manyPortals {
+		for name := range c.portals {
+			c.portals.forget(c, name, c.endedAt.Load())
+		}
+		c.manyPortals = 2*len(c.portals) + 128
+	}
 	return &c.portals.set(c, name, p).naming
 }
 
 // portal gives what the server takes a portal's name for, nil if pgveil has not
 // seen it.
 func (c *conn) portal(name []byte) (*portal, error) {
-	c.portals.forget(string(name), c.endedAt.Load())
+	c.portals.forget(c, string(name), c.endedAt.Load())
 	v, err := c.portals.get(c, string(name))
-	if v == nil {
+	if v == nil || c.notAccepted(&v.naming) {
 		return nil, err
 	}
 	return v.value, err
@@ -288,6 +304,9 @@ func (c *conn) describe(body []byte) error {
 		if err != nil {
 			return err
 		}
+		if v != nil && v.value != nil && v.value.named.fetches() {
+			return c.describeFetch(v.value)
+		}
 		if v != nil && v.value.planned() {
 			return c.forward(pipeline.Describe, &work{prepared: v.value})
 		}
@@ -297,14 +316,14 @@ func (c *conn) describe(body []byte) error {
 	if err != nil {
 		return err
 	}
-	if p != nil && p.prepared.planned() {
+	if p.planned() {
 		return c.forward(pipeline.Describe, &work{results: []*result{p.result()}})
 	}
 	return c.forward(pipeline.Describe, nil)
 }
 
 func (p *portal) result() *result {
-	return &result{plan: p.prepared.plan, state: p.state, formats: p.formats, owner: p.prepared}
+	return &result{plan: p.plan, state: p.state, formats: p.formats, asked: p.asked, owner: p.prepared, portal: p}
 }
 
 func (c *conn) execute(body []byte) error {
@@ -318,11 +337,15 @@ func (c *conn) execute(body []byte) error {
 	}
 	if p == nil && len(m.Portal) > 0 { // a cursor of SQL
 		c.noteChange(statement.ChangesSession)
+		return c.executeUnknown(m.Portal)
 	}
 	if p == nil {
 		return c.forward(pipeline.Execute, nil)
 	}
-	if p.prepared.plan == nil {
+	if n := p.prepared.named; n != nil && (n.verb != statement.VerbDeclare || p.plan == nil) {
+		return c.executeNamed(p)
+	}
+	if p.plan == nil {
 		c.noteChange(p.prepared.changes)
 		return c.forward(pipeline.Execute, nil)
 	}
@@ -335,11 +358,22 @@ func (c *conn) execute(body []byte) error {
 	}
 	r := p.result()
 	r.state = s
-	if refusal := checkAccess(p.prepared.plan.Statements[0].Touches, s.roles); refusal != nil {
+	if refusal := checkAccess(p.plan.Statements[0].Touches, s.roles); refusal != nil {
 		return refusal
 	}
 	if err := c.beginAudit(r, nil); err != nil {
 		return err
+	}
+	if p.prepared.named != nil {
+		c.enter(p.prepared.named, r)
+	}
+	if p.cursor {
+		c.send.Lock()
+		err := c.describeOwn(p, m.Portal)
+		c.send.Unlock()
+		if err != nil {
+			return err
+		}
 	}
 	c.noteChange(p.prepared.changes)
 	return c.forward(pipeline.Execute, &work{results: []*result{r}})

@@ -130,8 +130,8 @@ func (c *conn) push(e pipeline.Entry[*work]) {
 	defer c.mu.Unlock()
 	c.queue.Push(e)
 	order := c.queue.Order()
-	if e.Data != nil && e.Data.naming != nil {
-		e.Data.naming.order = order
+	if e.Data != nil {
+		e.Data.placed(order)
 	}
 	if c.noted&statement.ChangesSession != 0 {
 		c.lastChange = order
@@ -256,33 +256,45 @@ func (c *conn) query(body []byte) error {
 	if err != nil {
 		return err
 	}
-	if plan == nil {
+	sent, remap := sql, (*remap)(nil)
+	if plan != nil {
+		if sent, remap, err = c.rewriteQuery(plan, text, s); err != nil {
+			return positioned(err, sql)
+		}
+	}
+	w, err := c.answers(text, plan, s)
+	if err != nil {
+		c.abandon(w)
+		return err
+	}
+	if w == nil {
 		c.noteChanges(commands)
 		return c.forward(pipeline.Query, nil)
 	}
-	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
-		return err
-	}
-	if n := c.rewriter.edits.MaxParam; n > 0 {
-		return pgerror.New("42P02", "there is no parameter $%d", n)
-	}
-	sent, remap, err := c.rewrite(plan, text, s, nil)
-	if err != nil {
-		return positioned(err, sql)
-	}
-	w := &work{remap: remap}
-	for i := range plan.Statements {
-		r := &result{plan: plan, index: i, state: s}
+	w.remap = remap
+	for _, r := range w.results {
 		if err := c.beginAudit(r, text); err != nil {
+			c.abandon(w)
 			return err
 		}
-		w.results = append(w.results, r)
 	}
 	c.noteChanges(commands)
 	c.send.Lock()
 	defer c.send.Unlock()
 	c.push(pipeline.Entry[*work]{Kind: pipeline.Query, Data: w})
+	c.sequence++ // what follows is not skipped if it fails
 	return wire.WriteQuery(c.sw, sent)
+}
+
+// rewriteQuery applies a plan to the text of a Query, which has no parameters.
+func (c *conn) rewriteQuery(plan *statement.Plan, text *statement.Text, s *state) ([]byte, *remap, error) {
+	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
+		return nil, nil, err
+	}
+	if n := c.rewriter.edits.MaxParam; n > 0 {
+		return nil, nil, pgerror.New("42P02", "there is no parameter $%d", n)
+	}
+	return c.rewrite(plan, text, s, nil)
 }
 
 // plan analyses a text. The nil plan means that it may pass untouched. The text is
@@ -343,9 +355,7 @@ func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error
 	case err == nil && plan == nil && !(changesMidway(text.Commands()) && s.snapshot.analyzer.Ambiguous(text)):
 		return text, nil, s, nil
 	case changesMidway(text.Commands()):
-		return text, nil, nil, pgerror.New(pgerror.FeatureNotSupported,
-			"a statement that changes the session cannot stand before one that uses a tagged table in the same message").
-			WithHint("Send the statements one by one.")
+		return text, nil, nil, errChanged()
 	case s.problem != nil:
 		return text, nil, nil, s.problem
 	case err != nil:
@@ -382,7 +392,12 @@ func endsTransaction(text *statement.Text) bool {
 // changesMidway reports that a statement may change, for a later one of the same
 // message, what its names mean or whose rights count.
 func changesMidway(commands []statement.Command) bool {
-	for i := range commands[:max(len(commands)-1, 0)] {
+	return changesBefore(commands, len(commands)-1)
+}
+
+// changesBefore reports the same of the statements before command n.
+func changesBefore(commands []statement.Command, n int) bool {
+	for i := range commands[:max(n, 0)] {
 		if commands[i].Changes&statement.ChangesSession != 0 {
 			return true
 		}
@@ -400,12 +415,6 @@ func (c *conn) checkNames(text *statement.Text, commands []statement.Command) er
 			if c.prepared.any(command.Name, (*prepared).guarded) {
 				return pgerror.New(pgerror.FeatureNotSupported, "EXECUTE cannot run prepared statement %q: it uses a tagged table", command.Name).
 					WithHint("Run it through the extended query protocol, or send the statement itself.")
-			}
-		case statement.VerbFetch, statement.VerbMove:
-			c.portals.forget(command.Name, c.endedAt.Load())
-			if c.portals.any(command.Name, func(p *portal) bool { return p.prepared.guarded() }) {
-				return pgerror.New(pgerror.FeatureNotSupported, "portal %q cannot be read by SQL: it uses a tagged table", command.Name).
-					WithHint("Read it through the extended query protocol.")
 			}
 		default:
 			if err := c.checkHiddenNames(text, command); err != nil {

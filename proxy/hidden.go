@@ -56,7 +56,7 @@ func runsNames(word []byte) bool {
 // the extended protocol whose rows pgveil would have to open.
 func (c *conn) taggedName(word []byte) bool {
 	name := string(word)
-	return c.prepared.any(name, (*prepared).guarded) || c.portals.any(name, func(p *portal) bool { return p.prepared.guarded() })
+	return c.prepared.any(name, (*prepared).guarded) || c.portals.any(name, (*portal).planned)
 }
 
 // guarded reports whether SQL must not run a statement behind pgveil's back: what it
@@ -67,7 +67,7 @@ func (p *prepared) guarded() bool { return p.plan != nil || p.ambiguous }
 // otherwise than by EXECUTE, FETCH and MOVE: inside a string, or within another
 // command.
 func (c *conn) checkHiddenNames(text *statement.Text, command *statement.Command) error {
-	if len(c.prepared) == 0 {
+	if len(c.prepared)+len(c.portals) == 0 {
 		return nil
 	}
 	hidden := false

@@ -38,6 +38,7 @@ type version[T any] struct {
 	sequence uint64 // in which it was sent, counted by Sync
 	older    *version[T]
 	replaces bool // failing, it leaves nothing of what name meant before
+	holds    bool // it outlives its transaction
 }
 
 // names follows which prepared statements or portals the server holds, although what
@@ -118,12 +119,25 @@ func (n names[T]) any(name string, f func(*T) bool) bool {
 	return false
 }
 
-// forget forgets a name whose newest meaning was sent before order.
-func (n names[T]) forget(name string, order uint64) {
+// forget forgets what a name meant up to order, where a transaction ended, but for
+// what outlives its transaction.
+func (n names[T]) forget(c *conn, name string, order uint64) {
 	name = cutName(name)
-	if v := n[name]; v != nil && v.order <= order {
-		delete(n, name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := n[name]
+	if v == nil || v.order == 0 || v.order > order { // 0: not sent yet
+		return
 	}
+	// All of it is answered.
+	for v != nil && v.outcome != taken && !v.replaces {
+		v = v.older
+	}
+	if v == nil || !v.holds || v.value == nil {
+		delete(n, name)
+		return
+	}
+	n[name] = v
 }
 
 // noStatement is what the server says of a prepared statement that it does not hold.

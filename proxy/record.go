@@ -23,7 +23,13 @@ var howNames = map[statement.How]string{
 // is sent only after its record is durable, so that nothing is committed whose rows
 // then have to be withheld.
 func (c *conn) beginAudit(r *result, text *statement.Text) error {
+	if r.plan == nil {
+		return nil
+	}
 	planned := &r.plan.Statements[r.index]
+	if planned.Later != nil { // what it names has its record when it runs
+		return nil
+	}
 	record := c.newRecord(r.state)
 	reads := false
 	for _, touch := range planned.Touches {
@@ -40,9 +46,14 @@ func (c *conn) beginAudit(r *result, text *statement.Text) error {
 		r.durable = true
 		return nil
 	}
-	if text != nil {
+	switch {
+	case r.owner == nil:
 		record.Statement, record.Fingerprint = string(text.AppendRedacted(nil)), text.Fingerprint()
-	} else {
+	case text != nil:
+		record.Statement, record.Fingerprint = string(text.AppendRedacted(nil))+": "+r.owner.redacted, r.owner.mark
+	case r.via != nil:
+		record.Statement, record.Fingerprint = r.via.redacted+": "+r.owner.redacted, r.owner.mark
+	default:
 		record.Statement, record.Fingerprint = r.owner.redacted, r.owner.mark
 	}
 	r.started = time.Now()

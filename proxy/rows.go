@@ -13,6 +13,7 @@ type column struct {
 	tagged *schema.Column // nil: passes
 	sealer Sealer
 	access schema.Access
+	scrub  bool  // text in which sealed values may stand
 	binary bool  // as the server sends it
 	format int16 // as the client wants it
 }
@@ -54,16 +55,8 @@ func (c *conn) parameterDescription(p *prepared) error {
 
 // confirm checks a RowDescription of the server against the analysis.
 func (c *conn) confirm(plan *statement.Plan, index int, body []byte) *pgerror.Error {
-	c.fields = c.fields[:0]
-	if body != nil {
-		description, err := wire.DecodeRowDescription(body)
-		if err != nil {
-			return pgerror.New(pgerror.ProtocolViolation, "malformed RowDescription from the server")
-		}
-		for description.Next() {
-			f := description.Field()
-			c.fields = append(c.fields, statement.Field{TableOID: f.TableOID, Attribute: f.Attribute, TypeOID: f.TypeOID})
-		}
+	if err := c.readFields(body); err != nil {
+		return err
 	}
 	if err := plan.Verify(index, c.fields); err != nil {
 		if e, ok := pgerror.As(err); ok {
@@ -74,12 +67,46 @@ func (c *conn) confirm(plan *statement.Plan, index int, body []byte) *pgerror.Er
 	return nil
 }
 
+// readFields fills c.fields from a RowDescription, nil for NoData.
+func (c *conn) readFields(body []byte) *pgerror.Error {
+	c.fields = c.fields[:0]
+	if body == nil {
+		return nil
+	}
+	description, err := wire.DecodeRowDescription(body)
+	if err != nil {
+		return pgerror.New(pgerror.ProtocolViolation, "malformed RowDescription from the server")
+	}
+	for description.Next() {
+		f := description.Field()
+		c.fields = append(c.fields, statement.Field{TableOID: f.TableOID, Attribute: f.Attribute, TypeOID: f.TypeOID})
+	}
+	return nil
+}
+
+// plainDescription forwards the RowDescription of rows that pgveil has no plan of.
+func (c *conn) plainDescription(r *result) error {
+	body, err := c.sr.Body()
+	if err != nil {
+		return err
+	}
+	if e := c.confirmPlain(body); e != nil {
+		return c.fail(r, e)
+	}
+	c.cw.Message(wire.TypeRowDescription)
+	c.cw.Bytes(body)
+	return c.cw.End()
+}
+
 // rowDescription shows the client logical types, once the server has confirmed the
 // analysis.
 func (c *conn) rowDescription(w *work) error {
 	plan, index, formats := (*statement.Plan)(nil), 0, []int16(nil)
 	r := w.result()
 	switch {
+	case r != nil && r.guard:
+		return c.plainDescription(r)
+	case r != nil && r.outputs() == nil:
 	case r != nil:
 		plan, index, formats = r.plan, r.index, r.formats
 	case w.prepared != nil:
@@ -118,24 +145,22 @@ func (c *conn) rowDescription(w *work) error {
 
 // prepare readies r for its rows.
 func (c *conn) prepare(r *result) *pgerror.Error {
-	if r.owner != nil && r.owner.answer.bad != nil {
-		return r.owner.answer.bad
+	if e := r.refused(); e != nil {
+		return e
 	}
 	outputs := r.outputs()
 	r.columns = make([]column, len(outputs))
-	var server []int16
-	if r.owner != nil {
-		server = serverFormats(outputs, r.formats)
-	}
+	explains := r.plan.Statements[r.index].Explains
 	for i, o := range outputs {
 		if o.Column == nil {
+			r.columns[i].scrub = explains
 			continue
 		}
 		r.columns[i] = column{
 			tagged: o.Column,
 			sealer: c.tracked.sealers[o.Column],
 			access: o.Column.AccessFor(r.state.roles),
-			binary: formatOf(server, i) == 1,
+			binary: formatOf(r.asked, i) == 1,
 			format: formatOf(r.formats, i),
 		}
 	}
@@ -173,6 +198,8 @@ func (c *conn) dataRow(r *result) error {
 	for i := 0; row.Next(); i++ {
 		col := &r.columns[i]
 		switch {
+		case col.scrub && !row.Null():
+			out.Value(hideSealed(row.Value()))
 		case col.tagged == nil || row.Null():
 			out.Bytes(row.Raw())
 		case col.access.Verdict == schema.Hide:

@@ -56,7 +56,8 @@ func hideSealed(text []byte) []byte {
 		if at < 0 {
 			return append(out, text...)
 		}
-		out = append(append(out, text[:at]...), "(sealed)"...)
+		// In JSON the backslash is doubled.
+		out = append(append(out, bytes.TrimSuffix(text[:at], sealedHex[:1])...), "(sealed)"...)
 		text = text[at+len(sealedHex):]
 		for len(text) > 0 && isHex(text[0]) {
 			text = text[1:]

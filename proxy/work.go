@@ -22,6 +22,7 @@ type work struct {
 	probe    *probe         // of the proxy's own
 	last     bool           // the last message of the probe
 	verify   bool           // the proxy's own Describe, to confirm the analysis
+	confirms *portal        // the same, of a portal
 	spoil    bool           // the proxy's own failing statement, to fail the transaction
 }
 
@@ -37,6 +38,7 @@ type prepared struct {
 	layout    *layout
 	changes   statement.Changes
 	refused   bool // by pgveil
+	named     *named
 	redacted  string
 	mark      [16]byte
 	described chan struct{} // closed once the server has described it or will not
@@ -49,12 +51,23 @@ type prepared struct {
 // planned reports whether it touches something tagged. The nil statement does not.
 func (p *prepared) planned() bool { return p != nil && p.plan != nil }
 
-// portal is a bound statement.
+// portal is a bound statement or a cursor. Its fields are set before its message is
+// sent, but for bad, which belongs to the backend goroutine.
 type portal struct {
 	prepared *prepared
-	state    *state // as of Bind
-	formats  []int16
+	plan     *statement.Plan // of its rows; nil: nothing in them is tagged
+	state    *state          // as of Bind
+	formats  []int16         // of its rows when Execute gives them, as the client wants them
+	asked    []int16         // the same, as asked of the server
+	fetched  []int16         // of its rows when FETCH in a Query gives them
+	cursor   bool            // DECLARE has made it
+	holds    bool            // WITH HOLD
+	reads    *portal         // of a FETCH or MOVE: what it reads
+	bad      *pgerror.Error  // what a Describe of pgveil's own has found
 }
+
+// planned reports whether its rows have tagged columns. The nil portal has none.
+func (p *portal) planned() bool { return p != nil && p.plan != nil }
 
 // result is one statement on its way: how its rows are opened and what the audit
 // log learns of it. It belongs to the backend goroutine once its message is sent.
@@ -63,7 +76,13 @@ type result struct {
 	index   int // of the statement within plan
 	state   *state
 	formats []int16 // of the result columns as the client wants them; none means text
+	asked   []int16 // the same, as asked of the server
 	owner   *prepared
+	via     *prepared // what runs owner: a FETCH
+	portal  *portal
+	names   []*naming // that get or lose a meaning
+	guard   bool      // nothing is known of its rows: none of their columns may be sealed
+	moves   bool      // it gives no rows
 	intent  *audit.Intent
 	started time.Time
 	ended   bool
@@ -73,4 +92,21 @@ type result struct {
 	opened  int64
 }
 
-func (r *result) outputs() []statement.Output { return r.plan.Statements[r.index].Outputs }
+func (r *result) outputs() []statement.Output {
+	if r.plan == nil || r.moves {
+		return nil
+	}
+	return r.plan.Statements[r.index].Outputs
+}
+
+// refused is why none of the rows may be shown, if the server's description of them
+// has told so.
+func (r *result) refused() *pgerror.Error {
+	switch {
+	case r.owner != nil && r.owner.answer.bad != nil:
+		return r.owner.answer.bad
+	case r.portal != nil && r.portal.bad != nil:
+		return r.portal.bad
+	}
+	return nil
+}

@@ -11,16 +11,8 @@ import (
 // statement analyses one statement. x.used says afterwards whether it uses a
 // relation that is or reaches a tagged table.
 func (x *analysis) statement(raw *pg.RawStmt) {
-	var work func() []target
-	switch n := raw.Stmt.GetNode().(type) {
-	case *pg.Node_SelectStmt:
-		work = func() []target { return x.query(n.SelectStmt, nil, useRead) }
-	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt:
-		work = func() []target {
-			targets, _ := x.command(raw.Stmt, nil)
-			return targets
-		}
-	}
+	inner := unwrap(raw.Stmt)
+	work := x.workOf(inner)
 	hits := x.survey(raw, work == nil)
 	if work == nil {
 		x.private = true // options and names inside its constants decide
@@ -38,13 +30,28 @@ func (x *analysis) statement(raw *pg.RawStmt) {
 	}
 	targets := work()
 	x.leftover()
-	if targets == nil {
-		return
+	if targets != nil {
+		x.outputs = make([]Output, len(targets))
 	}
-	x.outputs = make([]Output, len(targets))
 	for i := range targets {
 		x.outputs[i] = Output{Column: targets[i].tagged, origin: targets[i].origin}
 	}
+	x.wrap(raw.Stmt, inner)
+}
+
+// workOf gives what analyses a statement: nil if none of that kind runs with a
+// tagged table. The targets are the columns of its rows, nil if it gives none.
+func (x *analysis) workOf(stmt *pg.Node) func() []target {
+	switch n := stmt.GetNode().(type) {
+	case *pg.Node_SelectStmt:
+		return func() []target { return x.query(n.SelectStmt, nil, useRead) }
+	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt:
+		return func() []target {
+			targets, _ := x.command(stmt, nil)
+			return targets
+		}
+	}
+	return nil
 }
 
 // command analyses a statement that changes a table and gives the columns of its

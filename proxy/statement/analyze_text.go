@@ -124,11 +124,11 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 	changed := VerbUnknown
 	for i, raw := range tree.Stmts {
 		c := &commands[i]
-		x := &analysis{a: a, env: env, text: folded, verb: c.Verb}
+		x := &analysis{a: a, env: env, text: folded, verb: c.Verb, first: int32(folded.At(int(raw.StmtLocation)))}
 		x.statement(raw)
 		private = private || x.private
 		if x.err == nil && x.used && changed != VerbUnknown {
-			x.fail(refuseChanged(changed.String()), int32(folded.At(int(raw.StmtLocation))))
+			x.fail(refuseChanged(changed.String()), x.first)
 		}
 		if x.err != nil {
 			return &outcome{refusal: x.err, private: private}
@@ -138,6 +138,7 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 		if x.used {
 			used = true
 			s.Outputs, s.Touches, s.Returning, s.Writes, s.planned = x.outputs, x.touches, x.returning, x.writes, true
+			s.Explains, s.Later = x.explains, x.later
 			plan.edits = append(plan.edits, x.edits...)
 		}
 		if c.Changes != 0 {
@@ -216,6 +217,9 @@ type analysis struct {
 	edits     []edit
 	returning bool
 	writes    bool
+	explains  bool
+	later     *Plan
+	first     int32 // token of the folded text with which the statement begins
 
 	recursive *cte // whose query is to be analysed next
 	defining  *cte // the innermost whose query is being analysed

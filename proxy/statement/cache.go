@@ -31,6 +31,9 @@ func (o *outcome) cost() int {
 		for i := range o.plan.Statements {
 			s := &o.plan.Statements[i]
 			n += 96 + 24*len(s.Outputs) + 16*len(s.Touches)
+			if s.Later != nil {
+				n += 256 + 24*len(s.Later.Statements[0].Outputs)
+			}
 		}
 	}
 	return n

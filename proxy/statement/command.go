@@ -146,3 +146,16 @@ func (t *Text) nameOf(c *Command) int {
 	}
 	return at
 }
+
+// CursorOptions reports whether a DECLARE has the options BINARY and WITH HOLD.
+func (t *Text) CursorOptions(c *Command) (binary, holds bool) {
+	for i := c.First + 2; i < c.Last && t.Word(i) != WordFor; i++ {
+		switch {
+		case t.Word(i) == WordBinary:
+			binary = true
+		case t.Word(i) == WordHold && t.Word(i-1) == WordWith:
+			holds = true
+		}
+	}
+	return binary, holds
+}

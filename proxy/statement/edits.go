@@ -22,6 +22,10 @@ type Edits struct {
 	// PlainParam reports whether parameter n also stands where it is not sealed.
 	PlainParam func(n int) bool
 	MaxParam   int // the greatest number of a parameter in the text
+	// Declared are the types that PREPARE declares for its parameters, DeclareAt the
+	// byte at which more can be declared: after the name where there are none.
+	Declared  []Declared
+	DeclareAt int
 
 	text   []byte  // of values whose text is not in the client's
 	tokens []int32 // of each of Params
@@ -98,6 +102,7 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 	}
 	e.Values, e.Params, e.Splices = e.Values[:0], e.Params[:0], e.Splices[:0]
 	e.text, e.tokens, e.free = e.text[:0], e.tokens[:0], e.free[:0]
+	e.Declared, e.DeclareAt = e.Declared[:0], 0
 	if err := e.countParams(t); err != nil {
 		return err
 	}
@@ -177,6 +182,8 @@ func (r *resolver) add(d *edit, first, last, own int32) error {
 		e.Splices = append(e.Splices, Splice{start, start, d.text})
 	case editAfter:
 		e.Splices = append(e.Splices, Splice{end, end, d.text})
+	case editType, editTypes:
+		e.addDeclared(d, start, end)
 	case editFree:
 		e.free = append(e.free, int32(token))
 	case editParam, editNullTest:

@@ -45,6 +45,10 @@ type Statement struct {
 	Touches   []Touch // without repetitions, in the order of the text
 	Returning bool    // it has a RETURNING clause
 	Writes    bool    // it changes tables in a WITH clause
+	Explains  bool    // its rows are a query plan, in which sealed values may stand
+	// Later is the plan of what FETCH or EXECUTE will run, of DECLARE and PREPARE of a
+	// statement that uses a tagged table.
+	Later *Plan
 
 	planned bool // it uses a relation that is or reaches a tagged table
 }
@@ -77,6 +81,8 @@ const (
 	editText                      // a text of the plan's, possibly none
 	editBefore                    // nothing: a text of the plan's stands before them
 	editAfter                     // nothing: a text of the plan's stands after them
+	editType                      // itself, or another type: the declared type of a parameter
+	editTypes                     // itself: further declared types go behind or before it
 	editFree                      // itself: a parameter whose value is an untagged column's, too
 )
 

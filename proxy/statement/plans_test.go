@@ -151,6 +151,9 @@ func describe(a *Analyzer, sql string, env *Env) []string {
 		if s.Outputs != nil {
 			out = append(out, "columns "+describeOutputs(s.Outputs))
 		}
+		if s.Later != nil {
+			out = append(out, "later   "+s.Later.Statements[0].Verb.String()+" "+describeOutputs(s.Later.Statements[0].Outputs))
+		}
 		uses := make([]string, len(s.Touches))
 		for j, u := range s.Touches {
 			uses[j] = u.How.String() + " " + u.Column.QualifiedName()
@@ -158,6 +161,9 @@ func describe(a *Analyzer, sql string, env *Env) []string {
 		if len(uses) > 0 {
 			out = append(out, "touches "+strings.Join(uses, ", "))
 		}
+	}
+	for _, d := range edits.Declared {
+		out = append(out, fmt.Sprintf("type    %s %s", text.SQL()[d.Start:d.End], typeName(d.OID)))
 	}
 	var plain []string
 	for n := 1; n <= edits.MaxParam; n++ {

@@ -51,6 +51,22 @@ func (p *Plan) agree(o *Output, f Field) bool {
 	return known && sealed == nil
 }
 
+// VerifyPlain looks at the server's description of rows that no plan is known of,
+// those of a cursor that a function has opened. The error is that of Verify: a
+// column may be sealed.
+func (a *Analyzer) VerifyPlain(fields []Field) error {
+	for _, f := range fields {
+		if f.TableOID == 0 {
+			continue
+		}
+		sealed, known := a.sealedAttribute(f.TableOID, int16(f.Attribute))
+		if sealed != nil || !known && logical.KindOf(f.TypeOID) == logical.Bytea {
+			return errDisagree()
+		}
+	}
+	return nil
+}
+
 func errDisagree() *pgerror.Error {
 	return pgerror.New(pgerror.InternalError, "the server's description of the result does not agree with pgveil's analysis of the statement").
 		WithHint("A table or view was changed meanwhile, or a name leads elsewhere for the server. Nothing was shown; run the statement again.")
