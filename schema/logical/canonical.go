@@ -63,7 +63,7 @@ func (k Kind) read(dst, value []byte, format int16, s *Settings) ([]byte, error)
 	case Bool:
 		return readBool(dst, value, format)
 	case Date:
-		return readDate(dst, value, format)
+		return readDate(dst, value, format, s)
 	case Timestamp, Timestamptz:
 		return k.readStamp(dst, value, format, s)
 	case UUID:

@@ -23,7 +23,7 @@ func appendStamp(dst []byte, micros int64) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(micros))
 }
 
-func readDate(dst, value []byte, format int16) ([]byte, error) {
+func readDate(dst, value []byte, format int16, s *Settings) ([]byte, error) {
 	if format != 0 {
 		if len(value) < 4 {
 			return dst, insufficientData()
@@ -34,7 +34,7 @@ func readDate(dst, value []byte, format int16) ([]byte, error) {
 		}
 		return append(dst, value...), wantLength(value, 4)
 	}
-	m, err := Date.parseMoment(value)
+	m, err := Date.parseMoment(value, s)
 	switch {
 	case err != nil:
 		return dst, err
@@ -62,7 +62,7 @@ func (k Kind) readStamp(dst, value []byte, format int16, s *Settings) ([]byte, e
 		}
 		return append(dst, value...), wantLength(value, 8)
 	}
-	m, err := k.parseMoment(value)
+	m, err := k.parseMoment(value, s)
 	switch {
 	case err != nil:
 		return dst, err
@@ -123,12 +123,10 @@ func writeDate(dst, canonical []byte, format int16, s *Settings) ([]byte, error)
 		return append(dst, "infinity"...), nil
 	case days == dateMinusInf:
 		return append(dst, "-infinity"...), nil
-	case !s.isoDates():
-		return dst, needISO(Date)
 	}
 	c := civilDay(days)
-	dst = appendDate(dst, c)
-	return appendEra(dst, c), nil
+	style, order := s.dates()
+	return appendEra(c.appendDate(dst, style, order), c), nil
 }
 
 func (k Kind) writeStamp(dst, canonical []byte, format int16, s *Settings) ([]byte, error) {
@@ -142,40 +140,28 @@ func (k Kind) writeStamp(dst, canonical []byte, format int16, s *Settings) ([]by
 		return append(dst, "infinity"...), nil
 	case micros == stampMinusInf:
 		return append(dst, "-infinity"...), nil
-	case !s.isoDates():
-		return dst, needISO(k)
 	}
-	var offset int64
+	style, order := s.dates()
+	var zone [12]byte
+	name := zone[:0]
 	if k == Timestamptz {
 		if s == nil || s.Location == nil {
 			return dst, k.needZone()
 		}
-		offset = zoneOffset(s.Location, micros)
-		micros += offset * microsPerSecond
+		abbreviation, offset := instant(s.Location, micros).Zone()
+		micros += int64(offset) * microsPerSecond
+		if style == styleISO {
+			name = appendOffset(name, int64(offset))
+		} else {
+			name = append(name, abbreviation[:min(len(abbreviation), maxZoneName)]...)
+		}
 	}
 	days, rest := splitStamp(micros)
-	c := civilDay(days)
-	dst = appendDate(dst, c)
-	dst = append(dst, ' ')
-	dst = appendTime(dst, rest)
-	if k == Timestamptz {
-		dst = appendOffset(dst, offset)
-	}
-	return appendEra(dst, c), nil
+	return civilDay(days).appendMoment(dst, days, rest, style, order, name), nil
 }
 
-// appendDate appends the day in ISO style, without its era.
-func appendDate(dst []byte, c civil) []byte {
-	year := c.year
-	if year <= 0 {
-		year = 1 - year
-	}
-	dst = appendDigits(dst, year, 4)
-	dst = append(dst, '-')
-	dst = appendDigits(dst, c.month, 2)
-	dst = append(dst, '-')
-	return appendDigits(dst, c.day, 2)
-}
+// maxZoneName is the server's MAXTZLEN, in bytes.
+const maxZoneName = 10
 
 func appendEra(dst []byte, c civil) []byte {
 	if c.year <= 0 {

@@ -23,9 +23,9 @@ const (
 	maxDatetimeText = 100
 )
 
-// timeReader reads the ISO 8601 forms of dates and timestamps, which mean the same under every
-// DateStyle: the year first and in three digits at least; hours, minutes and seconds with
-// colons; an offset from UTC; BC. Ranges are checked in the server's order, so that its error is the
+// timeReader reads dates and timestamps: dates in numbers, in the order that DateStyle says
+// unless the year stands first in three digits at least, or with the name of the month (see
+// date_parse.go); hours, minutes and seconds with colons, AM or PM; an offset from UTC; BC. Ranges are checked in the server's order, so that its error is the
 // one that is given. Other forms are refused, unless they are clearly none.
 // Source: PostgreSQL manual, "Date/Time Input" and "Date/Time Input Interpretation".
 type timeReader struct {
@@ -34,13 +34,17 @@ type timeReader struct {
 	rest  []byte // what is still to be read
 	m     moment
 
-	year, month, day []byte // digits
+	order            dateOrder
+	year, month, day []byte // digits; year is nil while it is still to come, after the time
+	monthName        int    // 0: the month is in digits
 	era, bc          bool   // AD or BC was there, BC was
+	half             byte   // a of AM, p of PM, else 0
 }
 
 // parseMoment reads the text of a date, timestamp or timestamptz.
-func (k Kind) parseMoment(value []byte) (moment, error) {
+func (k Kind) parseMoment(value []byte, s *Settings) (moment, error) {
 	r := timeReader{kind: k, value: value, rest: trimSpace(value)}
+	_, r.order = s.dates()
 	switch {
 	case equalFoldASCII(r.rest, "infinity"):
 		return moment{infinite: 1}, nil
@@ -61,40 +65,45 @@ func (k Kind) parseMoment(value []byte) (moment, error) {
 func (r *timeReader) readRest() error {
 	hasTime := false
 	var first error
+	take := func(ok bool, err error) bool {
+		if ok && first == nil {
+			first = err
+		}
+		return ok
+	}
 	for {
 		r.skipSpace()
 		if len(r.rest) == 0 {
-			if first != nil {
+			switch {
+			case r.year == nil || r.half != 0 && !hasTime:
+				return r.unreadable()
+			case first != nil:
 				return first
 			}
-			return r.checkDate()
+			if err := r.checkDate(); err != nil {
+				return err
+			}
+			return r.checkHalf()
 		}
 		var ok bool
-		var err error
 		switch c := r.rest[0]; {
+		case c >= '0' && c <= '9' && r.year == nil && hasTime:
+			ok = r.lateYear()
 		case c >= '0' && c <= '9':
-			ok, err = r.time()
-			ok = ok && !hasTime && !r.m.hasZone
+			ok = !hasTime && !r.m.hasZone && take(r.time())
 			hasTime = true
 		case (c|0x20) == 't' && !hasTime && !r.m.hasZone:
 			r.rest = r.rest[1:]
 			r.skipSpace()
-			if ok, err = r.compactTime(); !ok {
-				ok, err = r.time()
-			}
+			ok = take(r.compactTime()) || take(r.time())
 			hasTime = true
 		case c == '+' || c == '-':
-			ok = !r.m.hasZone
-			err = r.offset()
-			ok = ok && r.m.hasZone
+			ok = !r.m.hasZone && take(true, r.offset()) && r.m.hasZone
 		default:
 			ok = r.word()
 		}
 		if !ok {
 			return r.unreadable()
-		}
-		if first == nil {
-			first = err
 		}
 	}
 }
@@ -123,29 +132,6 @@ func (r *timeReader) take(c byte) bool {
 	}
 	r.rest = r.rest[1:]
 	return true
-}
-
-// date reads Y-M-D, with - / or . between, or YYYYMMDD.
-func (r *timeReader) date() bool {
-	r.year = r.digits()
-	if len(r.year) == 8 && (len(r.rest) == 0 || r.rest[0] != '-' && r.rest[0] != '/' && r.rest[0] != '.') {
-		r.year, r.month, r.day = r.year[:4], r.year[4:6], r.year[6:]
-		return true
-	}
-	if len(r.year) < 3 || len(r.rest) == 0 {
-		return false
-	}
-	sep := r.rest[0]
-	if sep != '-' && sep != '/' && sep != '.' {
-		return false
-	}
-	r.rest = r.rest[1:]
-	r.month = r.digits()
-	if len(r.month) == 0 || len(r.month) > 2 || !r.take(sep) {
-		return false
-	}
-	r.day = r.digits()
-	return len(r.day) != 0 && len(r.day) <= 2 && (len(r.rest) == 0 || r.rest[0] != sep)
 }
 
 // number is the value of a few digits.
@@ -263,16 +249,17 @@ func (r *timeReader) offset() error {
 
 // word reads an era or a name of UTC.
 func (r *timeReader) word() bool {
-	n := 0
-	for n < len(r.rest) && (r.rest[n]|0x20 >= 'a' && r.rest[n]|0x20 <= 'z') {
-		n++
-	}
-	w := r.rest[:n]
-	r.rest = r.rest[n:]
+	w := r.letters()
 	if len(r.rest) > 0 && !isSpace(r.rest[0]) && r.rest[0] != '+' && r.rest[0] != '-' {
 		return false
 	}
 	switch {
+	case equalFoldASCII(w, "am"), equalFoldASCII(w, "pm"):
+		if r.half != 0 {
+			return false
+		}
+		r.half = w[0] | 0x20
+		return true
 	case equalFoldASCII(w, "bc"), equalFoldASCII(w, "ad"):
 		if r.era {
 			return false
@@ -294,13 +281,22 @@ func (r *timeReader) word() bool {
 // checkDate checks and keeps the date.
 func (r *timeReader) checkDate() error {
 	year, err := strconv.ParseInt(string(r.year), 10, 32)
-	if err != nil || year == 0 {
+	short := len(r.year) <= 2 && !r.bc
+	if err != nil || year == 0 && !short {
 		return r.outOfRange() // there is no year 0
 	}
-	if r.bc {
+	switch {
+	case r.bc:
 		year = 1 - year
+	case short && year < 70:
+		year += 2000
+	case short:
+		year += 1900
 	}
-	r.m.civil = civil{year: int(year), month: int(number(r.month)), day: int(number(r.day))}
+	r.m.civil = civil{year: int(year), month: r.monthName, day: int(number(r.day))}
+	if r.monthName == 0 {
+		r.m.month = int(number(r.month))
+	}
 	if r.m.month < 1 || r.m.month > 12 || r.m.day < 1 || r.m.day > 31 {
 		return r.outOfRange().WithHint("Perhaps you need a different \"datestyle\" setting.")
 	}

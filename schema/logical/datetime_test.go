@@ -30,11 +30,11 @@ var isoTexts = []string{
 // refusedTexts depend on the DateStyle, on the moment, or on names of zones, or are not worth reading.
 // The server may read them or not.
 var refusedTexts = []string{
-	"now", "today", "tomorrow", "yesterday", " NOW ", "now()", "today 10:00", "31/07/2022", "07/31/2022", "31.07.2022", "31-07-2022", "07-31-2022", "22-07-31", "220731", "Jul 31 2022", "31 July 2022", "2022-Jul-31", "July 31, 2022 10:00 PM",
-	"2022-07-31 10:00 Europe/Paris", "2022-07-31 10:00 CET", "2022-07-31 10:00 PM", "2022-07-31 10:00 AM", "2022-07-31 10:00 UTC+2", "2022-07-31 10:00 +02 UTC", "2022.212", "2022-212", "J2459792", "2022-07-31 10", "2022-07-31 1010", "2022-07-31 101010", "20220731 101010", "20220731101010",
+	"now", "today", "tomorrow", "yesterday", " NOW ", "now()", "today 10:00", "220731",
+	"2022-07-31 10:00 Europe/Paris", "2022-07-31 10:00 CET", "2022-07-31 10:00 UTC+2", "2022-07-31 10:00 +02 UTC", "2022.212", "2022-212", "J2459792", "2022-07-31 10", "2022-07-31 1010", "2022-07-31 101010", "20220731 101010", "20220731101010",
 	"2022-07-31 10:00.5", "2022-07-31 (10:00:00)", "2022-07-31, 10:00", "2022-07-31 10:00:00 1", "2022-07-31 10:00 11:00", "10:00", "10:00 2022-07-31", "2022/07-31", "2022-07-31-02", "2022-07-31T10", "2022-07-31T256161", "2022-07-31T235959.", "2022-07-31T235960", "2022-07", "2022", "2022-07-31 10:00:00+ 02",
 	"2022-07-31 10:00:00+1:2:3:4", "2022-07-31 10:00:00+02.5", "2022-07-31 10:00:00++02", "2022-07-31 10:00:00+123456", "2022-07-31 BC BC", "2022-07-31 Z Z", "2022-07-31 +01 +02", "2022-07-31 infinity", "infinity bc", "epoch 2", "+infinity 3", "2022-07-31 10:000:00", "2022-07-31 010:00", "2022-07-31T", "2022-07-31 monday",
-	"2022-07-31 10:00:00." + strings.Repeat("1", 150), "2022-123-01", "20220731BCE", "1/2/3", "2022-07-31 10:00:00 Europe/Paris", "1.5", "0", "-1", "2022-07-31 10:00:", "2022-07-31 :00",
+	"2022-07-31 10:00:00." + strings.Repeat("1", 150), "2022-123-01", "20220731BCE", "2022-07-31 10:00:00 Europe/Paris", "1.5", "0", "-1", "2022-07-31 10:00:", "2022-07-31 :00",
 }
 
 func TestAssignDatetime(t *testing.T) {
@@ -115,37 +115,6 @@ func TestNoZone(t *testing.T) {
 		}
 		if out, err := typ.Append(nil, canonical, 1, s); err != nil || string(out) != string(canonical) {
 			t.Errorf("binary needs no zone: %q, %v", out, err)
-		}
-	}
-}
-
-func TestDateStyle(t *testing.T) {
-	t.Parallel()
-	settings := &Settings{Location: LoadLocation("UTC"), DateStyle: "SQL, DMY"}
-	for _, kind := range []Kind{Date, Timestamp, Timestamptz} {
-		typ := Type{Kind: kind, Typmod: -1}
-		canonical, err := typ.Canonical(nil, []byte("2022-07-31"), 0, 0, Assign, settings)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out, err := typ.Append([]byte("x"), canonical, 0, settings); !isRefusal(err) || string(out) != "x" {
-			t.Errorf("%s is shown under another DateStyle: %q, %v", typ, out, err)
-		}
-		if _, err := typ.Append(nil, canonical, 1, settings); err != nil {
-			t.Errorf("%s in binary: %v", typ, err)
-		}
-		for _, style := range []string{"", "ISO, MDY", "ISO, DMY", "ISO, YMD", "iso, mdy"} {
-			out, err := typ.Append(nil, canonical, 0, &Settings{Location: settings.Location, DateStyle: style})
-			if err != nil || !strings.HasPrefix(string(out), "2022-07-31") {
-				t.Errorf("%s under %q: %q, %v", typ, style, out, err)
-			}
-		}
-		infinity, err := typ.Canonical(nil, []byte("-infinity"), 0, 0, Assign, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out, err := typ.Append(nil, infinity, 0, settings); err != nil || string(out) != "-infinity" {
-			t.Errorf("%s: infinity is the same in all styles: %q, %v", typ, out, err)
 		}
 	}
 }

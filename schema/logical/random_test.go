@@ -144,7 +144,7 @@ func TestRandomDatetimes(t *testing.T) {
 			// And any moment as text, in many spellings.
 			days, rest := splitStamp(micros)
 			c := civilDay(days)
-			v := string(appendDate(nil, c)) + []string{" ", "T", "  "}[r.IntN(3)] + string(appendTime(nil, rest))
+			v := string(c.appendDate(nil, styleISO, orderMDY)) + []string{" ", "T", "  "}[r.IntN(3)] + string(appendTime(nil, rest))
 			if r.IntN(2) == 0 {
 				v += string(appendOffset(nil, r.Int64N(100000)-50000))
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -228,6 +229,8 @@ func (s *session) fixedPoint(typ Type, canonical, wire []byte, format int16) {
 	switch {
 	case isFloat(typ.Kind) && format == 0 && string(wire) == "NaN":
 		return // its text has no sign, its binary form has
+	case isDatetime(typ.Kind) && format == 0 && !strings.HasPrefix(s.settings.DateStyle, "ISO"):
+		return // names of zones, and orders that the server itself does not read back
 	case isFloat(typ.Kind) && format == 0 && s.settings.FloatDigits < 0:
 		return // digits are lost
 	case (typ.Kind == Timestamp || typ.Kind == Timestamptz) && typ.Typmod >= 0 && bytes.Equal(canonical, appendStamp(nil, endOfStamps)):

@@ -1,10 +1,7 @@
 package logical
 
 import (
-	"strings"
 	"time"
-
-	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
 // Settings are a session's settings that the text forms of values depend on, as the
@@ -43,14 +40,3 @@ const (
 	// can equal no stored one has an encoding that is never stored.
 	Compare
 )
-
-// isoDates says whether dates are written in ISO style. An unset DateStyle counts as ISO, the server's default.
-func (s *Settings) isoDates() bool {
-	return s == nil || s.DateStyle == "" || len(s.DateStyle) >= 3 && strings.EqualFold(s.DateStyle[:3], "iso")
-}
-
-// needISO is the error for text dates under another DateStyle than ISO, which pgveil does not write.
-func needISO(k Kind) error {
-	return pgerror.New(pgerror.FeatureNotSupported, "a sealed value of type %s cannot be shown under this DateStyle", k).
-		WithHint("SET DateStyle TO ISO.")
-}
