@@ -72,8 +72,11 @@ func (a *Analyzer) PathDependent(t *Text) bool {
 // what could be a watched name. It does not allocate.
 func (a *Analyzer) Doubtful(t *Text) bool {
 	ascii := isASCII(t.sql)
-	if ascii && bytes.IndexByte(t.sql, '\\') < 0 {
+	switch {
+	case ascii && bytes.IndexByte(t.sql, '\\') < 0:
 		return false
+	case ascii && (!t.Odd() || t.unicodeNames()): // no plain constant has a backslash: it reads the same
+		return t.Mentions(a.watched)
 	}
 	if !ascii && a.wide || t.mentionsAnywhere(a.watched) {
 		return true

@@ -34,10 +34,12 @@ func (l *Lexer) Lex(sql []byte) *Text {
 	s.run()
 	t.tokens, t.comments, t.atomic, t.unclosed = s.tokens, s.comments, s.atomic, s.unclosed
 	t.odd, t.vouched = s.odd, len(s.tokens)
-	if s.odd {
+	if s.odd || s.unicode {
 		t.vouched = s.vouched
 	}
 	t.checkBytes()
+	t.unicode = s.unicode && !t.odd
+	t.odd = t.odd || s.unicode
 	return t
 }
 
@@ -65,7 +67,7 @@ func (t *Text) checkBytes() {
 func (t *Text) reset(sql []byte) {
 	t.sql = sql
 	t.tokens = t.tokens[:0]
-	t.odd, t.unclosed, t.comments, t.vouched = false, false, false, 0
+	t.odd, t.unicode, t.unclosed, t.comments, t.vouched = false, false, false, false, 0
 	t.classified, t.folding.done, t.depthSet, t.shapeSet, t.commandsSet = false, false, false, false, false
 	t.folding.sql = nil
 	if len(sql) <= keepSize && cap(t.tokens)+cap(t.folding.buffer)+cap(t.shape)+cap(t.value) > 8*keepSize {
@@ -130,6 +132,7 @@ type scanner struct {
 	tokens    []Token
 	pos       int
 	odd       bool
+	unicode   bool // a U&"…" identifier was met
 	vouched   int  // tokens before the first odd one
 	unclosed  bool // the last token or comment has no end
 	comments  bool
@@ -243,7 +246,9 @@ func (s *scanner) prefixed(c byte) bool {
 			s.quoted(UnicodeString, s.pos+3)
 			return true
 		case '"':
-			s.mark()
+			if !s.odd {
+				s.markUnicode()
+			}
 			s.quotedIdent(UnicodeIdent, s.pos+3)
 			return true
 		}
@@ -273,11 +278,19 @@ func (s *scanner) quotedIdent(kind TokenKind, i int) {
 	s.emit(kind, i)
 }
 
+// markUnicode notes that the token about to be emitted is a U&"…" identifier.
+func (s *scanner) markUnicode() {
+	if !s.unicode {
+		s.unicode, s.vouched = true, len(s.tokens)
+	}
+}
+
 // mark notes that the token about to be emitted cannot be vouched for.
 func (s *scanner) mark() {
-	if !s.odd {
-		s.odd, s.vouched = true, len(s.tokens)
+	if !s.odd && !s.unicode {
+		s.vouched = len(s.tokens)
 	}
+	s.odd = true
 }
 
 // unterminated ends the text with a token that has no end.

@@ -10,12 +10,12 @@ import "unicode/utf8"
 //     DO, CREATE, ALTER and whatever has an unknown verb;
 //   - inside the constants of a text that calls a function running SQL, which
 //     must be given its SQL as a constant: anything else may hold any name;
-//   - anywhere in the text, if it is Odd.
+//   - anywhere in the text, if it is Odd for more than readable U&"…" identifiers.
 //
 // It may be true without need, but never false if the text names the thing.
 // It does not allocate.
 func (t *Text) Mentions(watched func(ident []byte) bool) bool {
-	if t.Odd() {
+	if t.Odd() && !t.unicodeNames() {
 		return t.mentionsAnywhere(watched)
 	}
 	runs := t.RunsSQL()
@@ -41,6 +41,10 @@ func (t *Text) Mentions(watched func(ident []byte) bool) bool {
 		case QuotedIdent:
 			t.scratch = t.AppendIdent(t.scratch[:0], i)
 			if watched(t.scratch) {
+				return true
+			}
+		case UnicodeIdent:
+			if t.unicodeWatched(i, watched) {
 				return true
 			}
 		case String, EscapeString, DollarString, UnicodeString:
@@ -112,26 +116,6 @@ func (t *Text) readsAll() bool {
 		}
 	}
 	return false
-}
-
-// givenAsConstant reports whether every function that runs SQL is called with a
-// single string constant as its first argument, and none takes SQL elsewhere.
-func (t *Text) givenAsConstant() bool {
-	for i, k := range t.tokens {
-		w := k.Word
-		if k.Kind == QuotedIdent {
-			w = t.quotedWord(i)
-		}
-		if !w.runsSQL() {
-			continue
-		}
-		after := t.Token(i + 3).Kind
-		if w == WordTsRewrite || t.Token(i+1).Kind != LeftParen || !t.Token(i+2).Kind.IsString() ||
-			after != Comma && after != RightParen {
-			return false
-		}
-	}
-	return true
 }
 
 // mentionedIn reports whether the constant i holds a watched name.

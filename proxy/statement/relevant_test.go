@@ -76,7 +76,7 @@ func TestMentions(t *testing.T) {
 		`SELECT "patient`:                    true,
 		`SELECT 'x "a b" `:                   true,
 		`SELECT U&"p\0061tient"`:             true,
-		`SELECT U&"abc"`:                     true,
+		`SELECT U&"abc"`:                     false,
 		`SELECT ' U&"p\0061tient"`:           true,
 		"SELECT 1x, patient":                 true,
 		"SELECT 1patient":                    true,

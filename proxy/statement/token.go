@@ -59,6 +59,7 @@ type Text struct {
 	sql      []byte
 	tokens   []Token
 	odd      bool // see Odd
+	unicode  bool // it is odd for U&"…" identifiers alone
 	atomic   bool // the word ATOMIC stands in it
 	unclosed bool // the last token or comment has no end
 	comments bool // there are comments
