@@ -19,6 +19,10 @@ func checkAccess(touches []statement.Touch, roles []string) *pgerror.Error {
 			if access.Verdict == schema.Deny {
 				return refuseAccess(roles[0], "read", touch.Column)
 			}
+		case statement.Copy: // as good as reading it, once it is where the role may read
+			if access.Verdict != schema.Decrypt {
+				return refuseAccess(roles[0], "copy", touch.Column)
+			}
 		case statement.NullTest:
 			if !access.Search && access.Verdict != schema.Mask && access.Verdict != schema.Decrypt {
 				return refuseAccess(roles[0], "test", touch.Column)

@@ -48,7 +48,9 @@ func (c *conn) parse(body []byte) error {
 	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
 		return positioned(err, m.SQL)
 	}
-	p.layout = newLayout(&c.rewriter.edits, text, appendOIDs(nil, m.OIDs))
+	if p.layout, err = newLayout(&c.rewriter.edits, text, appendOIDs(nil, m.OIDs)); err != nil {
+		return positioned(err, m.SQL)
+	}
 	if n := len(p.layout.server); n > math.MaxUint16 {
 		return pgerror.New(pgerror.ProgramLimitExceeded, "the statement needs %d parameters where the protocol has room for %d", n, math.MaxUint16).
 			WithHint("Use each parameter for one column only.")
@@ -244,6 +246,17 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *sta
 	for _, t := range l.server {
 		format := m.ParamFormats.Of(t.client - 1)
 		value := c.values[t.client-1]
+		if t.unused {
+			value = nil
+		}
+		if t.computed != nil {
+			sealed, err := c.sealComputed(&t, m, types, s)
+			if err != nil {
+				return err
+			}
+			c.bound = append(c.bound, boundParam{value: sealed, format: 1})
+			continue
+		}
 		if value == nil || t.column == nil {
 			c.bound = append(c.bound, boundParam{value: value, format: format})
 			continue
@@ -258,6 +271,29 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *sta
 		c.bound = append(c.bound, boundParam{value: arena[start:len(arena):len(arena)], format: 1})
 	}
 	return nil
+}
+
+// sealComputed computes the value of an expression over parameters and seals it; nil is
+// NULL.
+func (c *conn) sealComputed(t *target, m *wire.BindMessage, types []uint32, s *state) ([]byte, error) {
+	result, err := t.computed.Eval(types, func(n int) statement.Argument {
+		return statement.Argument{Value: c.values[n-1], Format: m.ParamFormats.Of(n - 1)}
+	}, &s.settings)
+	if err != nil {
+		return nil, sealError(err, t.column)
+	}
+	if result.Null {
+		return nil, nil
+	}
+	r := &c.rewriter
+	if r.canonical, err = t.column.Type.Canonical(r.canonical[:0], result.Value, result.From, 1, t.use, &s.settings); err != nil {
+		return nil, sealError(err, t.column)
+	}
+	sealed, err := c.tracked.sealers[t.column].Seal(nil, r.canonical)
+	if err != nil {
+		return nil, sealError(err, t.column)
+	}
+	return sealed, nil
 }
 
 // serverFormats gives the result formats for the server: sealed columns in binary,

@@ -4,6 +4,7 @@ import (
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
 // Type OIDs of pg_type that the server sees in place of logical types.
@@ -20,6 +21,12 @@ type target struct {
 	array  bool
 	from   uint32 // type OID that an explicit cast gives it, or 0
 	chars  int    // length of an explicit cast to varchar(n) or char(n), or 0
+	// implied says that from is no cast's: an undeclared parameter has that type here.
+	implied bool
+	// computed gives the value out of the parameters in it; client is the first of these.
+	computed *statement.Computed
+	// unused says that the text that is sent does not have it: the server gets NULL.
+	unused bool
 }
 
 // layout says how the client's parameters become the server's. Parameter $n keeps
@@ -36,7 +43,9 @@ type layout struct {
 	deduced bool
 }
 
-func newLayout(edits *statement.Edits, text *statement.Text, declared []uint32) *layout {
+// newLayout lays the parameters out. The error, a *pgerror.Error, says that a declared
+// type does not fit.
+func newLayout(edits *statement.Edits, text *statement.Text, declared []uint32) (*layout, error) {
 	l := &layout{client: max(edits.MaxParam, len(declared))}
 	l.types = make([]uint32, l.client)
 	for n, oid := range declared {
@@ -44,7 +53,9 @@ func newLayout(edits *statement.Edits, text *statement.Text, declared []uint32) 
 			l.types[n] = oid
 		}
 	}
-	l.deduce(edits, text)
+	if err := l.deduce(edits, text); err != nil {
+		return nil, err
+	}
 	l.server = make([]target, l.client)
 	taken := make([]bool, l.client)
 	for n := 1; n <= l.client; n++ {
@@ -61,11 +72,17 @@ func newLayout(edits *statement.Edits, text *statement.Text, declared []uint32) 
 			l.server = append(l.server, t)
 		}
 	}
-	return l
+	for n := range l.client {
+		l.server[n].unused = !taken[n]
+	}
+	return l, nil
 }
 
 func targetOf(p *statement.Param) target {
-	return target{client: p.Number, column: p.Column, use: p.Use, array: p.Array, from: p.From, chars: p.Chars}
+	if p.Computed != nil {
+		return target{client: p.Computed.Params()[0], column: p.Column, use: p.Use, computed: p.Computed}
+	}
+	return target{client: p.Number, column: p.Column, use: p.Use, array: p.Array, from: p.From, chars: p.Chars, implied: p.Implied}
 }
 
 func (l *layout) find(t target) int {
@@ -82,9 +99,16 @@ func (l *layout) number(p *statement.Param) int { return l.find(targetOf(p)) }
 
 // deduce finds the types of the parameters that are not declared but used for tagged
 // columns.
-func (l *layout) deduce(edits *statement.Edits, text *statement.Text) {
+func (l *layout) deduce(edits *statement.Edits, text *statement.Text) error {
 	for i := range edits.Params {
-		n := edits.Params[i].Number
+		p := &edits.Params[i]
+		if p.Computed != nil {
+			if err := l.infer(p, edits, text); err != nil {
+				return err
+			}
+			continue
+		}
+		n := p.Number
 		if l.types[n-1] != 0 {
 			continue
 		}
@@ -92,8 +116,31 @@ func (l *layout) deduce(edits *statement.Edits, text *statement.Text) {
 			l.deduced = true
 			continue
 		}
-		l.types[n-1] = targetOf(&edits.Params[i]).ownOID()
+		l.types[n-1] = targetOf(p).ownOID()
 	}
+	return nil
+}
+
+// infer finds the types of the parameters in a computed expression.
+func (l *layout) infer(p *statement.Param, edits *statement.Edits, text *statement.Text) error {
+	var told []int // by the server, from an earlier use
+	for _, n := range p.Computed.Params() {
+		if l.types[n-1] == 0 && edits.PlainParam(n) && firstUse(text, n) < p.Start {
+			l.deduced = true
+			l.types[n-1] = textOID // whatever it is, the others do not depend on it
+			told = append(told, n)
+		}
+	}
+	err := p.Computed.Infer(l.types)
+	for _, n := range told {
+		l.types[n-1] = 0
+	}
+	if e, ok := pgerror.As(err); ok {
+		at := *e
+		at.Position = p.Start + 1
+		return nameColumn(&at, p.Column)
+	}
+	return err
 }
 
 // firstUse gives the byte at which $n first stands.
@@ -141,7 +188,10 @@ func (t target) ownOID() uint32 {
 	return t.column.Type.OID()
 }
 
-const unknownOID = 705
+const (
+	textOID    = 25
+	unknownOID = 705
+)
 
 // isString reports whether a type, or the element type of an array type, is a
 // string type. Its binary form is its text form.
@@ -157,7 +207,7 @@ func isString(oid uint32) bool {
 // binary format. source is the type that the client sends.
 func (t target) seal(dst []byte, scratch *rewriter, sealer Sealer, value []byte, format int16, source uint32, settings *logical.Settings) ([]byte, error) {
 	element := format
-	if isString(source) && t.from != 0 { // the cast of a string reads it as a literal
+	if isString(source) && t.from != 0 && !t.implied { // the cast of a string reads it as a literal
 		source, element = t.from, 0
 	}
 	if t.array {

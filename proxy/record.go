@@ -16,6 +16,7 @@ var howNames = map[statement.How]string{
 	statement.Match:    "match",
 	statement.NullTest: "null test",
 	statement.Assign:   "assign",
+	statement.Copy:     "copy",
 }
 
 // beginAudit enters the intent of a statement that opens or searches tagged values.
@@ -36,7 +37,7 @@ func (c *conn) beginAudit(r *result, text *statement.Text) error {
 		verdict := touch.Column.AccessFor(r.state.roles).Verdict
 		opens := touch.How == statement.Read && verdict != schema.Hide
 		reads = reads || opens
-		if opens || touch.How == statement.Search || touch.How == statement.Match {
+		if opens || touch.How == statement.Search || touch.How == statement.Match || touch.How == statement.Copy {
 			record.Columns = append(record.Columns, audit.Column{
 				Column: touch.Column.QualifiedName(), Verdict: verdict.String(), How: howNames[touch.How],
 			})

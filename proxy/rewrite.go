@@ -90,10 +90,13 @@ func (r *rewriter) apply(sql []byte) ([]byte, *remap, error) {
 	return r.text, m, nil
 }
 
+// nullSQL is NULL of the type that the server knows the column by.
+const nullSQL = "NULL::pg_catalog.bytea"
+
 // literal appends to r.added what takes the place of a tagged literal.
 func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.Settings) error {
 	if v.Null {
-		r.added = append(r.added, "NULL"...)
+		r.added = append(r.added, nullSQL...)
 		return nil
 	}
 	if v.Array {
@@ -106,8 +109,20 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 		r.added = append(r.added, "'::pg_catalog.bytea[]"...)
 		return nil
 	}
+	value, from, format := v.Text, v.From, int16(0)
+	if v.Computed != nil {
+		result, err := v.Computed.Eval(nil, nil, settings)
+		if err != nil {
+			return err
+		}
+		if result.Null {
+			r.added = append(r.added, nullSQL...)
+			return nil
+		}
+		value, from, format = result.Value, result.From, 1
+	}
 	var err error
-	if r.canonical, err = v.Column.Type.Canonical(r.canonical[:0], v.Text, v.From, 0, v.Use, settings); err != nil {
+	if r.canonical, err = v.Column.Type.Canonical(r.canonical[:0], value, from, format, v.Use, settings); err != nil {
 		return err
 	}
 	if r.sealed, err = sealer.Seal(r.sealed[:0], r.canonical); err != nil {

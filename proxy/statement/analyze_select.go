@@ -27,6 +27,7 @@ func (x *analysis) query(st *pg.SelectStmt, outer *scope, u use) []target {
 		x.fail(refuseForm("this form of subquery"), -1)
 		return nil
 	}
+	g := x.takeGoals()
 	recursive := x.recursive
 	x.recursive = nil
 	outer = x.with(st.WithClause, outer)
@@ -35,13 +36,17 @@ func (x *analysis) query(st *pg.SelectStmt, outer *scope, u use) []target {
 	}
 	switch {
 	case len(st.ValuesLists) > 0:
-		return x.values(st, outer)
+		return x.values(st, outer, g.settle())
 	case st.Op != pg.SetOperation_SETOP_NONE && st.Op != pg.SetOperation_SET_OPERATION_UNDEFINED:
-		return x.setOperation(st, outer, recursive)
+		return x.setOperation(st, outer, recursive, g.inUnion())
+	}
+	if len(st.DistinctClause) > 0 {
+		g = g.settle()
 	}
 	s := &scope{outer: outer}
 	x.from(st.FromClause, s)
-	targets := x.targets(st.TargetList, s)
+	targets := x.targets(st.TargetList, s, g)
+	x.reach(targets, g)
 	x.condition(st.WhereClause, s, "WHERE")
 	x.condition(st.HavingClause, s, "HAVING")
 	x.orderBy(st.SortClause, targets, s)
@@ -70,14 +75,20 @@ func (x *analysis) limits(st *pg.SelectStmt, s *scope) {
 }
 
 // values analyses VALUES as a query.
-func (x *analysis) values(st *pg.SelectStmt, outer *scope) []target {
+func (x *analysis) values(st *pg.SelectStmt, outer *scope, g *goals) []target {
 	s := &scope{outer: outer}
 	var targets []target
 	for i, row := range st.ValuesLists {
 		for j, n := range row.GetList().GetItems() {
-			x.plain(n, s, "VALUES")
+			t := target{column: column{name: columnName(j)}, token: -1}
+			if a := g.of(j); a != nil {
+				x.assign(a, n, s, true)
+				t.tagged, t.made = a.Tagged, true
+			} else {
+				x.plain(n, s, "VALUES")
+			}
 			if i == 0 {
-				targets = append(targets, target{column: column{name: columnName(j)}, token: -1})
+				targets = append(targets, t)
 			}
 		}
 	}
@@ -88,13 +99,13 @@ func (x *analysis) values(st *pg.SelectStmt, outer *scope) []target {
 
 // setOperation analyses UNION, INTERSECT and EXCEPT. recursive is the CTE whose whole
 // query this is, if it is one's.
-func (x *analysis) setOperation(st *pg.SelectStmt, outer *scope, recursive *cte) []target {
-	left := x.query(st.Larg, outer, useMatch)
+func (x *analysis) setOperation(st *pg.SelectStmt, outer *scope, recursive *cte, g *goals) []target {
+	left := x.queryInto(st.Larg, outer, g)
 	x.recurse(recursive, left)
-	right := x.query(st.Rarg, outer, useMatch)
+	right := x.queryInto(st.Rarg, outer, g)
 	for _, side := range [][]target{left, right} {
 		for i := range side {
-			if c := side[i].tagged; c != nil {
+			if c := side[i].tagged; c != nil && (g == nil || !st.All || st.Op != pg.SetOperation_SETOP_UNION) {
 				x.fail(refuseUse(c, setOperationName(st.Op)), side[i].token)
 			}
 			side[i].origin = origin{}
@@ -124,7 +135,7 @@ func setOperationName(op pg.SetOperation) string {
 const maxTargets = 1664
 
 // targets analyses a select list or a RETURNING list.
-func (x *analysis) targets(list []*pg.Node, s *scope) []target {
+func (x *analysis) targets(list []*pg.Node, s *scope, g *goals) []target {
 	targets := make([]target, 0, len(list))
 	for _, n := range list {
 		if len(targets) > maxTargets {
@@ -146,7 +157,7 @@ func (x *analysis) targets(list []*pg.Node, s *scope) []target {
 		if ind := r.Val.GetAIndirection().GetIndirection(); len(ind) > 0 && ind[len(ind)-1].GetAStar() != nil {
 			x.fail(refuseForm("(expression).*"), token)
 		}
-		o := x.expr(r.Val, s)
+		o := x.item(r.Val, s, g, len(targets))
 		t := target{token: token}
 		if o.column != nil {
 			t.column, t.token = *o.column, o.token

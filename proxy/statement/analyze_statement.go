@@ -1,11 +1,12 @@
 package statement
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/pgveil/pgveil/schema"
-	"github.com/pgveil/pgveil/schema/logical"
 )
 
 // statement analyses one statement. x.used says afterwards whether it uses a
@@ -105,13 +106,13 @@ func (x *analysis) returningList(list []*pg.Node, s *scope) []target {
 		return nil
 	}
 	x.returning = true
-	targets := x.targets(list, s)
+	targets := x.targets(list, s, nil)
 	x.read(targets, useRead)
 	return targets
 }
 
-// assign analyses what is stored in a column.
-func (x *analysis) assign(a *schema.Attribute, n *pg.Node, s *scope) {
+// assign analyses what is stored in a column. settled is as in goals.
+func (x *analysis) assign(a *schema.Attribute, n *pg.Node, s *scope, settled bool) {
 	c := a.Tagged
 	if c == nil {
 		x.plainBut(n, s, refuseStoreIn(a.Name))
@@ -119,17 +120,8 @@ func (x *analysis) assign(a *schema.Attribute, n *pg.Node, s *scope) {
 		return
 	}
 	x.touch(c, Assign)
-	if n.GetSetToDefault() != nil || x.seal(n, c, logical.Assign, false) {
-		return
-	}
-	o := x.expr(n, s)
-	switch {
-	case !o.sealed():
-		x.fail(refuseAssign(c), x.token(locationOf(n)))
-	case o.column.tagged == c && c.Mode == schema.Deterministic:
-		x.touch(c, Read)
-	default:
-		x.fail(refuseCopy(c, o.column.tagged), o.token)
+	if n.GetSetToDefault() == nil {
+		x.stored(n, c, s, &goals{settled: settled})
 	}
 }
 
@@ -166,27 +158,21 @@ func (x *analysis) insert(st *pg.InsertStmt, outer *scope) []target {
 		}
 	}
 	if st.SelectStmt != nil {
-		x.source(st.SelectStmt.GetSelectStmt(), attributes, it, outer)
+		x.source(st.SelectStmt.GetSelectStmt(), attributes, outer)
 	}
-	x.onConflict(st.OnConflictClause, it, outer)
+	x.onConflict(st.OnConflictClause, r, it, outer)
 	return x.returningList(st.ReturningList, &scope{items: []*item{it}, outer: outer})
 }
 
 // source analyses what an INSERT inserts.
-func (x *analysis) source(st *pg.SelectStmt, attributes []*schema.Attribute, it *item, outer *scope) {
-	if len(st.GetValuesLists()) == 0 {
-		if c := it.tagged(); c != nil {
-			x.fail(refuseForm("INSERT … SELECT").WithHint("Insert with VALUES, the values as constants or parameters."), -1)
-		}
-		for _, t := range x.query(st, outer, useRead) {
-			if t.tagged != nil {
-				x.fail(refuseStore(t.tagged, "another table"), t.token)
-			}
+func (x *analysis) source(st *pg.SelectStmt, attributes []*schema.Attribute, outer *scope) {
+	if len(st.GetValuesLists()) == 0 || len(st.SortClause) > 0 || st.LimitCount != nil || st.LimitOffset != nil ||
+		st.WithClause != nil || len(st.LockingClause) > 0 { // for the server, too, a query like any other
+		settled := len(st.GetValuesLists()) > 0 || st.Larg != nil
+		if targets := x.queryInto(st, outer, &goals{attributes: attributes, settled: settled}); len(targets) > len(attributes) {
+			x.fail(errTooManyValues(), targets[len(attributes)].token)
 		}
 		return
-	}
-	if len(st.SortClause) > 0 || st.LimitCount != nil || st.LimitOffset != nil || st.WithClause != nil || len(st.LockingClause) > 0 {
-		x.fail(refuseForm("clauses after VALUES"), -1)
 	}
 	s := &scope{outer: outer}
 	for _, row := range st.ValuesLists {
@@ -196,18 +182,14 @@ func (x *analysis) source(st *pg.SelectStmt, attributes []*schema.Attribute, it 
 			return
 		}
 		for i, n := range values {
-			x.assign(attributes[i], n, s)
+			x.assign(attributes[i], n, s, false)
 		}
 	}
 }
 
 // onConflict analyses ON CONFLICT. What conflicts is equality seen by the server.
-func (x *analysis) onConflict(c *pg.OnConflictClause, it *item, outer *scope) {
+func (x *analysis) onConflict(c *pg.OnConflictClause, r *schema.Relation, it *item, outer *scope) {
 	if c == nil {
-		return
-	}
-	if c.Action == pg.OnConflictAction_ONCONFLICT_UPDATE && it.tagged() != nil {
-		x.fail(refuseForm("ON CONFLICT DO UPDATE").WithHint("Use ON CONFLICT DO NOTHING, and UPDATE where no row was inserted."), x.token(c.Location))
 		return
 	}
 	s := &scope{items: []*item{it}, outer: outer}
@@ -221,11 +203,12 @@ func (x *analysis) onConflict(c *pg.OnConflictClause, it *item, outer *scope) {
 		}
 		x.condition(c.Infer.WhereClause, s, "ON CONFLICT")
 	}
-	excluded := &item{name: "excluded", columns: it.columns}
-	s = &scope{items: []*item{it, excluded}, outer: outer}
-	for _, n := range c.TargetList {
-		x.plainBut(n.GetResTarget().GetVal(), s, refuseStoreIn(n.GetResTarget().GetName()))
+	excluded := &item{name: "excluded", columns: slices.Clone(it.columns)}
+	for i := range excluded.columns {
+		excluded.columns[i].made = true
 	}
+	s = &scope{items: []*item{it, excluded}, outer: outer}
+	x.set(c.TargetList, r, s)
 	x.condition(c.WhereClause, s, "WHERE")
 }
 
@@ -235,23 +218,28 @@ func (x *analysis) update(st *pg.UpdateStmt, outer *scope) []target {
 		return nil
 	}
 	s := x.withTarget(it, st.FromClause, outer)
-	for _, n := range st.TargetList {
+	x.set(st.TargetList, r, s)
+	x.condition(st.WhereClause, s, "WHERE")
+	return x.returningList(st.ReturningList, s)
+}
+
+// set analyses the list after SET.
+func (x *analysis) set(list []*pg.Node, r *schema.Relation, s *scope) {
+	for i, n := range list {
 		t := n.GetResTarget()
 		a := x.attribute(r, t)
 		if a == nil {
-			return nil
+			return
 		}
 		for _, i := range t.Indirection {
 			x.plain(i, s, "a subscript")
 		}
 		if m := t.Val.GetMultiAssignRef(); m != nil {
-			x.multiple(a, m, s)
+			x.multiple(a, m, list[i:], r, s)
 			continue
 		}
-		x.assign(a, t.Val, s)
+		x.assign(a, t.Val, s, false)
 	}
-	x.condition(st.WhereClause, s, "WHERE")
-	return x.returningList(st.ReturningList, s)
 }
 
 // withTarget makes the scope of UPDATE and DELETE: the target, which what is
@@ -264,8 +252,9 @@ func (x *analysis) withTarget(it *item, from []*pg.Node, outer *scope) *scope {
 }
 
 // multiple analyses one column of SET (a, b) = (…). The tree has a copy of the
-// right side for each column: of each copy only the column's own part counts.
-func (x *analysis) multiple(a *schema.Attribute, m *pg.MultiAssignRef, s *scope) {
+// right side for each column: of each copy only the column's own part counts, and of
+// a subquery only the first. list is the rest of the assignments, from this one on.
+func (x *analysis) multiple(a *schema.Attribute, m *pg.MultiAssignRef, list []*pg.Node, r *schema.Relation, s *scope) {
 	if row := m.Source.GetRowExpr(); row != nil {
 		if len(row.Args) != int(m.Ncolumns) || m.Colno < 1 || m.Colno > m.Ncolumns {
 			x.fail(errColumnCount(), x.token(row.Location))
@@ -273,27 +262,38 @@ func (x *analysis) multiple(a *schema.Attribute, m *pg.MultiAssignRef, s *scope)
 		}
 		for i, n := range row.Args {
 			if i == int(m.Colno)-1 {
-				x.assign(a, n, s)
+				x.assign(a, n, s, false)
 			} else {
 				x.skip(n)
 			}
 		}
 		return
 	}
-	if a.Tagged != nil {
-		x.touch(a.Tagged, Assign)
-		x.fail(refuseAssign(a.Tagged), x.token(locationOf(m.Source)))
-		return
-	}
 	if m.Colno > 1 {
 		x.skip(m.Source)
 		return
 	}
-	if l := m.Source.GetSubLink(); l != nil {
-		x.noneSealed(x.query(l.Subselect.GetSelectStmt(), s, useMatch), "an assignment")
+	attributes := []*schema.Attribute{a}
+	for _, n := range list[1:min(int(m.Ncolumns), len(list))] {
+		next := x.attribute(r, n.GetResTarget())
+		if next == nil {
+			return
+		}
+		attributes = append(attributes, next)
+	}
+	l := m.Source.GetSubLink()
+	if l == nil || l.SubLinkType != pg.SubLinkType_EXPR_SUBLINK {
+		for _, a := range attributes {
+			if a.Tagged != nil {
+				x.fail(refuseAssign(a.Tagged), x.token(locationOf(m.Source)))
+			}
+		}
+		x.plainBut(m.Source, s, refuseStoreIn(a.Name))
 		return
 	}
-	x.plainBut(m.Source, s, refuseStoreIn(a.Name))
+	if targets := x.queryInto(l.Subselect.GetSelectStmt(), s, &goals{attributes: attributes, settled: true}); x.err == nil && len(targets) != len(attributes) {
+		x.fail(errColumnCount(), x.token(l.Location))
+	}
 }
 
 // skip crosses off what a copy names that is analysed elsewhere.

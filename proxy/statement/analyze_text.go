@@ -209,6 +209,7 @@ type analysis struct {
 
 	left   survey  // what the statement names and the analysis has not come to
 	ranges []*item // the relations of all FROM clauses
+	goals  *goals  // of the query analysed next
 
 	used      bool
 	private   bool

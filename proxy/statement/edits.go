@@ -30,6 +30,7 @@ type Edits struct {
 	text   []byte  // of values whose text is not in the client's
 	tokens []int32 // of each of Params
 	free   []int32 // of the parameters whose value is an untagged column's, too
+	within []int32 // of the parameters inside computed expressions
 	first  []int32 // of each number, the first of Params that is of a column; -1: none
 	plain  []bool  // by number
 	hidden []bool  // by number: a value for a sealed column
@@ -54,6 +55,8 @@ type Value struct {
 	// From is the type the value has for the client: that of an explicit cast (of an
 	// array, the array's), 23, 20 or 1700 of a number, 16 of a truth value, 0 unknown.
 	From uint32
+	// Computed, if it is not nil, gives the value in the place of Text.
+	Computed *Computed
 }
 
 // Param is a parameter whose value is to be sealed. Its casts are inside
@@ -68,6 +71,11 @@ type Param struct {
 	// Chars is the length of an explicit cast to varchar(n) or char(n): of a longer
 	// value only so many characters count (see Cut). 0 is no limit.
 	Chars int
+	// Implied says that From is the type that the server gives the parameter if it is
+	// not declared, and not that of a cast.
+	Implied bool
+	// Computed, if it is not nil, gives the value; Number is then 0.
+	Computed *Computed
 }
 
 // Cut returns the first n characters of a value of a character type, as an
@@ -89,6 +97,7 @@ const maxParams = 65535 // what a Bind message can hold
 // Type OIDs of pg_type of constants without a cast.
 const (
 	boolOID    = 16
+	textOID    = 25
 	int8OID    = 20
 	int4OID    = 23
 	numericOID = 1700
@@ -101,7 +110,7 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 		e.PlainParam = e.isPlain
 	}
 	e.Values, e.Params, e.Splices = e.Values[:0], e.Params[:0], e.Splices[:0]
-	e.text, e.tokens, e.free = e.text[:0], e.tokens[:0], e.free[:0]
+	e.text, e.tokens, e.free, e.within = e.text[:0], e.tokens[:0], e.free[:0], e.within[:0]
 	e.Declared, e.DeclareAt = e.Declared[:0], 0
 	if err := e.countParams(t); err != nil {
 		return err
@@ -113,7 +122,7 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 		r.reach(first.first)
 		if !r.inside(first.first) {
 			nullTests = nullTests || first.kind == editNullTest
-			if err := r.add(first, r.shift, r.later(first.last), r.later(first.token)); err != nil {
+			if err := r.add(first, r.shift, r.later(first.last), r.later(first.token), false); err != nil {
 				return err
 			}
 			i++
@@ -127,7 +136,7 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 			shift := r.shift + k*(g.Len+1)
 			for j := i; j < i+n; j++ {
 				nullTests = nullTests || p.edits[j].kind == editNullTest
-				if err := r.add(&p.edits[j], shift, shift, shift); err != nil {
+				if err := r.add(&p.edits[j], shift, shift, shift, true); err != nil {
 					return err
 				}
 			}
@@ -169,8 +178,9 @@ func (r *resolver) later(token int32) int32 {
 	return ahead.shift
 }
 
-// add resolves one edit; the shifts are those of its first, last and own token.
-func (r *resolver) add(d *edit, first, last, own int32) error {
+// add resolves one edit; the shifts are those of its first, last and own token, and of
+// all that it holds if it is in a group.
+func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 	t, e := r.t, r.e
 	start := int(t.Token(int(d.first + first)).Start)
 	end := int(t.Token(int(d.last + last)).End)
@@ -186,13 +196,15 @@ func (r *resolver) add(d *edit, first, last, own int32) error {
 		e.addDeclared(d, start, end)
 	case editFree:
 		e.free = append(e.free, int32(token))
+	case editComputed:
+		return r.computed(d, start, end, first, group)
 	case editParam, editNullTest:
 		n := t.Param(token)
 		if n == 0 {
 			return errMisfit()
 		}
 		e.Params = append(e.Params, Param{
-			Start: start, End: end, Number: n, Array: d.array, Column: d.column, Use: d.use, From: d.from, Chars: int(d.chars),
+			Start: start, End: end, Number: n, Array: d.array, Column: d.column, Use: d.use, From: d.from, Chars: int(d.chars), Implied: d.implied,
 		})
 		e.tokens = append(e.tokens, int32(token))
 	default:

@@ -39,15 +39,23 @@ func (e *Edits) settleParams(t *Text, nullTests bool) error {
 	for i := range e.Params {
 		e.hidden[e.Params[i].Number] = true
 	}
-	sealed, free := e.tokens, e.free
+	for _, token := range e.within {
+		e.hidden[t.Param(int(token))] = true
+	}
+	sealed, free, within := e.tokens, e.free, e.within
 	for i, k := range t.tokens {
 		for len(free) > 0 && int(free[0]) < i {
 			free = free[1:]
+		}
+		for len(sealed) > 0 && int(sealed[0]) < i { // of a computed expression
+			sealed = sealed[1:]
 		}
 		switch {
 		case k.Kind != Parameter:
 		case len(sealed) > 0 && int(sealed[0]) == i:
 			sealed = sealed[1:]
+		case len(within) > 0 && int(within[0]) == i:
+			within = within[1:]
 		default:
 			n := t.Param(i)
 			if e.hidden[n] && (len(free) == 0 || int(free[0]) != i) {

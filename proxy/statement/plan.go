@@ -16,9 +16,10 @@ const (
 	Match                   // the server sees which values are equal: join, GROUP BY, DISTINCT, IN (subquery)
 	NullTest                // IS NULL, count(column)
 	Assign                  // a value is stored in it
+	Copy                    // its value is stored in another column, sealed as it is
 )
 
-var howNames = [...]string{"none", "read", "search", "match", "null test", "assign"}
+var howNames = [...]string{"none", "read", "search", "match", "null test", "assign", "copy"}
 
 // String returns the use in words.
 func (h How) String() string { return howNames[h] }
@@ -78,6 +79,7 @@ const (
 	editNullArray                 // an array of nothing but NULLs
 	editParam                     // a parameter that arrives sealed
 	editNullTest                  // the same, if the parameter has a sealed form anyway
+	editComputed                  // the sealed value of an expression
 	editText                      // a text of the plan's, possibly none
 	editBefore                    // nothing: a text of the plan's stands before them
 	editAfter                     // nothing: a text of the plan's stands after them
@@ -99,7 +101,9 @@ type edit struct {
 	chars    int32 // an explicit cast cuts the value to so many characters; 0: it does not
 	elements int32 // of editNullArray
 	column   *schema.Column
-	text     string // of editText, editBefore and editAfter
+	computed *expression // of editComputed
+	implied  bool        // from is no cast's: it is the type that the server deduces
+	text     string      // of editText, editBefore and editAfter
 }
 
 // begin and end are the folded tokens [begin, end) that an edit replaces: none of

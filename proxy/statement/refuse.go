@@ -3,6 +3,8 @@ package statement
 import (
 	"strings"
 
+	pg "github.com/pganalyze/pg_query_go/v6"
+
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -98,7 +100,23 @@ func refuseViewConstant(c *schema.Column) *pgerror.Error {
 }
 
 func refuseAssign(c *schema.Column) *pgerror.Error {
-	return refuse(c, "assign an expression to", "").WithHint("Assign a constant, a parameter, NULL or DEFAULT.")
+	return refuse(c, "assign an expression to", "").WithHint("Assign a constant, a parameter, NULL, DEFAULT, or an expression of these with string functions.")
+}
+
+func refuseExpression(c *schema.Column, n *pg.Node) *pgerror.Error {
+	switch v := withoutCasts(n).GetNode().(type) {
+	case *pg.Node_FuncCall:
+		return refuse(c, "assign the result of function "+lastName(v.FuncCall.Funcname)+"() to", "").
+			WithHint("pgveil cannot compute it as the server would. Send the value as a parameter or constant.")
+	case *pg.Node_SqlvalueFunction:
+		return refuse(c, "assign "+strings.ToUpper(figureName(n))+" to", "").
+			WithHint("Only the server knows it. Send the value as a parameter or constant.")
+	}
+	return refuseAssign(c)
+}
+
+func refuseMixed(c *schema.Column) *pgerror.Error {
+	return refuse(c, "assign values of several types to", "").WithHint("Cast each of them to %s.", c.Type)
 }
 
 func refuseCopy(c, from *schema.Column) *pgerror.Error {

@@ -14,6 +14,8 @@ type column struct {
 	// full: it is a sealed column merged by FULL JOIN USING, the COALESCE of two
 	// columns, which may be named but not read.
 	full bool
+	// made: it holds no column's values but ones that were sealed for the column.
+	made bool
 }
 
 // item is a name that a FROM clause makes visible (the server's

@@ -10,20 +10,35 @@ import (
 // seal plans that a value arrives in the server sealed for a column, or, if
 // array is set, an array of such values. It reports false if the expression is
 // not a constant, a parameter or an array of them, with casts and parentheses
-// or without; for one that it knows and cannot seal, it refuses the statement.
+// or without, nor an expression that pgveil computes; for a value that it knows and
+// cannot seal, it refuses the statement.
 func (x *analysis) seal(n *pg.Node, c *schema.Column, use logical.Use, array bool) bool {
+	return x.sealAs(n, c, use, array, 0)
+}
+
+// sealAs is seal where the server gives a value of unknown type the type as, and NULL,
+// too. 0 is none.
+func (x *analysis) sealAs(n *pg.Node, c *schema.Column, use logical.Use, array bool, as uint32) bool {
 	leaf := withoutCasts(n)
-	kind, ok := kindOf(leaf)
-	if !ok || kind == constantArray && !array {
+	kind, known := kindOf(leaf)
+	if known && kind == constantArray && !array {
 		return false
 	}
-	if x.text == nil {
+	if known && x.text == nil {
 		x.fail(refuseViewConstant(c), -1)
 		return true
 	}
-	v := &value{x: x, column: c, use: use, array: array, kind: kind, leaf: leaf}
-	v.seal(castsOf(n))
-	return true
+	v := &value{x: x, column: c, use: use, array: array, kind: kind, leaf: leaf, as: as}
+	if known && v.seal(castsOf(n)) {
+		return true
+	}
+	if !array && x.compute(n, c, use) {
+		return true
+	}
+	if known {
+		v.refuse(v.problem)
+	}
+	return known
 }
 
 // castsOf gives the casts around an expression, outermost first.
@@ -88,7 +103,9 @@ type value struct {
 	kind   constantKind
 	leaf   *pg.Node
 
-	token    int32 // of the constant itself
+	as       uint32 // the type of the value if it has none of its own
+	problem  string // why it cannot be sealed
+	token    int32  // of the constant itself
 	negative bool
 	outer    []castType // of elements: the casts of the array around them
 }
@@ -98,25 +115,24 @@ func (v *value) refuse(what string) {
 	v.x.fail(refuseConstant(v.column, what), v.token)
 }
 
-func (v *value) seal(casts []*pg.TypeCast) {
+// seal plans the edits of a value with its casts. It reports false, and says why in
+// v.problem, if what the casts do cannot be done so.
+func (v *value) seal(casts []*pg.TypeCast) bool {
 	s, ok := v.locate()
 	if !ok {
 		v.token = max(v.token, -1)
-		v.refuse("this form of constant")
-		return
+		return v.fails("this form of constant")
 	}
 	chain := make([]castType, 0, len(casts))
 	var deletions []span
 	for i := len(casts) - 1; i >= 0; i-- {
 		t, ok := v.x.castTypeOf(casts[i].TypeName)
 		if !ok {
-			v.refuse("a cast to " + typeText(casts[i].TypeName))
-			return
+			return v.fails("a cast to " + typeText(casts[i].TypeName))
 		}
 		whole, inner, ok := v.cast(s, casts[i])
 		if !ok {
-			v.refuse("this form of cast")
-			return
+			return v.fails("this form of cast")
 		}
 		if inner.first > whole.first {
 			deletions = append(deletions, span{whole.first, inner.first - 1})
@@ -125,35 +141,41 @@ func (v *value) seal(casts []*pg.TypeCast) {
 		chain, s = append(chain, t), whole
 	}
 	if v.kind == constantArray {
-		v.sealElements(s, chain, deletions)
-		return
+		return v.sealElements(s, chain, deletions)
 	}
-	v.add(s, append(chain, v.outer...))
+	return v.add(s, append(chain, v.outer...))
+}
+
+func (v *value) fails(problem string) bool {
+	v.problem = problem
+	return false
 }
 
 // add plans the edit of one constant or parameter with its casts.
-func (v *value) add(s span, chain []castType) {
+func (v *value) add(s span, chain []castType) bool {
 	if v.kind == constantNull {
-		if len(chain) > len(v.outer) {
+		if len(chain) > len(v.outer) || v.as != 0 {
 			v.x.edits = append(v.x.edits, v.edit(editNull, s))
 		}
-		return
+		return true
 	}
 	from, chars, ok := castEffect(chain, v.kind, v.array, v.column, v.use)
 	if !ok {
-		v.refuse("a cast to " + chain[len(chain)-1].String())
-		return
+		return v.fails("a cast to " + chain[len(chain)-1].String())
 	}
 	kind := editLiteral
 	if v.kind == constantParam {
 		kind = editParam
 	} else if v.array && v.kind != constantString {
-		v.refuse("a number as an array of values")
-		return
+		return v.fails("a number as an array of values")
 	}
 	e := v.edit(kind, s)
 	e.from, e.chars = from, chars
+	if len(chain) == 0 && (v.kind == constantString || v.kind == constantParam) {
+		e.from, e.implied = v.as, v.as != 0
+	}
 	v.x.edits = append(v.x.edits, e)
+	return true
 }
 
 func (v *value) edit(kind editKind, s span) edit {
@@ -238,12 +260,11 @@ func (v *value) cast(s span, c *pg.TypeCast) (whole, inner span, ok bool) {
 
 // sealElements seals the elements of ARRAY[…] one by one and takes away the casts
 // of the whole, which would no longer fit.
-func (v *value) sealElements(s span, chain []castType, deletions []span) {
+func (v *value) sealElements(s span, chain []castType, deletions []span) bool {
 	outer := make([]castType, len(chain))
 	for i, t := range chain {
 		if !t.array || t.modified {
-			v.refuse("a cast to " + t.String())
-			return
+			return v.fails("a cast to " + t.String())
 		}
 		t.array = false
 		outer[i] = t
@@ -258,14 +279,17 @@ func (v *value) sealElements(s span, chain []castType, deletions []span) {
 		e := v.edit(editNullArray, s)
 		e.elements = int32(len(elements))
 		v.x.edits = append(v.x.edits, e)
-		return
+		return true
 	}
 	for _, n := range elements {
 		e := &value{x: v.x, column: v.column, use: v.use, leaf: withoutCasts(n), outer: outer}
 		e.kind, _ = kindOf(e.leaf)
-		e.seal(castsOf(n))
+		if !e.seal(castsOf(n)) {
+			e.refuse(e.problem)
+		}
 	}
 	for _, d := range deletions {
 		v.x.edits = append(v.x.edits, edit{kind: editText, first: d.first, last: d.last})
 	}
+	return true
 }
