@@ -97,6 +97,9 @@ const nullSQL = "NULL::pg_catalog.bytea"
 func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.Settings) error {
 	if v.Null {
 		r.added = append(r.added, nullSQL...)
+		if v.Array {
+			r.added = append(r.added, "[]"...)
+		}
 		return nil
 	}
 	if v.Array {

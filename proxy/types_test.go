@@ -50,14 +50,21 @@ func twin(t *testing.T) *testenv.Postgres {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pg.Stop() })
-	ddl := `CREATE SCHEMA lab; CREATE TABLE lab.every (id int PRIMARY KEY, plain text`
+	for _, ddl := range []string{"CREATE SCHEMA lab", everyTable()} {
+		if err := pg.Exec(context.Background(), ddl); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return pg
+}
+
+// everyTable is lab.every in the clear.
+func everyTable() string {
+	ddl := "CREATE TABLE lab.every (id int PRIMARY KEY, plain text"
 	for _, v := range values {
 		ddl += fmt.Sprintf(", r_%s %s, d_%s %s", v.name, v.logical, v.name, v.logical)
 	}
-	if err := pg.Exec(context.Background(), ddl+")"); err != nil {
-		t.Fatal(err)
-	}
-	return pg
+	return ddl + ")"
 }
 
 // way is one of the ways in which a client sends a value.

@@ -222,7 +222,7 @@ func (e *Edits) constant(t *Text, token int, d *edit, v *Value) error {
 	k := t.Token(token)
 	switch {
 	case d.kind == editNull:
-		v.Null, v.Array = true, false
+		v.Null = true
 		return nil
 	case d.kind == editNullArray:
 		at := len(e.text)

@@ -247,9 +247,15 @@ func marker(v *Value, p *Param) string {
 		}
 		column, use, from, array = v.Column.Name, v.Use, v.From, v.Array
 		what = fmt.Sprintf("%q", v.Text)
+		if v.Computed != nil {
+			what = v.Computed.describe(v.Computed.root)
+		}
 	} else {
 		column, use, from, array = p.Column.Name, p.Use, p.From, p.Array
 		what = fmt.Sprintf("$%d", p.Number)
+		if p.Computed != nil {
+			what = p.Computed.describe(p.Computed.root)
+		}
 		if p.Chars > 0 {
 			what += fmt.Sprintf(" cut %d", p.Chars)
 		}

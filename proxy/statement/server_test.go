@@ -172,7 +172,10 @@ func compareDescription(t *testing.T, conn *pgx.Conn, path string, c *planCase, 
 	sql := splicedText(text.SQL(), edits, func(v *Value, p *Param) string {
 		switch {
 		case v != nil && v.Null:
-			return "NULL"
+			if v.Array {
+				return "NULL::pg_catalog.bytea[]"
+			}
+			return "NULL::pg_catalog.bytea"
 		case v != nil && v.Array:
 			return `'{}'::pg_catalog.bytea[]`
 		case v != nil:
