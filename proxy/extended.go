@@ -46,7 +46,7 @@ func (c *conn) parse(body []byte) error {
 		return err
 	}
 	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
-		return positioned(err, m.SQL)
+		return positioned(err, text.SQL())
 	}
 	if p.layout, err = newLayout(&c.rewriter.edits, text, appendOIDs(nil, m.OIDs)); err != nil {
 		return positioned(err, m.SQL)
@@ -58,7 +58,7 @@ func (c *conn) parse(body []byte) error {
 	p.redacted, p.mark = string(text.AppendRedacted(nil)), text.Fingerprint()
 	sent, remap, err := c.rewrite(plan, text, s, p.layout)
 	if err != nil {
-		return positioned(err, m.SQL)
+		return positioned(err, text.SQL())
 	}
 	w.remap, w.naming = remap, c.newStatement(name, p)
 	c.send.Lock()
@@ -260,6 +260,10 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *sta
 		if value == nil || t.column == nil {
 			c.bound = append(c.bound, boundParam{value: value, format: format})
 			continue
+		}
+		value, err := s.encoding.decodeParam(value, format, &t, types[t.client-1])
+		if err != nil {
+			return sealError(err, t.column)
 		}
 		start := len(c.arena)
 		arena, err := t.seal(c.arena, &c.rewriter, c.tracked.sealers[t.column], value, format, types[t.client-1], &s.settings)

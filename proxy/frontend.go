@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
@@ -259,7 +260,7 @@ func (c *conn) query(body []byte) error {
 	sent, remap := sql, (*remap)(nil)
 	if plan != nil {
 		if sent, remap, err = c.rewriteQuery(plan, text, s); err != nil {
-			return positioned(err, sql)
+			return positioned(err, text.SQL())
 		}
 	}
 	w, err := c.answers(text, plan, s)
@@ -299,7 +300,11 @@ func (c *conn) rewriteQuery(plan *statement.Plan, text *statement.Text, s *state
 
 // plan analyses a text. The nil plan means that it may pass untouched. The text is
 // valid until the next call.
-func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error) {
+func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error) {
+	sql, err := c.decodeText(raw)
+	if err != nil {
+		return c.lexer.Lex(raw), nil, nil, err
+	}
 	// While it is not known that standard_conforming_strings is on, a backslash may
 	// move the end of a string: the text then counts as relevant, and is cut again
 	// once the session has said.
@@ -326,9 +331,13 @@ func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error
 	if err != nil {
 		return text, nil, nil, err
 	}
-	if c.lexer.BackslashQuotes != s.backslashes {
+	decoded, err := s.encoding.decode(raw)
+	if err != nil {
+		return text, nil, nil, err
+	}
+	if c.lexer.BackslashQuotes != s.backslashes || !bytes.Equal(decoded, sql) {
 		c.lexer.BackslashQuotes = s.backslashes
-		text = c.lexer.Lex(sql)
+		text = c.lexer.Lex(decoded)
 		c.noteHidden(text, s.snapshot)
 	}
 	if s.problem != nil && s.snapshot.analyzer.Doubtful(text) {
@@ -340,6 +349,9 @@ func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error
 	if err := checkPrepare(text, s.snapshot); err != nil {
 		return text, nil, nil, err
 	}
+	if err := s.encoding.check(text); err != nil {
+		return text, nil, nil, err
+	}
 	plan, err := s.snapshot.analyzer.Plan(text, &s.env)
 	if namesNothing(err) && c.own.snapshot == nil {
 		// What is missing may have been made meanwhile, by others.
@@ -348,7 +360,7 @@ func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error
 			return text, nil, nil, e
 		}
 		if newer != s.snapshot {
-			return c.plan(sql)
+			return c.plan(raw)
 		}
 	}
 	switch {
@@ -359,7 +371,7 @@ func (c *conn) plan(sql []byte) (*statement.Text, *statement.Plan, *state, error
 	case s.problem != nil:
 		return text, nil, nil, s.problem
 	case err != nil:
-		return text, nil, nil, positioned(err, sql)
+		return text, nil, nil, positioned(err, text.SQL())
 	}
 	for i := range plan.Statements {
 		if refusal := checkAccess(plan.Statements[i].Touches, s.roles); refusal != nil {

@@ -107,11 +107,16 @@ func (c *conn) checkStill(p *prepared) error {
 		return err
 	}
 	text := c.lexer.Lex([]byte(p.text))
-	if now.analyzer.Relevant(text) {
+	if now.analyzer.Relevant(text) || c.doubtful(text, now) {
 		s, err := c.fresh()
 		if err != nil {
 			return err
 		}
+		decoded, err := s.encoding.decode([]byte(p.text))
+		if err != nil {
+			return err
+		}
+		text = c.lexer.Lex(decoded)
 		if plan, err := s.snapshot.analyzer.Plan(text, &s.env); plan != nil || err != nil {
 			return pgerror.New(pgerror.FeatureNotSupported, "cached plan must not change result type").
 				WithDetail("The statement uses a tagged table since it was prepared.").WithHint("Prepare it again.")

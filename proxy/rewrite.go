@@ -60,11 +60,16 @@ func (c *conn) rewrite(plan *statement.Plan, text *statement.Text, s *state, l *
 		r.added = append(r.added, s.Text...)
 		r.splices = append(r.splices, splice{s.Start, s.End, from, len(r.added)})
 	}
-	if len(r.splices) == 0 {
+	if len(r.splices) == 0 && s.encoding == nil {
 		return text.SQL(), nil, nil
 	}
 	slices.SortStableFunc(r.splices, func(a, b splice) int { return cmp.Or(a.start-b.start, a.end-b.end) })
-	return r.apply(text.SQL())
+	sent, remap, err := r.apply(text.SQL())
+	if err != nil {
+		return nil, nil, err
+	}
+	r.text, err = s.encoding.encode(sent, 0)
+	return r.text, remap, err
 }
 
 func (r *rewriter) apply(sql []byte) ([]byte, *remap, error) {

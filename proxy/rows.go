@@ -206,7 +206,11 @@ func (c *conn) dataRow(r *result) error {
 			out.Null()
 		default:
 			out.StartValue()
-			value, e := c.open(out.Tail(), col, row.Value(), &r.state.settings)
+			tail := out.Tail()
+			value, e := c.open(tail, col, row.Value(), &r.state.settings)
+			if e == nil {
+				value, e = r.state.encoding.encodeValue(value, len(tail), col)
+			}
 			if e != nil {
 				out.Abandon() // half a row must not stay with the client
 				return c.fail(r, e)

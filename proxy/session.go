@@ -25,6 +25,7 @@ type state struct {
 	settings logical.Settings
 	// backslashes says that standard_conforming_strings is off.
 	backslashes bool
+	encoding    *encoding      // of the client's texts and values
 	problem     *pgerror.Error // why nothing tagged can be handled under these settings
 }
 
@@ -188,9 +189,13 @@ func newState(snapshot *snapshot, login string, p *probe) (*state, error) {
 	s.backslashes = p.text(5) != "on"
 	s.settings.FloatDigits, s.settings.ServerVersion = digits-1, version/10000
 	s.settings.Location = logical.LoadLocation(p.text(8))
+	client, server := p.text(4), p.text(10)
+	if server == "UTF8" || server == client {
+		s.encoding = encodings[client]
+	}
 	switch {
-	case p.text(4) != "UTF8" && !(p.text(4) == "SQL_ASCII" && p.text(10) == "UTF8"):
-		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with client_encoding %s", p.text(4)).
+	case s.encoding == nil && client != "UTF8" && !(client == "SQL_ASCII" && server == "UTF8"):
+		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with client_encoding %s", client).
 			WithHint("SET client_encoding TO 'UTF8'.")
 	case s.backslashes:
 		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with standard_conforming_strings off").
