@@ -280,9 +280,18 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *sta
 // sealComputed computes the value of an expression over parameters and seals it; nil is
 // NULL.
 func (c *conn) sealComputed(t *target, m *wire.BindMessage, types []uint32, s *state) ([]byte, error) {
+	var untranslated error
 	result, err := t.computed.Eval(types, func(n int) statement.Argument {
-		return statement.Argument{Value: c.values[n-1], Format: m.ParamFormats.Of(n - 1)}
+		format := m.ParamFormats.Of(n - 1)
+		value, err := s.encoding.decodeParam(c.values[n-1], format, t, types[n-1])
+		if err != nil {
+			untranslated = err
+		}
+		return statement.Argument{Value: value, Format: format}
 	}, &s.settings)
+	if untranslated != nil {
+		return nil, sealError(untranslated, t.column)
+	}
 	if err != nil {
 		return nil, sealError(err, t.column)
 	}
