@@ -75,7 +75,28 @@ func newLayout(edits *statement.Edits, text *statement.Text, declared []uint32) 
 	for n := range l.client {
 		l.server[n].unused = !taken[n]
 	}
-	return l, nil
+	return l, l.check(edits)
+}
+
+// check refuses declared types of which no value can be stored in, or compared with, the
+// columns that the parameters are for.
+func (l *layout) check(edits *statement.Edits) error {
+	for i := range edits.Params {
+		p := &edits.Params[i]
+		if p.Computed != nil || p.From != 0 && !p.Implied || l.types[p.Number-1] == 0 {
+			continue
+		}
+		oid := l.types[p.Number-1]
+		if p.Array {
+			oid = logical.ElementOf(oid)
+		}
+		if e, ok := pgerror.As(p.Column.Type.Accepts(oid, p.Use)); ok {
+			e = sealError(e, p.Column)
+			e.Position = p.Start + 1
+			return e
+		}
+	}
+	return nil
 }
 
 func targetOf(p *statement.Param) target {
@@ -136,9 +157,9 @@ func (l *layout) infer(p *statement.Param, edits *statement.Edits, text *stateme
 		l.types[n-1] = 0
 	}
 	if e, ok := pgerror.As(err); ok {
-		at := *e
+		at := sealError(e, p.Column)
 		at.Position = p.Start + 1
-		return nameColumn(&at, p.Column)
+		return at
 	}
 	return err
 }

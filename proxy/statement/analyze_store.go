@@ -1,10 +1,13 @@
 package statement
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/logical"
+	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
 // goals are the columns in which the result of a query is stored, in their order.
@@ -249,13 +252,26 @@ func (b *branch) commonType() uint32 {
 	if open && as == 0 && b.goals.union && !isText(b.column.Type.Kind) {
 		b.x.fail(refuseConstant(b.column, "a constant without a type in a set operation"), b.x.token(locationOf(b.leaves[0].node)))
 	}
-	if as == 0 || isTextType(as) {
-		return uint32(textOID)
+	if as == 0 {
+		as = textOID
+	}
+	if err := b.column.Type.Accepts(as, logical.Assign); err != nil && !b.goals.union && !b.hasParam() {
+		if e, ok := pgerror.As(logical.NameColumn(err, b.column.Name)); ok {
+			b.x.fail(e, b.x.token(locationOf(b.leaves[0].node)))
+		}
 	}
 	return as
 }
 
 func isTextType(oid uint32) bool { return isText(logical.KindOf(oid)) }
+
+// hasParam reports whether a parameter is among the values: its type, once declared,
+// may be that of all.
+func (b *branch) hasParam() bool {
+	return slices.ContainsFunc(b.leaves, func(l leaf) bool {
+		return l.node.GetParamRef() != nil || l.computed != nil && slices.ContainsFunc(l.computed.leaves, func(n *node) bool { return n.op == opParam })
+	})
+}
 
 // staticType gives the type of a value as far as the shape of the text tells it, 0 if
 // it is unknown: a parameter counts as not declared.

@@ -87,6 +87,10 @@ func (x *analysis) compute(n *pg.Node, c *schema.Column, use logical.Use) bool {
 	if token < 0 {
 		token = s.first
 	}
+	// What is known of its parameters from looking at them one by one is void.
+	x.edits = slices.DeleteFunc(x.edits, func(d edit) bool {
+		return (d.kind == editNullTest || d.kind == editFree) && d.first >= s.first && d.last <= s.last
+	})
 	x.edits = append(x.edits, edit{kind: editComputed, use: use, first: s.first, last: s.last, token: token, column: c, computed: e})
 	return true
 }

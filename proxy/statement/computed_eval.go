@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 
+	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/logical"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -13,6 +14,8 @@ import (
 // is immutable.
 type Computed struct {
 	root   *node
+	column *schema.Column
+	use    logical.Use
 	leaves []computedLeaf
 	params []int // the numbers of the parameters in it, in the order of the text
 }
@@ -33,14 +36,24 @@ type Argument struct {
 func (c *Computed) Params() []int { return c.params }
 
 // Infer sets those of the parameters' types, by number from 1, that are 0 and that the
-// expression asks for. The error, a *pgerror.Error, says that the types do not fit.
+// expression asks for. The error, a *pgerror.Error, says that the types do not fit one
+// another or the column.
 func (c *Computed) Infer(types []uint32) error {
-	f := inference{c, types}
+	f := inference{c: c, types: types}
 	k, err := f.kind(c.root, 0)
-	if err == nil && k == 0 {
-		err = errMisfit()
+	switch {
+	case err != nil:
+		return err
+	case k == 0:
+		return errMisfit()
 	}
-	return err
+	if err := c.column.Type.Accepts(logical.Type{Kind: k, Typmod: -1}.OID(), c.use); err != nil {
+		return err
+	}
+	if f.open != 0 {
+		return pgerror.New(pgerror.IndeterminateDatatype, "could not determine data type of parameter $%d", f.open)
+	}
+	return nil
 }
 
 // Result is what an expression gives: a value in binary format of the type From, to
@@ -55,7 +68,7 @@ type Result struct {
 // argument gives the value of one. The error is a *pgerror.Error; the server's own
 // where the server would fail.
 func (c *Computed) Eval(types []uint32, argument func(number int) Argument, s *logical.Settings) (Result, error) {
-	f := inference{c, types}
+	f := inference{c: c, types: types}
 	if err := c.Infer(types); err != nil {
 		return Result{}, err
 	}

@@ -13,6 +13,7 @@ import (
 type inference struct {
 	c     *Computed
 	types []uint32
+	open  int // a parameter whose type nothing tells, 0 if there is none
 }
 
 // kind gives the type of a node; 0 is unknown, which only constants and parameters
@@ -61,6 +62,7 @@ func (f *inference) kind(n *node, want logical.Kind) (logical.Kind, error) {
 	for _, arg := range n.args { // IS NULL, AND, OR, NOT
 		want := logical.Bool
 		if n.op == opIsNull || n.op == opIsNotNull {
+			f.determine(arg)
 			want = logical.Text
 		}
 		if _, err := f.kind(arg, want); err != nil {
@@ -87,6 +89,14 @@ func (f *inference) param(number int, want logical.Kind) (logical.Kind, error) {
 	return k, nil
 }
 
+// determine notes a parameter whose type nothing tells, in a place where any type would
+// do.
+func (f *inference) determine(n *node) {
+	if n.op == opParam && f.types[f.c.leaves[n.leaf].number-1] == 0 && f.open == 0 {
+		f.open = f.c.leaves[n.leaf].number
+	}
+}
+
 func (f *inference) cast(n *node) (logical.Kind, error) {
 	to := n.to.Kind
 	from, err := f.kind(n.args[0], to)
@@ -106,8 +116,8 @@ func (f *inference) call(n *node) error {
 		if n.call.numbers(i) {
 			want = logical.Int4
 		}
-		if n.call.lax && arg.op == opParam && f.types[f.c.leaves[arg.leaf].number-1] == 0 {
-			return pgerror.New(pgerror.IndeterminateDatatype, "could not determine data type of parameter $%d", f.c.leaves[arg.leaf].number)
+		if n.call.lax {
+			f.determine(arg)
 		}
 		k, err := f.kind(arg, want)
 		switch {

@@ -6,7 +6,7 @@ import "bytes"
 // token.
 func (r *resolver) computed(d *edit, start, end int, first int32, group bool) error {
 	t, e := r.t, r.e
-	c := &Computed{root: d.computed.root, leaves: make([]computedLeaf, len(d.computed.leaves))}
+	c := &Computed{root: d.computed.root, column: d.column, use: d.use, leaves: make([]computedLeaf, len(d.computed.leaves))}
 	for i, l := range d.computed.leaves {
 		shift := first
 		if !group {

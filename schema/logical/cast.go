@@ -14,6 +14,9 @@ const maxName = 63
 // own type and then cast (for an assignment) or brought to t's encoding if it is equal to a value of t
 // (for a comparison).
 func (t Type) convert(dst, value []byte, from uint32, format int16, use Use, s *Settings) ([]byte, error) {
+	if err := t.Accepts(from, use); err != nil {
+		return dst, err
+	}
 	source := KindOf(from)
 	switch {
 	case from == oidName:
@@ -22,15 +25,7 @@ func (t Type) convert(dst, value []byte, from uint32, format int16, use Use, s *
 		}
 		source = Text
 	case from == oidJSON:
-		return t.convertJSON(dst, value, format, use, from)
-	case source == 0:
-		return dst, t.refuseSource(from, use)
-	}
-	if use == Compare && !comparable(t.Kind, source) {
-		return dst, t.noOperator(from)
-	}
-	if use == Assign && !assignable(t.Kind, source) {
-		return dst, t.mismatch(from)
+		return t.convertJSON(dst, value)
 	}
 	start := len(dst)
 	if isTextFamily(t.Kind) && isTextFamily(source) {
@@ -49,6 +44,34 @@ func (t Type) convert(dst, value []byte, from uint32, format int16, use Use, s *
 		return dst, err
 	}
 	return t.fit(dst, start, use)
+}
+
+// Accepts reports whether a value of the type with that OID can be stored in a column of
+// type t, or compared with one, whatever the value is: nil, or the error that
+// [Type.Canonical] would give. 0 and 705, unknown, are accepted.
+func (t Type) Accepts(from uint32, use Use) error {
+	source := KindOf(from)
+	switch {
+	case from == 0, from == oidUnknown, from == t.OID():
+		return nil
+	case from == oidName:
+		source = Text
+	case from == oidJSON && use == Compare:
+		return t.noOperator(from)
+	case from == oidJSON && t.Kind != JSONB && !isTextFamily(t.Kind):
+		return t.mismatch(from)
+	case from == oidJSON:
+		return nil
+	case source == 0:
+		return t.refuseSource(from, use)
+	}
+	if use == Compare && !comparable(t.Kind, source) {
+		return t.noOperator(from)
+	}
+	if use == Assign && !assignable(t.Kind, source) {
+		return t.mismatch(from)
+	}
+	return nil
 }
 
 // refuseSource is the error for a value of a type that is none of ours. Its text may well
@@ -112,13 +135,7 @@ func (t Type) convertText(dst, value []byte, source Kind, from uint32, format in
 }
 
 // convertJSON handles values of type json: it can be assigned to jsonb and to strings, as it is written.
-func (t Type) convertJSON(dst, value []byte, format int16, use Use, from uint32) ([]byte, error) {
-	switch {
-	case use == Compare:
-		return dst, t.noOperator(from)
-	case t.Kind != JSONB && !isTextFamily(t.Kind):
-		return dst, t.mismatch(from)
-	}
+func (t Type) convertJSON(dst, value []byte) ([]byte, error) {
 	// First what json itself checks: the syntax, not what escapes and numbers stand for.
 	if _, err := parseJSON(value, false); err != nil {
 		return dst, err
@@ -127,7 +144,7 @@ func (t Type) convertJSON(dst, value []byte, format int16, use Use, from uint32)
 		return readJSONB(dst, value, formatText)
 	}
 	start := len(dst)
-	return t.fit(append(dst, value...), start, use)
+	return t.fit(append(dst, value...), start, Assign)
 }
 
 // castFrom appends the canonical encoding of what the assignment cast makes of a value of
