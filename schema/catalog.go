@@ -13,6 +13,8 @@ type Catalog struct {
 	byOID     map[uint32]*Relation
 	watched   map[string]struct{} // relations and functions
 	functions map[string]struct{}
+	tags      map[relationName][]*Column // of the schema file, whether the table is there or not
+	schemas   map[string]struct{}        // that tags are in
 }
 
 type relationName struct{ schema, name string }
@@ -27,7 +29,7 @@ type Relation struct {
 	// table, every name in it qualified; "" for other relations.
 	Definition string
 	// Reaches says that the relation is a tagged table or reaches one: a view over
-	// it, a table with a rule that names it.
+	// it, a table with a rule that names it. A table with an orphan reaches, too.
 	Reaches bool
 }
 
@@ -37,12 +39,27 @@ type Attribute struct {
 	Num     int16
 	TypeOID uint32
 	Tagged  *Column // of a table or partition; nil if it is not tagged
+	// Orphan says that the column has pgveil's CHECK constraint and no tag: what it
+	// holds is sealed, and nothing says for which column.
+	Orphan bool
+	// PartitionKey says that the table is partitioned by it, or by an expression of it.
+	PartitionKey bool
 }
 
 // Attribute returns the attribute of that name, or nil.
 func (r *Relation) Attribute(name string) *Attribute {
 	for i := range r.Attributes {
 		if r.Attributes[i].Name == name {
+			return &r.Attributes[i]
+		}
+	}
+	return nil
+}
+
+// Orphan returns the first attribute that is an orphan, or nil.
+func (r *Relation) Orphan() *Attribute {
+	for i := range r.Attributes {
+		if r.Attributes[i].Orphan {
 			return &r.Attributes[i]
 		}
 	}
@@ -56,20 +73,27 @@ func temporarySchema(name string) bool { return strings.HasPrefix(name, "pg_temp
 
 // NewCatalog makes a catalog of the given relations and of the names of the
 // functions that mention a watched name. It keeps the relations: they must not
-// change afterwards. One with a tagged attribute is set to reach; whether any
-// other does is for the caller to say.
-func NewCatalog(rels []*Relation, functions []string) *Catalog {
+// change afterwards. One with a tagged attribute or an orphan is set to reach;
+// whether any other does is for the caller to say. tags are those of tables that
+// may not exist; those of the relations are known without.
+func NewCatalog(rels []*Relation, functions []string, tags ...*Column) *Catalog {
 	c := &Catalog{
 		relations: make(map[relationName]*Relation, len(rels)),
 		named:     make(map[string][]*Relation, len(rels)),
 		byOID:     make(map[uint32]*Relation, len(rels)),
 		watched:   make(map[string]struct{}),
 		functions: make(map[string]struct{}, len(functions)),
+		tags:      make(map[relationName][]*Column),
+		schemas:   make(map[string]struct{}),
+	}
+	for _, column := range tags {
+		c.tag(column)
 	}
 	for _, r := range rels {
 		for i := range r.Attributes {
-			if r.Attributes[i].Tagged != nil {
+			if a := &r.Attributes[i]; a.Tagged != nil || a.Orphan {
 				r.Reaches = true
+				c.tag(a.Tagged)
 			}
 		}
 		c.relations[relationName{r.Schema, r.Name}] = r
@@ -86,6 +110,42 @@ func NewCatalog(rels []*Relation, functions []string) *Catalog {
 		c.watched[name] = struct{}{}
 	}
 	return c
+}
+
+func (c *Catalog) tag(column *Column) {
+	if column == nil {
+		return
+	}
+	name := relationName{column.Schema, column.Table}
+	if !slices.Contains(c.tags[name], column) {
+		c.tags[name] = append(c.tags[name], column)
+		c.watched[column.Table] = struct{}{}
+		c.schemas[column.Schema] = struct{}{}
+	}
+}
+
+// Tags returns the columns that the schema file names in a table, whether it
+// exists or not. The slice is the catalog's own.
+func (c *Catalog) Tags(schema, table string) []*Column { return c.tags[relationName{schema, table}] }
+
+// TaggedSchema reports whether the schema file names a table in the schema.
+func (c *Catalog) TaggedSchema(name string) bool {
+	_, ok := c.schemas[name]
+	return ok
+}
+
+// Awaited reports whether the schema file names a table of that name, in whatever
+// schema, that does not exist.
+func (c *Catalog) Awaited(name string) bool {
+	if !c.Watched(name) {
+		return false
+	}
+	for schema := range c.schemas {
+		if n := (relationName{schema, name}); c.tags[n] != nil && c.relations[n] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Relation returns the relation of that schema and name, or nil.

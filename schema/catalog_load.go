@@ -49,7 +49,7 @@ type Querier interface {
 func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error) {
 	l := &loader{db: db, byOID: make(map[uint32]*Relation)}
 	for _, step := range []func(context.Context, Querier) error{
-		l.readRelations, l.readAttributes, l.readInheritance, l.readDependencies, l.readFunctions,
+		l.readRelations, l.readAttributes, l.readInheritance, l.readPartitionKeys, l.readSealing, l.readDependencies, l.readFunctions,
 	} {
 		if err := step(ctx, q); err != nil {
 			return nil, err
@@ -250,6 +250,7 @@ SELECT concat_ws(' ',
 	(SELECT concat(count(*), ',', sum(hashtextextended(nspname::text, oid::bigint))) FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'),
 	(SELECT concat(count(*), ',', sum(hashint8extended(inhrelid::bigint, inhparent::bigint))) FROM pg_catalog.pg_inherits),
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_rewrite),
+	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid IN (SELECT oid FROM relation)),
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_proc
 		WHERE pronamespace <> 'pg_catalog'::regnamespace))`
 

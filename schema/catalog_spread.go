@@ -17,10 +17,7 @@ func (l *loader) tag() error {
 		column   *Column
 	}
 	var queue []place
-	l.watched = make(map[string]struct{})
 	for _, c := range l.db.Columns {
-		// A tagged table that is not there may be there a moment later.
-		l.watched[c.Table] = struct{}{}
 		r := byName[relationName{c.Schema, c.Table}]
 		if r == nil {
 			continue
@@ -46,7 +43,7 @@ func (l *loader) tag() error {
 			case a.Tagged == nil:
 				a.Tagged = at.column
 				queue = append(queue, place{r, at.column})
-			case !sealsAlike(a.Tagged, at.column):
+			case !a.Tagged.SealsAlike(at.column):
 				return &tagConflict{Relation: qualifiedName(r.Schema, r.Name), First: a.Tagged, Second: at.column}
 			}
 		}
@@ -54,7 +51,9 @@ func (l *loader) tag() error {
 	for _, r := range l.relations {
 		r.Reaches = r.Reaches || keepsSamples(r)
 		for i := range r.Attributes {
-			r.Reaches = r.Reaches || r.Attributes[i].Tagged != nil
+			a := &r.Attributes[i]
+			a.Orphan = a.Orphan && a.Tagged == nil
+			r.Reaches = r.Reaches || a.Tagged != nil || a.Orphan
 		}
 	}
 	return nil
@@ -76,10 +75,10 @@ func keepsSamples(r *Relation) bool {
 
 func isTable(r *Relation) bool { return r.Kind == 'r' || r.Kind == 'p' || r.Kind == 'f' }
 
-// sealsAlike reports whether values sealed for one column open in the other and
+// SealsAlike reports whether values sealed for one column open in the other and
 // mean the same there.
-func sealsAlike(a, b *Column) bool {
-	return a == b || a.Context == b.Context && a.Key == b.Key && a.Mode == b.Mode && a.Type == b.Type && a.Padding == b.Padding
+func (c *Column) SealsAlike(o *Column) bool {
+	return c == o || c.Context == o.Context && c.Key == o.Key && c.Mode == o.Mode && c.Type == o.Type && c.Padding == o.Padding
 }
 
 // tagConflict says that two tags meet in one column.
@@ -97,6 +96,10 @@ func (e *tagConflict) Error() string {
 // functions by the names in their source.
 func (l *loader) spread() {
 	reached := make(map[object]bool)
+	l.watched = make(map[string]struct{})
+	for _, c := range l.db.Columns {
+		l.watched[c.Table] = struct{}{} // a tagged table that is not there may be there a moment later
+	}
 	fresh := names(l.watched) // the names that no function was asked for yet
 	reach := func(o object, name string) {
 		reached[o] = true
@@ -153,7 +156,7 @@ func (l *loader) catalog() *Catalog {
 			functions = append(functions, f.name)
 		}
 	}
-	c := NewCatalog(kept, functions)
+	c := NewCatalog(kept, functions, l.db.Columns...)
 	for name := range l.watched {
 		c.watched[name] = struct{}{}
 	}

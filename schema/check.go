@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -239,7 +240,7 @@ func (c *checker) checkColumns(ctx context.Context, q Querier) error {
 		switch {
 		case generated:
 			c.report(SeverityError, column, object, "", "it is a generated column, which pgveil cannot seal")
-		case expression != "" && !nullDefault(expression):
+		case expression != "" && !nullDefault(expression) && !sealedDefault(expression, column):
 			c.report(SeverityError, column, object, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT;", table, identifier(name)),
 				"its default is a value in clear")
 		}
@@ -249,6 +250,12 @@ func (c *checker) checkColumns(ctx context.Context, q Querier) error {
 }
 
 const byteaOID = 17
+
+// sealedDefault reports whether a default is a value sealed for the column, as pgveil
+// writes it.
+func sealedDefault(expression string, c *Column) bool {
+	return regexp.MustCompile(`^` + sealedLiteral(c) + `$`).MatchString(expression)
+}
 
 func nullDefault(expression string) bool {
 	return expression == "NULL" || strings.HasPrefix(expression, "NULL::")

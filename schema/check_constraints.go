@@ -115,7 +115,7 @@ func (c *checker) checkCheck(k *constraint, sealed map[*Attribute]bool) {
 			sealed[a] = true // said here, not as missing
 			c.report(SeverityError, column, object, drop+" "+inPlace.addConstraint(),
 				"it asks for values of another column, mode or context than the schema file gives %s", column.QualifiedName())
-		case mentionsColumn(withoutNullTests(k.definition, a.Name), a.Name):
+		case mentionsColumn(withoutTests(k.definition, a), a.Name):
 			c.report(SeverityError, column, object, drop, "it reads the sealed column %s and would see ciphertext", a.Name)
 		}
 	}
@@ -161,13 +161,26 @@ func mentionsColumn(sql, column string) bool {
 		regexp.MustCompile(`(?:^|[^\w$])`+regexp.QuoteMeta(column)+`(?:[^\w$(]|$)`).MatchString(sql)
 }
 
-// withoutNullTests takes the tests out that work on sealed columns too.
-func withoutNullTests(sql, column string) string {
-	name := regexp.QuoteMeta(identifier(column))
-	if plainIdentifier(column) {
-		name += "|" + regexp.QuoteMeta(column)
+// withoutTests takes the tests out that work on sealed columns too: for NULL, and for
+// equality with values sealed for the column.
+func withoutTests(sql string, a *Attribute) string {
+	name := regexp.QuoteMeta(identifier(a.Name))
+	if plainIdentifier(a.Name) {
+		name = "(?:" + name + "|" + regexp.QuoteMeta(a.Name) + ")"
 	}
-	return regexp.MustCompile(`(?:`+name+`) IS (?:NOT )?NULL`).ReplaceAllString(sql, "")
+	value := sealedLiteral(a.Tagged)
+	return regexp.MustCompile(strings.Join([]string{
+		name + ` IS (?:NOT )?NULL`,
+		name + ` (?:=|<>|IS (?:NOT )?DISTINCT FROM) ` + value,
+		value + ` (?:=|<>|IS (?:NOT )?DISTINCT FROM) ` + name,
+		name + ` (?:=|<>) (?:ANY|ALL) \(ARRAY\[` + value + `(?:, ` + value + `)*\]\)`,
+	}, "|")).ReplaceAllString(sql, "")
+}
+
+// sealedLiteral matches a value sealed for the column as the server prints it.
+func sealedLiteral(c *Column) string {
+	header := c.Header()
+	return `'\\x` + hex.EncodeToString(header[:]) + `[0-9a-f]+'::bytea`
 }
 
 // checkForeignKey asks that each pair of columns is sealed into the same values.
@@ -226,7 +239,7 @@ func (c *checker) checkStrayConstraints(ctx context.Context, q Querier) error {
 			header, _, ok := parseCheck(definition, a.Name)
 			if ok && a.Tagged == nil && strings.HasPrefix(header, sealedMagic()) {
 				c.report(SeverityWarning, nil, qualifiedName(r.Schema, r.Name, a.Name), "Tag the column, or drop it.",
-					"it has pgveil's CHECK constraint %s and is not tagged: applications see ciphertext there", identifier(name))
+					"it has pgveil's CHECK constraint %s and is not tagged: statements that use the table are refused", identifier(name))
 			}
 		}
 		return nil

@@ -79,7 +79,7 @@ func (c *checker) checkIndex(i *index) {
 		if a.Tagged == nil {
 			continue
 		}
-		if mentionsColumn(withoutNullTests(i.expressions, a.Name), a.Name) || mentionsColumn(withoutNullTests(i.predicate, a.Name), a.Name) {
+		if mentionsColumn(withoutTests(i.expressions, a), a.Name) || mentionsColumn(withoutTests(i.predicate, a), a.Name) {
 			c.report(SeverityError, a.Tagged, i.object(), i.drop(), "it computes with the sealed column %s and would see ciphertext", a.Name)
 		}
 	}
@@ -188,8 +188,9 @@ func (c *checker) checkPolicies(ctx context.Context, q Querier) error {
 	var name, expression string
 	_, err = pgx.ForEachRow(rows, []any{&oid, &name, &expression}, func() error {
 		r := c.byOID[oid]
-		for _, a := range r.Attributes {
-			if a.Tagged != nil && mentionsColumn(withoutNullTests(expression, a.Name), a.Name) {
+		for i := range r.Attributes {
+			a := &r.Attributes[i]
+			if a.Tagged != nil && mentionsColumn(withoutTests(expression, a), a.Name) {
 				c.report(SeverityError, a.Tagged, fmt.Sprintf("policy %s on %s", identifier(name), qualifiedName(r.Schema, r.Name)),
 					fmt.Sprintf("DROP POLICY %s ON %s;", identifier(name), identifier(r.Schema, r.Name)),
 					"this row security policy reads the sealed column %s and would see ciphertext", a.Name)

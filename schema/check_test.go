@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -309,7 +310,16 @@ func TestMentionsColumn(t *testing.T) {
 			t.Errorf("%s mentions %s: %v", test.sql, test.column, got)
 		}
 	}
-	if got := withoutNullTests(`((nir IS NOT NULL) OR ("nir" IS NULL) OR (nir = 'x'))`, "nir"); mentionsColumn(strings.Replace(got, "nir =", "", 1), "nir") {
+	nir := &Attribute{Name: "nir", Tagged: &Column{Name: "nir", Mode: Deterministic, Context: "domain:nir"}}
+	header := fmt.Sprintf("%x", nir.Tagged.Header())
+	works := strings.ReplaceAll(`((nir IS NOT NULL) OR ("nir" IS NULL) OR (nir = '\xHEAD00ff'::bytea) OR ('\xHEAD00'::bytea <> nir)
+		OR (nir = ANY (ARRAY['\xHEAD01'::bytea, '\xHEAD02'::bytea])) OR (nir IS DISTINCT FROM '\xHEAD03'::bytea))`, "HEAD", header)
+	if got := withoutTests(works, nir); mentionsColumn(got, "nir") {
 		t.Errorf("left: %s", got)
+	}
+	for _, sql := range []string{`(nir = '\x00'::bytea)`, `(nir > '\x` + header + `00'::bytea)`, `(nir = 'x'::text)`, `(length(nir) = 2)`} {
+		if got := withoutTests(sql, nir); !mentionsColumn(got, "nir") {
+			t.Errorf("%s: taken for a test that works", sql)
+		}
 	}
 }

@@ -68,6 +68,14 @@ func (c *Column) CheckExpression() string {
 		name, c.MinSealedLength(), name, keys.HeaderSize, c.Header())
 }
 
+// QualifiedCheck returns the same condition for a session whose search_path may lead
+// anywhere: substring with FROM is the server's own in any case.
+func (c *Column) QualifiedCheck() string {
+	name := identifier(c.Name)
+	return fmt.Sprintf(`pg_catalog.octet_length(%s) OPERATOR(pg_catalog.>=) %d AND substring(%s from 1 for %d) OPERATOR(pg_catalog.=) '\x%x'::pg_catalog.bytea`,
+		name, c.MinSealedLength(), name, keys.HeaderSize, c.Header())
+}
+
 // Definition returns the column as CREATE TABLE and ADD COLUMN want it.
 func (c *Column) Definition() string {
 	return identifier(c.Name) + " bytea " + c.constraint()
@@ -75,6 +83,12 @@ func (c *Column) Definition() string {
 
 func (c *Column) constraint() string {
 	return fmt.Sprintf("CONSTRAINT %s CHECK (%s)", identifier(c.ConstraintName()), c.CheckExpression())
+}
+
+// CheckConstraint returns the constraint as it stands in a column's definition that
+// is sent in a client's session.
+func (c *Column) CheckConstraint() string {
+	return fmt.Sprintf("CONSTRAINT %s CHECK (%s)", identifier(c.ConstraintName()), c.QualifiedCheck())
 }
 
 func (c *Column) comment() string {

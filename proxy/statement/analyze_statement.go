@@ -13,6 +13,13 @@ import (
 // relation that is or reaches a tagged table.
 func (x *analysis) statement(raw *pg.RawStmt) {
 	inner := unwrap(raw.Stmt)
+	if d := x.definitionOf(inner); d != nil && inner == raw.Stmt {
+		x.define(raw, d)
+		return
+	} else if d != nil && d.relevant {
+		x.fail(refuseForm("EXPLAIN of a definition"), -1)
+		return
+	}
 	work := x.workOf(inner)
 	hits := x.survey(raw, work == nil)
 	if work == nil {

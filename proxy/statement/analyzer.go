@@ -14,7 +14,8 @@ type Analyzer struct {
 	catalog  *schema.Catalog
 	watched  func(ident []byte) bool
 	repeated func(ident []byte) bool
-	wide     bool // a watched name is not ASCII
+	tagged   func(ident []byte) bool // schemas that tags are in
+	wide     bool                    // a watched name is not ASCII
 	plans    cache
 
 	viewsMu sync.Mutex
@@ -34,13 +35,28 @@ func NewAnalyzer(c *schema.Catalog) *Analyzer {
 		_, ok := names[string(ident)]
 		return ok
 	}
-	a.repeated = func(ident []byte) bool { return len(c.Named(string(ident))) > 1 }
+	a.tagged = func(ident []byte) bool { return c.TaggedSchema(string(ident)) }
+	a.repeated = func(ident []byte) bool {
+		name := string(ident)
+		return len(c.Named(name)) > 1 || c.Awaited(name)
+	}
 	return a
 }
 
 // Relevant reports whether the text may reach a tagged table. If it does not,
 // it can be forwarded untouched, without a plan. It does not allocate.
-func (a *Analyzer) Relevant(t *Text) bool { return t.Mentions(a.watched) }
+func (a *Analyzer) Relevant(t *Text) bool { return t.Mentions(a.watched) || a.altersSchema(t) }
+
+// altersSchema reports whether the text has ALTER SCHEMA with the name of a schema
+// that tags are in.
+func (a *Analyzer) altersSchema(t *Text) bool {
+	for i, k := range t.tokens {
+		if k.Word == WordAlter && t.Word(i+1) == WordSchema {
+			return t.Mentions(a.tagged)
+		}
+	}
+	return false
+}
 
 // Ambiguous reports whether the text has a name that relations of several
 // schemas share: what it means then depends on the search path, so that Env must

@@ -20,7 +20,18 @@ type fixture struct {
 	columns   []*schema.Column
 }
 
-func (f *fixture) catalog() *schema.Catalog { return schema.NewCatalog(f.relations, f.functions) }
+func (f *fixture) catalog() *schema.Catalog {
+	var here []*schema.Relation
+	for _, r := range f.relations {
+		if r.Kind != awaited {
+			here = append(here, r)
+		}
+	}
+	return schema.NewCatalog(here, f.functions, f.columns...)
+}
+
+// awaited stands for the kind of a table that is tagged and does not exist.
+const awaited = 0
 
 // names splits a line at blanks outside double quotes and takes the quotes away.
 func names(line string) []string {
@@ -79,6 +90,11 @@ func (f *fixture) attribute(t testing.TB, r *schema.Relation, words []string, do
 	a := schema.Attribute{Name: words[0], Num: int16(len(r.Attributes) + 1)}
 	if words[1] != "sealed" {
 		a.TypeOID = otherTypes[words[1]]
+		a.Orphan = words[1] == "orphan"
+		if a.Orphan {
+			words[1] = "bytea"
+		}
+		a.PartitionKey = len(words) > 2 && words[2] == "key"
 		if a.TypeOID == 0 {
 			lt, err := logical.ParseType(words[1])
 			if err != nil {
@@ -100,6 +116,10 @@ func (f *fixture) attribute(t testing.TB, r *schema.Relation, words []string, do
 		if len(words) > 4 {
 			c.Domain, c.Context = words[4], "domain:"+words[4]
 		}
+	}
+	a.PartitionKey = words[len(words)-1] == "key"
+	if a.PartitionKey {
+		words = words[:len(words)-1]
 	}
 	a.TypeOID, a.Tagged = logical.Type{Kind: logical.Bytea}.OID(), c
 	r.Attributes = append(r.Attributes, a)

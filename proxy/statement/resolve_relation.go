@@ -26,6 +26,10 @@ func (x *analysis) relation(rv *pg.RangeVar) *schema.Relation {
 // attributes gives the columns of a relation, sealed ones marked. Those of a
 // view are what its definition makes of them.
 func (x *analysis) attributes(r *schema.Relation, token int32) []column {
+	if o := r.Orphan(); o != nil {
+		x.fail(refuseOrphan(r, o), token)
+		return nil
+	}
 	columns := make([]column, len(r.Attributes))
 	var v *view
 	if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {

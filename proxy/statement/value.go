@@ -1,6 +1,9 @@
 package statement
 
 import (
+	"encoding/hex"
+	"strings"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgveil/pgveil/schema"
@@ -25,7 +28,9 @@ func (x *analysis) sealAs(n *pg.Node, c *schema.Column, use logical.Use, array b
 		return false
 	}
 	if known && x.text == nil {
-		x.fail(refuseViewConstant(c), -1)
+		if !sealedConstant(n, c, array) {
+			x.fail(refuseViewConstant(c), -1)
+		}
 		return true
 	}
 	v := &value{x: x, column: c, use: use, array: array, kind: kind, leaf: leaf, as: as}
@@ -39,6 +44,26 @@ func (x *analysis) sealAs(n *pg.Node, c *schema.Column, use logical.Use, array b
 		v.refuse(v.problem)
 	}
 	return known
+}
+
+// sealedConstant reports whether the constants of an expression in a view's
+// definition are values sealed for the column, as pgveil writes them when the
+// view is created.
+func sealedConstant(n *pg.Node, c *schema.Column, array bool) bool {
+	leaf := withoutCasts(n)
+	if a := leaf.GetAArrayExpr(); a != nil && array {
+		for _, e := range a.Elements {
+			if !isNull(withoutCasts(e)) && !sealedConstant(e, c, false) {
+				return false
+			}
+		}
+		return true
+	}
+	if isNull(leaf) {
+		return true
+	}
+	header := c.Header()
+	return strings.HasPrefix(leaf.GetAConst().GetSval().GetSval(), `\x`+hex.EncodeToString(header[:]))
 }
 
 // castsOf gives the casts around an expression, outermost first.
