@@ -105,6 +105,10 @@ func (f *fixture) attribute(t testing.TB, r *schema.Relation, words []string, do
 		r.Attributes = append(r.Attributes, a)
 		return
 	}
+	a.PartitionKey = words[len(words)-1] == "key"
+	if a.PartitionKey {
+		words = words[:len(words)-1]
+	}
 	lt, err := logical.ParseType(words[3])
 	if err != nil {
 		t.Fatal(err)
@@ -116,10 +120,6 @@ func (f *fixture) attribute(t testing.TB, r *schema.Relation, words []string, do
 		if len(words) > 4 {
 			c.Domain, c.Context = words[4], "domain:"+words[4]
 		}
-	}
-	a.PartitionKey = words[len(words)-1] == "key"
-	if a.PartitionKey {
-		words = words[:len(words)-1]
 	}
 	a.TypeOID, a.Tagged = logical.Type{Kind: logical.Bytea}.OID(), c
 	r.Attributes = append(r.Attributes, a)
