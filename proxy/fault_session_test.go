@@ -159,14 +159,14 @@ func TestFaultTamperedInPipeline(t *testing.T) {
 	}
 }
 
-// TestFaultManyMessages: 30,000 statements before the one Sync, and a client that
-// reads nothing for a while.
+// TestFaultManyMessages: 100,000 messages before the one Sync, a client that reads
+// nothing for a while, and no more memory than for a few.
 func TestFaultManyMessages(t *testing.T) {
 	s := stack.Start(t, stack.Options{})
 	fill(t, s)
 	c := dialWire(t, s.DSN("biologist"))
 	_ = c.Conn.SetDeadline(time.Now().Add(60 * time.Second))
-	const n = 30000
+	const n = 50000
 	go func() {
 		c.Frontend.Send(parse("a", `SELECT nir FROM lab.patient WHERE id = $1`))
 		for i := range n {
@@ -181,6 +181,9 @@ func TestFaultManyMessages(t *testing.T) {
 	}()
 	time.Sleep(300 * time.Millisecond)
 	rows := 0
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	before := memory.HeapInuse
 	for {
 		m, err := c.Frontend.Receive()
 		if err != nil {
@@ -189,6 +192,12 @@ func TestFaultManyMessages(t *testing.T) {
 		switch m := m.(type) {
 		case *pgproto3.DataRow:
 			rows++
+			if rows%10000 == 0 {
+				runtime.ReadMemStats(&memory)
+				if memory.HeapInuse > before+64<<20 {
+					t.Fatalf("the heap grows from %d to %d MiB", before>>20, memory.HeapInuse>>20)
+				}
+			}
 			if string(m.Values[0]) != nir1 {
 				t.Fatalf("row %d: %q", rows, m.Values)
 			}

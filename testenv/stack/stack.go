@@ -31,7 +31,10 @@ type Options struct {
 	Tables   []string // DDL beside what the schema file needs; Tables of this package when nil
 	Clients  *proxy.ClientTLS
 	SSLMode  string // to the server; "prefer" when empty
-	Log      *slog.Logger
+	// Between gives the port of what stands between pgveil and the server at this
+	// address; nil: nothing.
+	Between func(server string) (port int)
+	Log     *slog.Logger
 }
 
 // Stack is everything running together. It stops when the test ends.
@@ -109,7 +112,11 @@ func Start(t testing.TB, opts Options) *Stack {
 	if clients == nil {
 		clients = &proxy.ClientTLS{}
 	}
-	upstream, err := proxy.NewUpstream("127.0.0.1", s.Postgres.Port(), sslmode, "", "", "")
+	port := s.Postgres.Port()
+	if opts.Between != nil {
+		port = opts.Between(s.Postgres.Addr())
+	}
+	upstream, err := proxy.NewUpstream("127.0.0.1", port, sslmode, "", "", "")
 	must(err)
 	s.Server, err = proxy.New(proxy.Config{
 		Databases: s.File.Databases,
