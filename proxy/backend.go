@@ -101,9 +101,15 @@ func (c *conn) transactionEnded(order uint64) {
 		}
 	}
 	if c.lastDDL != 0 {
-		c.tracked.invalidate()
+		if c.lastNames != 0 || c.quiet != c.tracked.current.Load() {
+			c.tracked.names.made.Add(1)
+		}
+		c.tracked.changes.made.Add(1)
+		if c.lastNames <= order {
+			c.lastNames = 0
+		}
 		if c.lastDDL <= order {
-			c.lastDDL = 0
+			c.lastDDL, c.quiet = 0, nil
 		}
 	}
 }

@@ -53,7 +53,8 @@ type tracked struct {
 	sealers  map[*schema.Column]Sealer
 
 	current atomic.Pointer[snapshot]
-	stale   atomic.Bool
+	changes announced
+	names   announced // those that may change which names are watched
 
 	loading     sync.Mutex
 	fingerprint string
@@ -68,7 +69,7 @@ func newTracked(config *Config, database *schema.Database) (*tracked, error) {
 		}
 		t.sealers[column] = sealer
 	}
-	t.stale.Store(true)
+	t.invalidate()
 	return t, nil
 }
 
@@ -76,7 +77,7 @@ func newTracked(config *Config, database *schema.Database) (*tracked, error) {
 // invalidate. Without a catalog nothing can be analysed, so its error ends in a
 // refusal.
 func (t *tracked) snapshot(ctx context.Context) (*snapshot, error) {
-	if !t.stale.Load() {
+	if t.changes.known() {
 		return t.current.Load(), nil
 	}
 	if err := t.refresh(ctx, false); err != nil {
@@ -95,24 +96,44 @@ func (t *tracked) compare(ctx context.Context) (*snapshot, error) {
 }
 
 // invalidate announces a change of the catalog.
-func (t *tracked) invalidate() { t.stale.Store(true) }
+func (t *tracked) invalidate() {
+	t.names.made.Add(1)
+	t.changes.made.Add(1)
+}
+
+// announced counts the changes of the catalog that were announced, and how many of
+// them the current snapshot surely holds.
+type announced struct{ made, held atomic.Uint64 }
+
+func (a *announced) known() bool { return a.held.Load() == a.made.Load() }
+
+// watching gives a snapshot whose watched names are those of the moment, although its
+// relations may not be: to tell what needs a newer one.
+func (c *conn) watching() (*snapshot, error) {
+	c.mu.Lock()
+	renamed := c.lastNames != 0
+	c.mu.Unlock()
+	if s := c.tracked.current.Load(); s != nil && !renamed && c.tracked.names.known() {
+		return s, nil
+	}
+	return c.snapshot()
+}
 
 // refresh reads the catalog if it has changed: always, or only if that was announced
 // and nobody has done so since.
 func (t *tracked) refresh(ctx context.Context, always bool) error {
 	t.loading.Lock()
 	defer t.loading.Unlock()
-	if !always && !t.stale.Load() {
+	if !always && t.changes.known() {
 		return nil
 	}
-	// Cleared first: a change announced while loading makes it stale again.
-	wasStale := t.stale.Swap(false)
+	// Counted first: one announced while loading may not be in what is loaded.
+	changes, names := t.changes.made.Load(), t.names.made.Load()
 	if err := t.load(ctx); err != nil {
-		if wasStale {
-			t.stale.Store(true)
-		}
 		return err
 	}
+	t.changes.held.Store(changes)
+	t.names.held.Store(names)
 	return nil
 }
 

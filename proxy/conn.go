@@ -44,6 +44,8 @@ type conn struct {
 	changed    atomic.Bool                   // state may no longer be true
 	lastChange uint64                        // order of the last message that may change it again when the transaction ends; guarded by mu
 	lastDDL    uint64                        // of the last that changes the catalog then; guarded by mu
+	lastNames  uint64                        // of the last that may change then which names are watched; guarded by mu
+	quiet      *snapshot                     // under which the first of the others was found to change none; guarded by mu
 	endedAt    atomic.Uint64                 // order of what ended the last transaction, and its portals
 	fatal      atomic.Pointer[pgerror.Error] // why pgveil ends the session
 

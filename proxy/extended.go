@@ -38,7 +38,9 @@ func (c *conn) parse(body []byte) error {
 		p.redacted, p.mark = string(text.AppendRedacted(nil)), text.Fingerprint()
 	}
 	if plan == nil {
-		p.text, p.seen = string(m.SQL), c.tracked.current.Load()
+		if len(commands) > 0 && !endsTransaction(text) {
+			p.text, p.seen = string(m.SQL), c.tracked.current.Load()
+		}
 		w.naming = c.newStatement(name, p)
 		return c.forward(pipeline.Parse, w)
 	}

@@ -139,6 +139,11 @@ func (c *conn) push(e pipeline.Entry[*work]) {
 	}
 	if c.noted&statement.ChangesCatalog != 0 {
 		c.lastDDL = order
+		if c.noted&statement.ChangesWatched != 0 {
+			c.lastNames = order
+		} else if c.quiet == nil {
+			c.quiet = c.tracked.current.Load()
+		}
 	}
 	c.noted = 0
 }
@@ -310,11 +315,11 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	// once the session has said.
 	c.lexer.BackslashQuotes = c.state == nil || c.state.backslashes || c.changed.Load()
 	text := c.lexer.Lex(sql)
-	snapshot, err := c.snapshot()
+	if endsTransaction(text) { // that can be done whatever is amiss
+		return text, nil, nil, nil
+	}
+	snapshot, err := c.watching()
 	if err != nil {
-		if endsTransaction(text) { // a transaction can be ended whatever is amiss
-			return text, nil, nil, nil
-		}
 		return text, nil, nil, err
 	}
 	c.noteHidden(text, snapshot)
@@ -346,6 +351,7 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	if !s.snapshot.analyzer.Relevant(text) {
 		return text, nil, nil, nil
 	}
+	text.NoteWatched()
 	if err := checkPrepare(text, s.snapshot); err != nil {
 		return text, nil, nil, err
 	}
@@ -442,7 +448,7 @@ func (c *conn) noteChanges(commands []statement.Command) {
 	for i := range commands {
 		c.noteChange(commands[i].Changes)
 		if commands[i].Verb == statement.VerbRollback && c.uncommitted() != 0 { // TO SAVEPOINT undoes some of it
-			c.noteChange(statement.ChangesCatalog)
+			c.noteChange(statement.ChangesCatalog | statement.ChangesWatched)
 		}
 		if commands[i].Verb == statement.VerbCommit {
 			c.mu.Lock()

@@ -102,8 +102,11 @@ func checkASCII(what string, name []byte) error {
 // checkStill refuses a statement that touched nothing tagged when it was prepared and
 // may do so since the catalog has changed: the server plans it again by itself.
 func (c *conn) checkStill(p *prepared) error {
-	now, err := c.snapshot()
-	if err != nil || p.seen == now || p.seen == nil {
+	if p.seen == nil {
+		return nil
+	}
+	now, err := c.watching()
+	if err != nil || p.seen == now {
 		return err
 	}
 	text := c.lexer.Lex([]byte(p.text))

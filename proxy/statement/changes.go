@@ -13,6 +13,9 @@ type Changes uint8
 const (
 	ChangesSession Changes = 1 << iota // search_path, role or another setting; temporary relations
 	ChangesCatalog                     // relations, columns, functions, roles
+	ChangesWatched                     // with that, maybe, which names are watched, although its own text has none of them
+
+	changesAll = ChangesSession | ChangesCatalog | ChangesWatched
 )
 
 // changes tells what a command may change.
@@ -20,15 +23,20 @@ func (t *Text) changes(c *Command) Changes {
 	switch c.Verb {
 	case VerbSelect, VerbExplain, VerbDeclare, VerbPrepare, VerbCopy:
 		if t.createsTable(c) {
-			return ChangesSession | ChangesCatalog
+			return changesAll
 		}
 	case VerbInsert, VerbUpdate, VerbDelete, VerbMerge, VerbBegin, VerbCommit, VerbSavepoint, VerbRelease, VerbShow,
 		VerbDeallocate, VerbFetch, VerbMove, VerbClose, VerbLock, VerbListen, VerbUnlisten, VerbNotify, VerbTruncate:
 	case VerbSet, VerbReset, VerbDiscard, VerbExecute, VerbRollback, VerbPrepareTransaction, VerbVacuum, VerbAnalyze,
 		VerbCheckpoint:
 		return ChangesSession
+	case VerbCreate, VerbAlter, VerbDrop:
+		if t.namesAll(c) {
+			return ChangesSession | ChangesCatalog
+		}
+		return changesAll
 	default:
-		return ChangesSession | ChangesCatalog
+		return changesAll
 	}
 	for i := c.First; i < c.Last; i++ {
 		var w Word
@@ -45,6 +53,43 @@ func (t *Text) changes(c *Command) Changes {
 		}
 	}
 	return 0
+}
+
+// namesAll reports whether a command on a table, index, sequence or view names all
+// that it reaches: if no name in it is watched, none becomes so by it. That is not so
+// where a whole schema is renamed or dropped, where the command runs something, or
+// where it makes a function, which may hide a built-in one.
+func (t *Text) namesAll(c *Command) bool {
+	if t.odd {
+		return false
+	}
+	object := Word(0)
+	for i := c.First + 1; i < c.Last && object == 0; i++ {
+		switch w := t.Word(i); w {
+		case WordOr, WordReplace, WordTemp, WordTemporary, WordGlobal, WordLocal, WordUnlogged, WordUnique, WordRecursive, WordMaterialized:
+		case WordTable, WordIndex, WordSequence, WordView:
+			object = w
+		default:
+			return false
+		}
+	}
+	for i := c.First; i < c.Last; i++ {
+		if t.Word(i) == WordExecute {
+			return false
+		}
+	}
+	return object != 0
+}
+
+// NoteWatched adds ChangesWatched to the commands that change the catalog: the text has
+// a watched name.
+func (t *Text) NoteWatched() {
+	commands := t.Commands()
+	for i := range commands {
+		if commands[i].Changes&ChangesCatalog != 0 {
+			commands[i].Changes |= ChangesWatched
+		}
+	}
 }
 
 // createsTable reports whether a query may create a table (SELECT INTO,

@@ -119,6 +119,7 @@ const (
 	WordIlike
 	WordImport
 	WordIn
+	WordIndex
 	WordInitially
 	WordInner
 	WordInout

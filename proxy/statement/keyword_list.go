@@ -120,6 +120,7 @@ var words = [wordCount]struct {
 	WordIlike:                     {"ilike", typeFuncName},
 	WordImport:                    {"import", unreserved},
 	WordIn:                        {"in", reserved},
+	WordIndex:                     {"index", unreserved},
 	WordInitially:                 {"initially", reserved},
 	WordInner:                     {"inner", typeFuncName},
 	WordInout:                     {"inout", colName},
