@@ -2,13 +2,14 @@
 GO        ?= go
 BIN       := bin/pgveil
 FUZZTIME  ?= 5s
+STATEMENTS ?= 50000
 # Options of make demo and make bench; see README.md.
 export KEYS PATIENTS RESULTS ONCE PORT SERVER_PORT
 
-.PHONY: help build test demo bench lint fuzz tools clean
+.PHONY: help build test test-differential demo bench lint fuzz tools clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 build: ## build bin/pgveil
 	$(GO) build -o $(BIN) ./cmd/pgveil
@@ -19,6 +20,10 @@ tools: ## install what the tests need, or say what to install, and build Vault o
 
 test: tools ## run all tests against a real PostgreSQL, Vault and drivers
 	$(GO) test -race ./...
+
+test-differential: tools ## run random statements through pgveil and directly, and compare; STATEMENTS=…, PGVEIL_SEED=…
+	PGVEIL_STATEMENTS=$(STATEMENTS) PGVEIL_DIFFERENTIAL_DOC=$(CURDIR)/docs/differential.md \
+		$(GO) test -count=1 -v -timeout 0 ./testenv/differential
 
 # The demo is built and not given to go run, which passes no SIGTERM on.
 demo: ## run the laboratory demo; KEYS=vault, PATIENTS=…, RESULTS=…, ONCE=1, PORT=…, SERVER_PORT=…

@@ -55,6 +55,9 @@ func runsNames(word []byte) bool {
 // taggedName reports whether a name may be that of a prepared statement or portal of
 // the extended protocol whose rows pgveil would have to open.
 func (c *conn) taggedName(word []byte) bool {
+	if len(word) == 0 {
+		return false // SQL cannot say the name of the unnamed ones
+	}
 	name := string(word)
 	return c.prepared.any(name, (*prepared).guarded) || c.portals.any(name, (*portal).planned)
 }

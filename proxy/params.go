@@ -137,7 +137,7 @@ func (l *layout) deduce(edits *statement.Edits, text *statement.Text) error {
 			l.deduced = true
 			continue
 		}
-		l.types[n-1] = targetOf(p).ownOID()
+		l.types[n-1] = ownOID(p)
 	}
 	return nil
 }
@@ -198,15 +198,20 @@ func (l *layout) clientOID(n int, server uint32) uint32 {
 	return server
 }
 
-// ownOID gives the type that an undeclared parameter has if this is its first use.
-func (t target) ownOID() uint32 {
+// ownOID gives the type that an undeclared parameter has if this is its first use:
+// varchar has no operator of its own, so that what it is compared with is text.
+func ownOID(p *statement.Param) uint32 {
+	t := p.Column.Type
 	switch {
-	case t.from != 0:
-		return t.from
-	case t.array:
-		return t.column.Type.ArrayOID()
+	case p.From != 0:
+		return p.From
+	case t.Kind == logical.Varchar && p.Use == logical.Compare && !p.Listed:
+		t = logical.Type{Kind: logical.Text, Typmod: -1}
 	}
-	return t.column.Type.OID()
+	if p.Array {
+		return t.ArrayOID()
+	}
+	return t.OID()
 }
 
 const (

@@ -233,3 +233,19 @@ func TestProtocolEveryByte(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// TestUnnamedIsOutOfReach: no text can name the unnamed statement, however oddly it is
+// written.
+func TestUnnamedIsOutOfReach(t *testing.T) {
+	s := stack.Start(t, stack.Options{})
+	c := dialWire(t, s.DSN("biologist"))
+	got := c.exchange(parse("", "SELECT nir FROM lab.patient"), sync_)
+	if strings.Contains(got, "Error") {
+		t.Fatal(got)
+	}
+	c.exchange(query("BEGIN"), query("ROLLBACK"), query("SET search_path TO lab"))
+	got = c.exchange(query(`INSERT INTO lab.plain (id, note) VALUES (1, 'b\') RETURNING id AS "x ""y"""`))
+	if strings.Contains(got, "Error") {
+		t.Errorf("a text with a backslash and doubled quotes: %s", got)
+	}
+}

@@ -192,12 +192,32 @@ func (x *analysis) in(e *pg.A_Expr, name string, s *scope) {
 	}
 	l := side{e.Lexpr, x.expr(e.Lexpr, s)}
 	if l.sealed() {
+		before := len(x.edits)
 		for _, n := range items {
 			x.equality(name, l, side{n, x.expr(n, s)})
 		}
+		x.list(items, x.edits[before:])
 		return
 	}
 	x.valueIn(name, l, items, s)
+}
+
+// list marks the parameters of a list of several values: the server makes an array
+// of the column's type of them (transformAExprIn).
+func (x *analysis) list(items []*pg.Node, edits []edit) {
+	values := 0
+	for _, n := range items {
+		if n.GetColumnRef() != nil {
+			continue
+		}
+		if kind, ok := kindOf(withoutCasts(n)); !ok || kind != constantString && kind != constantParam && kind != constantNull {
+			return
+		}
+		values++
+	}
+	for i := range edits {
+		edits[i].listed = uint8(min(values, 2))
+	}
 }
 
 // inRows analyses (a, b) IN ((1, 2), …).

@@ -68,6 +68,9 @@ type Param struct {
 	Column     *schema.Column
 	Use        logical.Use
 	From       uint32 // type of an explicit cast, or 0
+	// Listed says that it is one of several values in a list, which the server reads as
+	// values of the column's own type.
+	Listed bool
 	// Chars is the length of an explicit cast to varchar(n) or char(n): of a longer
 	// value only so many characters count (see Cut). 0 is no limit.
 	Chars int
@@ -132,6 +135,7 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 			n++
 		}
 		g := r.groups[0]
+		r.repeated = g.Count > 1
 		for k := range g.Count {
 			shift := r.shift + k*(g.Len+1)
 			for j := i; j < i+n; j++ {
@@ -141,6 +145,7 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 				}
 			}
 		}
+		r.repeated = false
 		i += n
 	}
 	return e.settleParams(t, nullTests)
@@ -148,10 +153,11 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 
 // resolver maps tokens of the folded text to those of the text.
 type resolver struct {
-	t      *Text
-	e      *Edits
-	groups []Group // those not yet passed
-	shift  int32   // of the tokens between the groups passed and the next
+	t        *Text
+	e        *Edits
+	groups   []Group // those not yet passed
+	repeated bool    // the edit is in a group of several repetitions
+	shift    int32   // of the tokens between the groups passed and the next
 }
 
 // reach passes the groups that end before a folded token.
@@ -205,6 +211,7 @@ func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 		}
 		e.Params = append(e.Params, Param{
 			Start: start, End: end, Number: n, Array: d.array, Column: d.column, Use: d.use, From: d.from, Chars: int(d.chars), Implied: d.implied,
+			Listed: d.listed > 1 || d.listed == 1 && r.repeated,
 		})
 		e.tokens = append(e.tokens, int32(token))
 	default:

@@ -91,8 +91,9 @@ const (
 // edit is one replacement, by tokens of the folded text.
 type edit struct {
 	kind     editKind
-	array    bool // the value is an array of the column's type
-	negative bool // a minus sign stands before the number
+	array    bool  // the value is an array of the column's type
+	listed   uint8 // of how many values in a list it is one: 2 for more; 0 in none
+	negative bool  // a minus sign stands before the number
 	use      logical.Use
 	first    int32 // the tokens replaced,
 	last     int32 // both included

@@ -17,6 +17,8 @@ func (x *pgxRun) prepared(ctx context.Context) {
 		"INSERT INTO lab.every (" + everyColumns + ") VALUES (" + placeholders(30) + ")",
 		"SELECT * FROM lab.every WHERE d_text = $1 AND d_int4 IN ($2, $3) AND d_uuid = ANY($4) AND id = $5",
 		"UPDATE lab.every SET d_text = $1, plain = $1, r_char = $2::varchar WHERE d_date = $3::date RETURNING r_char",
+		"SELECT id FROM lab.every WHERE d_varchar = $1 AND d_varchar IN ($2) AND d_varchar IN ($3, $4) AND d_varchar NOT IN ('a', $5)",
+		"SELECT id FROM lab.every WHERE d_varchar = ANY ($1) AND d_varchar IN ($2, $3::text) AND d_varchar IS DISTINCT FROM $4 AND (d_varchar, id) = ($5, 1)",
 		"SELECT count(*) FROM lab.every", "DELETE FROM lab.every WHERE d_bytea = $1",
 	} {
 		described, err := x.conn.Prepare(ctx, "named", sql)
