@@ -103,7 +103,7 @@ func targetOf(p *statement.Param) target {
 	if p.Computed != nil {
 		return target{client: p.Computed.Params()[0], column: p.Column, use: p.Use, computed: p.Computed}
 	}
-	return target{client: p.Number, column: p.Column, use: p.Use, array: p.Array, from: p.From, chars: p.Chars, implied: p.Implied}
+	return target{client: p.Number, column: p.Column, use: p.Use, array: p.Array, from: statement.Listed(p.Column, p.From, p.Listed), chars: p.Chars, implied: p.Implied}
 }
 
 func (l *layout) find(t target) int {

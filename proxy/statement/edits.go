@@ -184,6 +184,19 @@ func (r *resolver) later(token int32) int32 {
 	return ahead.shift
 }
 
+// listed reports whether an edit is of one of several values in a list.
+func (r *resolver) listed(d *edit) bool { return d.listed > 1 || d.listed == 1 && r.repeated }
+
+// Listed gives the type with which a value of that type is compared: in a list of
+// several, a string is of the column's type char(n), trailing blanks and all.
+func Listed(c *schema.Column, from uint32, listed bool) uint32 {
+	kind := logical.KindOf(from)
+	if listed && c.Type.Kind == logical.Bpchar && (kind == logical.Text || kind == logical.Varchar) {
+		return c.Type.OID()
+	}
+	return from
+}
+
 // add resolves one edit; the shifts are those of its first, last and own token, and of
 // all that it holds if it is in a group.
 func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
@@ -211,11 +224,11 @@ func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 		}
 		e.Params = append(e.Params, Param{
 			Start: start, End: end, Number: n, Array: d.array, Column: d.column, Use: d.use, From: d.from, Chars: int(d.chars), Implied: d.implied,
-			Listed: d.listed > 1 || d.listed == 1 && r.repeated,
+			Listed: r.listed(d),
 		})
 		e.tokens = append(e.tokens, int32(token))
 	default:
-		v := Value{Start: start, End: end, Array: d.array, Column: d.column, Use: d.use, From: d.from}
+		v := Value{Start: start, End: end, Array: d.array, Column: d.column, Use: d.use, From: Listed(d.column, d.from, r.listed(d))}
 		if err := e.constant(t, token, d, &v); err != nil {
 			return err
 		}

@@ -149,7 +149,7 @@ func (g *generator) update() *statement {
 // newValue is what SET assigns: mostly a value, sometimes another column.
 func (g *generator) newValue(s *scope, c *column) *node {
 	if c.tagged() && g.refuse(3) {
-		if k, ok := g.some(s, func(k *column) bool { return k.typ == c.typ && !comparable(c, k) }); ok {
+		if k, ok := g.some(s, func(k *column) bool { return k.typ == c.typ && !assignable(c, k) }); ok {
 			return refusing("assignment from a column of no common domain", text(g.write(s, k)))
 		}
 		if c.typ == typText || c.typ.base == "varchar" {
@@ -157,7 +157,7 @@ func (g *generator) newValue(s *scope, c *column) *node {
 		}
 	}
 	if g.chance(5) {
-		fits := func(k *column) bool { return k.typ == c.typ && comparable(c, k) && k.ref == c.ref && !k.key }
+		fits := func(k *column) bool { return assignable(c, k) && k.ref == c.ref && !k.key }
 		if k, ok := g.some(s, fits); ok {
 			return text(g.write(s, k))
 		}

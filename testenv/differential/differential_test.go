@@ -15,7 +15,7 @@ import (
 
 // The length and the seed of a run that is told nothing else.
 const (
-	defaultStatements = 1200
+	defaultStatements = 1000
 	defaultSeed       = 1
 )
 

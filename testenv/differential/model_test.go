@@ -47,7 +47,7 @@ type column struct {
 	name   string
 	typ    *typ
 	mode   byte
-	domain string // equality domain; of an untagged column ""
+	domain string // of a deterministic column its equality domain, of a randomized one the column of a table
 	key    bool   // part of the primary key, an int
 	ref    string // the table whose id it holds
 	pool   string // the values it takes
@@ -130,6 +130,27 @@ func every() []*column {
 		}
 	}
 	return all
+}
+
+// assignable says that a column may be assigned to another: their values are sealed
+// alike, or not at all.
+func assignable(a, b *column) bool {
+	return a.mode == b.mode && a.domain == b.domain && a.typ == b.typ
+}
+
+// init names the table's columns that randomized ones are.
+func init() {
+	for _, t := range tables {
+		for _, c := range t.columns {
+			switch {
+			case c.mode != randomized:
+			case t.view != "":
+				c.domain = "lab.patient.last_name"
+			default:
+				c.domain = t.qualified() + "." + c.name
+			}
+		}
+	}
 }
 
 // tables are those of both databases. The tables without a schema in the search
