@@ -99,7 +99,9 @@ func (l *Log) upkeep(now time.Time) {
 func (l *Log) take() []*entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.tellLost(cannotWrite(ErrStalled).Error())
+	if l.lost.intents > 0 || l.lost.refused > 0 {
+		l.tellLost(cannotWrite(ErrStalled).Error())
+	}
 	if l.idle() {
 		return nil
 	}
