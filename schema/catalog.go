@@ -28,6 +28,8 @@ type Relation struct {
 	// Definition is the query of a view or materialized view that reaches a tagged
 	// table, every name in it qualified; "" for other relations.
 	Definition string
+	Checks     []SealCheck // of a table with tagged columns: those that are pgveil's own
+	Indexes    []Index     // of a table with tagged columns
 	// Reaches says that the relation is a tagged table or reaches one: a view over
 	// it, a table with a rule that names it. A table with an orphan reaches, too.
 	Reaches bool

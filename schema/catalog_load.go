@@ -59,8 +59,10 @@ func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error)
 		return nil, err
 	}
 	l.spread()
-	if err := l.readDefinitions(ctx, q); err != nil {
-		return nil, err
+	for _, step := range []func(context.Context, Querier) error{l.readDefinitions, l.readIndexes, l.readChecks} {
+		if err := step(ctx, q); err != nil {
+			return nil, err
+		}
 	}
 	return l.catalog(), nil
 }
@@ -206,10 +208,10 @@ func (l *loader) readFunctions(ctx context.Context, q Querier) error {
 }
 
 func (l *loader) readDefinitions(ctx context.Context, q Querier) error {
-	var views []string
+	var views []uint32
 	for _, r := range l.relations {
 		if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
-			views = append(views, strconv.FormatUint(uint64(r.OID), 10))
+			views = append(views, r.OID)
 		}
 	}
 	if len(views) == 0 {
@@ -217,7 +219,7 @@ func (l *loader) readDefinitions(ctx context.Context, q Querier) error {
 	}
 	rows, err := q.Query(ctx, `
 		SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid)
-		FROM pg_catalog.pg_class c WHERE c.oid = ANY ('{`+strings.Join(views, ",")+`}'::oid[])`, pgx.QueryExecModeExec)
+		FROM pg_catalog.pg_class c WHERE c.oid = ANY (`+oidArray(views)+`)`, pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}
@@ -234,6 +236,15 @@ func (l *loader) readDefinitions(ctx context.Context, q Querier) error {
 	return err
 }
 
+// oidArray gives OIDs as a constant: a [Querier] takes no arguments.
+func oidArray(oids []uint32) string {
+	text := make([]string, len(oids))
+	for i, oid := range oids {
+		text[i] = strconv.FormatUint(uint64(oid), 10)
+	}
+	return "'{" + strings.Join(text, ",") + "}'::oid[]"
+}
+
 // fingerprintQuery sums a hash of each row that LoadCatalog reads. Where the
 // content is long, xmin stands for it: the transaction that wrote the row. Other
 // sessions' temporary tables do not count, but for what inherits or reads.
@@ -248,6 +259,8 @@ SELECT concat_ws(' ',
 	(SELECT concat(count(*), ',', sum(hashtextextended(a.attname::text, hashint8extended(a.atttypid::bigint, a.attrelid::bigint * 65536 + a.attnum))))
 		FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped),
 	(SELECT concat(count(*), ',', sum(hashtextextended(nspname::text, oid::bigint))) FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'),
+	(SELECT concat(count(*), ',', sum(hashtextextended(c.xmin::text, c.oid::bigint))) FROM pg_catalog.pg_constraint c JOIN relation r ON r.oid = c.conrelid WHERE c.contype = 'c'),
+	(SELECT concat(count(*), ',', sum(hashint8extended(i.indexrelid::bigint, i.indrelid::bigint))) FROM pg_catalog.pg_index i JOIN relation r ON r.oid = i.indrelid),
 	(SELECT concat(count(*), ',', sum(hashint8extended(inhrelid::bigint, inhparent::bigint))) FROM pg_catalog.pg_inherits),
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_rewrite),
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid IN (SELECT oid FROM relation)),

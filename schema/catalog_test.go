@@ -305,6 +305,9 @@ func TestCatalogFingerprint(t *testing.T) {
 		`DROP TABLE y`,
 		`CREATE TEMP VIEW tv AS SELECT 1 AS a`,
 		`CREATE TEMP TABLE child () INHERITS (lab2.item2)`,
+		`CREATE INDEX ON lab2.patient (id)`,
+		`ALTER TABLE lab2.patient ADD CONSTRAINT positive CHECK (id > 0)`,
+		`ALTER TABLE lab2.patient RENAME CONSTRAINT positive TO above`,
 	} {
 		before := last
 		if strings.Contains(sql, "INHERIT lab") {
@@ -317,9 +320,9 @@ func TestCatalogFingerprint(t *testing.T) {
 		}
 	}
 	for _, sql := range []string{
-		`CREATE TEMP TABLE session (id int)`,
+		`CREATE TEMP TABLE session (id int CHECK (id > 0))`, `CREATE INDEX ON session (id)`,
 		`INSERT INTO lab2.patient SELECT g, '\x00' FROM generate_series(1, 1000) g`,
-		`ANALYZE lab2.patient`, `VACUUM lab2.patient`, `TRUNCATE lab2.patient`, `CREATE INDEX ON lab2.patient (id)`,
+		`ANALYZE lab2.patient`, `VACUUM lab2.patient`, `TRUNCATE lab2.patient`,
 		`CREATE ROLE another`, `DROP ROLE another`, `ANALYZE pg_catalog.pg_class`,
 	} {
 		mustExec(t, super, sql)

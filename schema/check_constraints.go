@@ -10,6 +10,9 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/schema/logical"
 )
 
 // constraint is a row of pg_constraint.
@@ -128,17 +131,23 @@ func sealedMagic() string {
 }
 
 // checkDefinition is what pg_get_constraintdef prints of our constraint;
-// PostgreSQL 13 prints substring as a plain call.
-var checkDefinition = regexp.MustCompile(`^CHECK \(\(\(octet_length\((.+)\) >= (\d+)\) AND \((?:SUBSTRING\((.+) FROM 1 FOR 7\)|"substring"\((.+), 1, 7\)) = '\\x([0-9a-f]{14})'::bytea\)\)\)(?: NO INHERIT)?(?: NOT VALID)?$`)
+// PostgreSQL 13 prints substring as a plain call. With quote_all_identifiers there
+// are more quotes.
+var checkDefinition = regexp.MustCompile(`^CHECK \(\(\("?octet_length"?\((.+)\) >= (\d+)\) AND \((?:SUBSTRING\((.+) FROM 1 FOR 7\)|"substring"\((.+), 1, 7\)) = '((?:[^']|'')*)'::"?bytea"?\)\)\)(?: NO INHERIT)?(?: NOT VALID)?$`)
 
-// parseCheck reads the definition of a constraint like ours on that column.
+// parseCheck reads the definition of a constraint like ours on that column. The
+// header is in hex, whatever bytea_output was when the server printed it.
 func parseCheck(definition, column string) (header string, length int, ok bool) {
 	m := checkDefinition.FindStringSubmatch(definition)
 	if m == nil || !isIdentifier(m[1], column) || !isIdentifier(m[3]+m[4], column) {
 		return "", 0, false
 	}
-	length, err := strconv.Atoi(m[2])
-	return m[5], length, err == nil
+	value, err := logical.DecodeByteaText(nil, []byte(strings.ReplaceAll(m[5], "''", "'")))
+	if err != nil || len(value) != keys.HeaderSize {
+		return "", 0, false
+	}
+	length, err = strconv.Atoi(m[2])
+	return hex.EncodeToString(value), length, err == nil
 }
 
 // isIdentifier reports whether text is the name, quoted or not.

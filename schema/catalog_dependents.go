@@ -1,0 +1,92 @@
+package schema
+
+import (
+	"context"
+	"encoding/hex"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// SealCheck is a CHECK constraint by which the server holds a sealed column to values
+// sealed for it: see [Column.CheckExpression].
+type SealCheck struct {
+	OID  uint32
+	Name string
+}
+
+// Index is an index of a table. Columns are the numbers of the table's attributes
+// that it holds, in order; 0 for an expression.
+type Index struct {
+	OID     uint32
+	Columns []int16
+}
+
+// taggedTables gives the OIDs of the relations that have a tagged attribute.
+func (l *loader) taggedTables() []uint32 {
+	var oids []uint32
+	for _, r := range l.relations {
+		for i := range r.Attributes {
+			if r.Attributes[i].Tagged != nil {
+				oids = append(oids, r.OID)
+				break
+			}
+		}
+	}
+	return oids
+}
+
+// readChecks reads which constraints of the tagged tables are pgveil's own.
+func (l *loader) readChecks(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
+		SELECT oid, conrelid, conname::text, conkey, pg_catalog.pg_get_constraintdef(oid)
+		FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid = ANY (`+oidArray(l.taggedTables())+`)
+		ORDER BY conrelid, conname`, pgx.QueryExecModeExec)
+	if err != nil {
+		return err
+	}
+	var k SealCheck
+	var table uint32
+	var columns []int16
+	var definition *string // NULL of one that was dropped meanwhile
+	_, err = pgx.ForEachRow(rows, []any{&k.OID, &table, &k.Name, &columns, &definition}, func() error {
+		if r := l.byOID[table]; definition != nil && r.sealedBy(columns, *definition) {
+			r.Checks = append(r.Checks, k)
+		}
+		return nil
+	})
+	return err
+}
+
+// sealedBy reports whether a constraint on these columns is what [Column.CheckExpression]
+// makes for a tagged one.
+func (r *Relation) sealedBy(columns []int16, definition string) bool {
+	for _, a := range attributesByNumber(r, columns) {
+		if a.Tagged == nil {
+			continue
+		}
+		want := a.Tagged.Header()
+		if header, _, ok := parseCheck(definition, a.Name); ok && header == hex.EncodeToString(want[:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// readIndexes reads the indexes of the tagged tables.
+func (l *loader) readIndexes(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `
+		SELECT indexrelid, indrelid, indkey::int2[] FROM pg_catalog.pg_index
+		WHERE indrelid = ANY (`+oidArray(l.taggedTables())+`) ORDER BY indrelid, indexrelid`, pgx.QueryExecModeExec)
+	if err != nil {
+		return err
+	}
+	var table, oid uint32
+	var columns []int16
+	_, err = pgx.ForEachRow(rows, []any{&oid, &table, &columns}, func() error {
+		r := l.byOID[table]
+		r.Indexes = append(r.Indexes, Index{OID: oid, Columns: slices.Clone(columns)})
+		return nil
+	})
+	return err
+}
