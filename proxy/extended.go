@@ -23,25 +23,29 @@ func (c *conn) parse(body []byte) error {
 	if err != nil {
 		return err
 	}
-	p := &prepared{plan: plan, state: s, watched: s != nil}
+	p := &prepared{plan: plan, state: s, watched: s != nil && s.snapshot.analyzer.Reaches(text)}
 	if len(commands) == 1 {
 		p.named = c.namedOf(text, plan, s, 0)
 	}
 	for i := range commands {
 		p.changes |= commands[i].Changes
 	}
-	if s != nil {
+	if p.watched {
 		p.ambiguous = s.snapshot.analyzer.PathDependent(text)
 	}
 	w := &work{prepared: p}
 	if p.named != nil {
 		p.redacted, p.mark = string(text.AppendRedacted(nil)), text.Fingerprint()
 	}
-	if plan == nil {
+	if !plan.Tagged() {
+		p.plan = nil
 		if len(commands) > 0 && !endsTransaction(text) {
 			p.text, p.seen = string(m.SQL), c.tracked.current.Load()
 		}
 		w.naming = c.newStatement(name, p)
+		if plan != nil {
+			return c.parseOverlaid(&m, plan, text, w)
+		}
 		return c.forward(pipeline.Parse, w)
 	}
 	if err := checkASCII("prepared statement", m.Name); err != nil {

@@ -263,17 +263,24 @@ func (c *conn) query(body []byte) error {
 		return err
 	}
 	sent, remap := sql, (*remap)(nil)
+	overlaid := plan != nil && !plan.Tagged()
 	if plan != nil {
 		if sent, remap, err = c.rewriteQuery(plan, text, s); err != nil {
 			return positioned(err, text.SQL())
 		}
+	}
+	if overlaid {
+		plan = nil // all that follows is as if nothing had been changed
 	}
 	w, err := c.answers(text, plan, s)
 	if err != nil {
 		c.abandon(w)
 		return err
 	}
-	if w == nil {
+	switch {
+	case w == nil && overlaid:
+		w = &work{}
+	case w == nil:
 		c.noteChanges(commands)
 		return c.forward(pipeline.Query, nil)
 	}
@@ -297,7 +304,7 @@ func (c *conn) rewriteQuery(plan *statement.Plan, text *statement.Text, s *state
 	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
 		return nil, nil, err
 	}
-	if n := c.rewriter.edits.MaxParam; n > 0 {
+	if n := c.rewriter.edits.MaxParam; n > 0 && plan.Tagged() {
 		return nil, nil, pgerror.New("42P02", "there is no parameter $%d", n)
 	}
 	return c.rewrite(plan, text, s, nil)
@@ -348,8 +355,8 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	if s.problem != nil && s.snapshot.analyzer.Doubtful(text) {
 		return text, nil, nil, s.problem
 	}
-	if !s.snapshot.analyzer.Relevant(text) {
-		return text, nil, nil, nil
+	if !s.snapshot.analyzer.Reaches(text) {
+		return text, c.overlay(text, s), s, nil
 	}
 	text.NoteWatched()
 	if err := checkPrepare(text, s.snapshot); err != nil {
@@ -369,9 +376,12 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 			return c.plan(raw)
 		}
 	}
+	if !plan.Tagged() && (s.problem != nil || changesMidway(text.Commands())) {
+		plan = nil // the catalog then shows what is stored
+	}
 	switch {
-	case err == nil && plan == nil && !(changesMidway(text.Commands()) && s.snapshot.analyzer.Ambiguous(text)):
-		return text, nil, s, nil
+	case err == nil && !plan.Tagged() && !(changesMidway(text.Commands()) && s.snapshot.analyzer.Ambiguous(text)):
+		return text, plan, s, nil
 	case changesMidway(text.Commands()):
 		return text, nil, nil, errChanged()
 	case s.problem != nil:

@@ -113,7 +113,7 @@ func (c *conn) checkStill(p *prepared) error {
 		return err
 	}
 	text := c.lexer.Lex([]byte(p.text))
-	if now.analyzer.Relevant(text) || c.doubtful(text, now) {
+	if now.analyzer.Reaches(text) || c.doubtful(text, now) {
 		s, err := c.fresh()
 		if err != nil {
 			return err
@@ -123,7 +123,7 @@ func (c *conn) checkStill(p *prepared) error {
 			return err
 		}
 		text = c.lexer.Lex(decoded)
-		if plan, err := s.snapshot.analyzer.Plan(text, &s.env); plan != nil || err != nil {
+		if plan, err := s.snapshot.analyzer.Plan(text, &s.env); plan.Tagged() || err != nil {
 			return pgerror.New(pgerror.FeatureNotSupported, "cached plan must not change result type").
 				WithDetail("The statement uses a tagged table since it was prepared.").WithHint("Prepare it again.")
 		}

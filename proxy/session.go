@@ -171,7 +171,7 @@ func newState(snapshot *snapshot, login string, p *probe) (*state, error) {
 			return nil, pgerror.New(pgerror.InternalError, "the session's temporary tables cannot be read")
 		}
 		for _, name := range temporary {
-			if snapshot.catalog.Watched(name) {
+			if snapshot.catalog.Watched(name) || statement.Overlaid(name) {
 				s.env.TempNames = append(s.env.TempNames, name)
 			}
 		}

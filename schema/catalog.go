@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -158,6 +159,18 @@ func (c *Catalog) Relation(schema, name string) *Relation {
 // Named returns every relation of that name, whatever its schema, temporary
 // ones left out. The slice is the catalog's own.
 func (c *Catalog) Named(name string) []*Relation { return c.named[name] }
+
+// Reaching returns the relations that are or reach a tagged table, by OID.
+func (c *Catalog) Reaching() []*Relation {
+	var list []*Relation
+	for _, r := range c.byOID {
+		if r.Reaches {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b *Relation) int { return cmp.Compare(a.OID, b.OID) })
+	return list
+}
 
 // ByOID returns the relation with that OID, or nil.
 func (c *Catalog) ByOID(oid uint32) *Relation { return c.byOID[oid] }

@@ -121,6 +121,7 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 	}
 	plan := &Plan{analyzer: a, Statements: make([]Statement, len(commands))}
 	used, private := false, false
+	overlays := folded.Mentions(a.overlaid)
 	changed := VerbUnknown
 	for i, raw := range tree.Stmts {
 		c := &commands[i]
@@ -141,11 +142,14 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 			s.Explains, s.Later = x.explains, x.later
 			plan.edits = append(plan.edits, x.edits...)
 		}
+		if changed == VerbUnknown && overlays {
+			plan.edits = append(plan.edits, x.overlay(raw)...)
+		}
 		if c.Changes != 0 {
 			changed = c.Verb
 		}
 	}
-	if !used {
+	if !used && len(plan.edits) == 0 {
 		return &outcome{private: private}
 	}
 	slices.SortStableFunc(plan.edits, compareEdits)

@@ -3,6 +3,7 @@ package statement
 import (
 	"bytes"
 	"hash/maphash"
+	"slices"
 	"sync"
 
 	"github.com/pgveil/pgveil/schema"
@@ -16,25 +17,38 @@ type Analyzer struct {
 	repeated func(ident []byte) bool
 	tagged   func(ident []byte) bool // schemas that tags are in
 	wide     bool                    // a watched name is not ASCII
+	overlaid func(ident []byte) bool
+	relevant func(ident []byte) bool // watched or overlaid
+	overlays overlays
 	plans    cache
 
 	viewsMu sync.Mutex
 	views   map[uint32]*view
 }
 
+// Why a name makes a text relevant.
+const (
+	watchedName  uint8 = 1 << iota // it may reach a tagged table
+	overlaidName                   // it may be of the server's catalog, which has an overlay
+)
+
 // NewAnalyzer returns an Analyzer over a catalog.
 func NewAnalyzer(c *schema.Catalog) *Analyzer {
 	a := &Analyzer{catalog: c, views: make(map[uint32]*view)}
 	a.plans.seed = maphash.MakeSeed()
-	names := make(map[string]struct{})
+	names := make(map[string]uint8)
+	if slices.ContainsFunc(c.Reaching(), hasTagged) {
+		for _, name := range overlayWords {
+			names[name] = overlaidName
+		}
+	}
 	for _, name := range c.WatchedNames() {
-		names[name] = struct{}{}
+		names[name] |= watchedName
 		a.wide = a.wide || !isASCII([]byte(name))
 	}
-	a.watched = func(ident []byte) bool {
-		_, ok := names[string(ident)]
-		return ok
-	}
+	a.watched = func(ident []byte) bool { return names[string(ident)]&watchedName != 0 }
+	a.overlaid = func(ident []byte) bool { return names[string(ident)]&overlaidName != 0 }
+	a.relevant = func(ident []byte) bool { return names[string(ident)] != 0 }
 	a.tagged = func(ident []byte) bool { return c.TaggedSchema(string(ident)) }
 	a.repeated = func(ident []byte) bool {
 		name := string(ident)
@@ -43,9 +57,13 @@ func NewAnalyzer(c *schema.Catalog) *Analyzer {
 	return a
 }
 
-// Relevant reports whether the text may reach a tagged table. If it does not,
-// it can be forwarded untouched, without a plan. It does not allocate.
-func (a *Analyzer) Relevant(t *Text) bool { return t.Mentions(a.watched) || a.altersSchema(t) }
+// Relevant reports whether the text may reach a tagged table, or read of the server's
+// catalog how the columns of one are stored. If it does not, it can be forwarded
+// untouched, without a plan. It does not allocate.
+func (a *Analyzer) Relevant(t *Text) bool { return t.Mentions(a.relevant) || a.altersSchema(t) }
+
+// Reaches reports whether the text may reach a tagged table.
+func (a *Analyzer) Reaches(t *Text) bool { return t.Mentions(a.watched) || a.altersSchema(t) }
 
 // altersSchema reports whether the text has ALTER SCHEMA with the name of a schema
 // that tags are in.
@@ -117,7 +135,18 @@ func isASCII(s []byte) bool {
 // Plan analyses a relevant text. A nil plan without an error means that it
 // touches nothing tagged after all and can be forwarded untouched. The error is
 // a *pgerror.Error whose position is in bytes of the text.
+//
+// Of a text that cannot reach a tagged table there is no error, and a plan only if it
+// reads the server's catalog: see [Plan.Tagged].
 func (a *Analyzer) Plan(t *Text, env *Env) (*Plan, error) {
+	plan, err := a.plan(t, env)
+	if err != nil && !a.Reaches(t) {
+		return nil, nil
+	}
+	return plan, err
+}
+
+func (a *Analyzer) plan(t *Text, env *Env) (*Plan, error) {
 	switch {
 	case t.Odd() && t.unclosed:
 		return nil, unclosed(t)

@@ -14,7 +14,7 @@ type Env struct {
 	// included, in their places.
 	SearchPath []string
 	// TempNames are the names of the session's temporary relations that are also
-	// watched names.
+	// watched names, or may be of the server's catalog (see [Overlaid]).
 	TempNames []string
 }
 

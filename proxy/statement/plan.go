@@ -2,6 +2,7 @@ package statement
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/logical"
@@ -61,6 +62,13 @@ type Plan struct {
 
 	analyzer *Analyzer
 	edits    []edit // in the order of the text, not overlapping
+}
+
+// Tagged reports whether a statement uses a relation that is or reaches a tagged table.
+// If none does, the plan only makes the server's catalog show logical types: nothing is
+// to be opened, checked or recorded. The nil plan has no such statement.
+func (p *Plan) Tagged() bool {
+	return p != nil && slices.ContainsFunc(p.Statements, func(s Statement) bool { return s.planned })
 }
 
 // origin is what RowDescription says of a column: the table named in FROM and

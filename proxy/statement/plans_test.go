@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,9 @@ func describe(a *Analyzer, sql string, env *Env) []string {
 		}
 		return []string{"untouched"}
 	}
+	for i := range edits.Splices {
+		edits.Splices[i].Text = overlayText.ReplaceAllString(edits.Splices[i].Text, "(‹$2$1›)")
+	}
 	out := []string{"sql     " + splicedText(text.SQL(), &edits, marker)}
 	for i := range plan.Statements {
 		s := &plan.Statements[i]
@@ -205,6 +209,10 @@ func describeOutputs(outputs []Output) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// overlayText is the text of an overlay, of which a plan shows what it is of and the
+// system columns that it has.
+var overlayText = regexp.MustCompile(`^\(SELECT .*?((?:, (?:ctid|tableoid|xmin))*) FROM \(SELECT .* FROM (\w+\.\w+)\) AS pgveil\)`)
 
 // splicedText applies edits to the text.
 func splicedText(sql []byte, e *Edits, show func(v *Value, p *Param) string) string {
