@@ -15,7 +15,7 @@ type SealCheck struct {
 	Name string
 }
 
-// Index is an index of a table. Columns are the numbers of the table's attributes
+// Index is an index of a relation. Columns are the numbers of the relation's attributes
 // that it holds, in order; 0 for an expression.
 type Index struct {
 	OID     uint32
@@ -73,11 +73,18 @@ func (r *Relation) sealedBy(columns []int16, definition string) bool {
 	return false
 }
 
-// readIndexes reads the indexes of the tagged tables.
+// readIndexes reads the indexes of what is or reaches a tagged table: materialized
+// views have indexes, too.
 func (l *loader) readIndexes(ctx context.Context, q Querier) error {
+	var reaching []uint32
+	for _, r := range l.relations {
+		if r.Reaches {
+			reaching = append(reaching, r.OID)
+		}
+	}
 	rows, err := q.Query(ctx, `
 		SELECT indexrelid, indrelid, indkey::int2[] FROM pg_catalog.pg_index
-		WHERE indrelid = ANY (`+oidArray(l.taggedTables())+`) ORDER BY indrelid, indexrelid`, pgx.QueryExecModeExec)
+		WHERE indrelid = ANY (`+oidArray(reaching)+`) ORDER BY indrelid, indexrelid`, pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}

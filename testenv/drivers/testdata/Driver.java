@@ -686,8 +686,22 @@ public class Driver {
             DatabaseMetaData m = conn.getMetaData();
             List<Object> all = new ArrayList<>();
             all.add(m.getDatabaseProductVersion() + " " + m.getUserName());
-            try (ResultSet r = m.getColumns(null, "lab", "plain", null)) {
+            try (ResultSet r = m.getColumns(null, "lab", null, null)) {
                 all.add(rows(r));
+            }
+            for (String table : new String[] {"patient", "stay", "stay_1", "visit", "seen"}) {
+                try (ResultSet r = m.getIndexInfo(null, "lab", table, false, true)) {
+                    all.add(rows(r));
+                }
+                try (ResultSet r = m.getImportedKeys(null, "lab", table)) {
+                    all.add(rows(r));
+                }
+                try (ResultSet r = m.getExportedKeys(null, "lab", table)) {
+                    all.add(rows(r));
+                }
+                try (ResultSet r = m.getBestRowIdentifier(null, "lab", table, DatabaseMetaData.bestRowSession, true)) {
+                    all.add(rows(r));
+                }
             }
             try (ResultSet r = m.getPrimaryKeys(null, "lab", "every")) {
                 all.add(rows(r));
