@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,7 @@ type tracked struct {
 
 	loading     sync.Mutex
 	fingerprint string
+	gaps        []string // of the current snapshot
 }
 
 func newTracked(config *Config, database *schema.Database) (*tracked, error) {
@@ -165,9 +167,23 @@ func (t *tracked) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.tell(catalog.Gaps())
 	t.current.Store(&snapshot{catalog: catalog, analyzer: statement.NewAnalyzer(catalog), members: members, builtin: calm, mark: catalogMark})
 	t.fingerprint = mark
 	return nil
+}
+
+// tell logs where a change has parted the schema file and the database. What was so at
+// start is for whoever starts the server.
+func (t *tracked) tell(gaps []string) {
+	if t.current.Load() != nil {
+		for _, gap := range gaps {
+			if !slices.Contains(t.gaps, gap) {
+				t.config.Log.Warn("schema file: "+gap, "database", t.database.Name)
+			}
+		}
+	}
+	t.gaps = gaps
 }
 
 // watch compares the catalog with the server's until ctx ends.

@@ -30,6 +30,8 @@ type Problem struct {
 	Place    string   `json:"place,omitempty"` // file:line:column of the tag, if the file has it
 	Message  string   `json:"message"`
 	Fix      string   `json:"fix,omitempty"` // SQL, or what else to do
+	// InClear says that a tagged column is of a type that holds values in clear.
+	InClear bool `json:"in_clear,omitempty"`
 }
 
 // String gives the problem in one line, without the fix.
@@ -236,6 +238,7 @@ func (c *checker) checkColumns(ctx context.Context, q Querier) error {
 			c.report(SeverityError, column, object,
 				fmt.Sprintf("Add a new column of type bytea, write the values to it through pgveil, and drop this one: %s", column.addColumn()),
 				"its type is %s, and a sealed column is bytea", typeName)
+			c.found[len(c.found)-1].InClear = true
 		}
 		switch {
 		case generated:

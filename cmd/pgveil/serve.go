@@ -25,8 +25,8 @@ func serveCommand() *command {
 		long: `
 Accepts PostgreSQL clients, seals what they write to tagged columns, opens what they
 may read, and records it. It refuses to start when a key is missing or of the wrong
-type, or when Vault, the audit log or a described database cannot be used, and says
-which and why. SIGTERM and SIGINT end it, with exit status 0.`,
+type, when a tagged column holds values in clear, or when Vault, the audit log or a
+described database cannot be used, and says which and why. SIGTERM and SIGINT end it, with exit status 0.`,
 		examples: []string{
 			"pgveil serve",
 			"pgveil serve --config /etc/pgveil/pgveil.yaml --log-format json",
@@ -115,6 +115,9 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 			return err
 		}
 	}
+	if err := checkStart(ctx, login, file, log); err != nil {
+		return err
+	}
 	if s.listeners, err = listen(ctx, c.config); err != nil {
 		return err
 	}
@@ -143,6 +146,34 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		return err
 	}
 	return s.proxy.Check(ctx)
+}
+
+// checkStart logs what schema check finds. It fails where a tagged column is of a type
+// that holds values in clear: pgveil could do nothing but refuse each statement on it.
+func checkStart(ctx context.Context, login *login, file *schema.File, log *slog.Logger) error {
+	problems, err := checkAll(ctx, login, file)
+	if err != nil {
+		return err
+	}
+	var inClear error
+	for _, p := range problems {
+		level := map[schema.Severity]slog.Level{
+			schema.SeverityError: slog.LevelError, schema.SeverityWarning: slog.LevelWarn, schema.SeverityNotice: slog.LevelDebug,
+		}[p.Severity]
+		about := []any{"database", p.Database, "object", p.Object}
+		if p.Fix != "" {
+			about = append(about, "fix", p.Fix)
+		}
+		log.Log(ctx, level, "schema check: "+p.Message, about...)
+		if p.InClear && inClear == nil {
+			inClear = &exitError{
+				status: statusFails,
+				err:    fmt.Errorf("column %s of database %q is tagged and holds values in clear: %s", p.Object, p.Database, p.Message),
+				hint:   "seal it, or take its tag out of the schema file; pgveil schema check tells everything that is amiss",
+			}
+		}
+	}
+	return inClear
 }
 
 func openAudit(c *call, rings map[string]*keys.Keyring, log *slog.Logger) (*audit.Log, error) {
