@@ -110,6 +110,7 @@ func writeFields(w *Writer, typ byte, severity string, e *pgerror.Error) error {
 	if e.Position > 0 {
 		writeErrorField(w, FieldPosition, strconv.Itoa(e.Position))
 	}
+	writeErrorField(w, FieldWhere, e.Where)
 	writeErrorField(w, FieldSchema, e.Schema)
 	writeErrorField(w, FieldTable, e.Table)
 	writeErrorField(w, FieldColumn, e.Column)

@@ -47,6 +47,7 @@ type Error struct {
 	// Position is the 1-based position, in bytes of the client's own text, that
 	// the error points to; 0 for none. The proxy turns it into characters.
 	Position int
+	Where    string // the context, such as the line of COPY data
 	Schema   string
 	Table    string
 	Column   string

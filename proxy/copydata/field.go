@@ -1,0 +1,190 @@
+package copydata
+
+// field is where a field lies in a line.
+type field struct {
+	start, end int
+	quoted     bool // CSV: a quote is in it
+	escaped    bool // text: a backslash is in it
+}
+
+// splitText finds the fields of a line of the text format (CopyReadAttributesText).
+// It gives their number, which may be one more than there is room for: then there
+// are more.
+func splitText(content []byte, delimiter byte, fields []field) int {
+	n, start, escaped := 0, 0, false
+	for i := 0; ; i++ {
+		end := i
+		if i < len(content) {
+			switch c := content[i]; {
+			case c == '\\' && i+1 < len(content):
+				escaped = true
+				i++
+				continue
+			case c == '\\': // the data end with it: it counts for nothing
+				i++
+			case c != delimiter:
+				continue
+			}
+		}
+		if n == len(fields) {
+			return n + 1
+		}
+		fields[n] = field{start: start, end: end, escaped: escaped}
+		n++
+		if i >= len(content) {
+			return n
+		}
+		start, escaped = i+1, false
+	}
+}
+
+// unescapeText appends the value of a field of the text format.
+func unescapeText(dst, raw []byte) []byte {
+	for i := 0; i < len(raw); i++ {
+		c := raw[i]
+		if c != '\\' || i+1 == len(raw) {
+			dst = append(dst, c)
+			continue
+		}
+		i++
+		switch c = raw[i]; c {
+		case '0', '1', '2', '3', '4', '5', '6', '7':
+			v := c - '0'
+			for n := 0; n < 2 && i+1 < len(raw) && raw[i+1] >= '0' && raw[i+1] <= '7'; n++ {
+				i++
+				v = v<<3 + raw[i] - '0'
+			}
+			c = v
+		case 'x':
+			if i+1 < len(raw) && hexDigit(raw[i+1]) >= 0 {
+				i++
+				v := hexDigit(raw[i])
+				if i+1 < len(raw) && hexDigit(raw[i+1]) >= 0 {
+					i++
+					v = v<<4 + hexDigit(raw[i])
+				}
+				c = byte(v)
+			}
+		case 'b':
+			c = '\b'
+		case 'f':
+			c = '\f'
+		case 'n':
+			c = '\n'
+		case 'r':
+			c = '\r'
+		case 't':
+			c = '\t'
+		case 'v':
+			c = '\v'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func hexDigit(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// appendText appends a value as the text format has it (CopyAttributeOutText).
+func appendText(dst, value []byte, delimiter byte) []byte {
+	for _, c := range value {
+		switch {
+		case c == '\\' || c == delimiter && c >= ' ':
+			dst = append(dst, '\\', c)
+		case c >= ' ':
+			dst = append(dst, c)
+		case c >= '\b' && c <= '\r': // \b \t \n \v \f \r
+			dst = append(dst, '\\', "btnvfr"[c-'\b'])
+		case c == delimiter:
+			dst = append(dst, '\\', c)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// splitCSV is splitText for CSV (CopyReadAttributesCSV). It reports false if a quoted
+// field does not end.
+func splitCSV(content []byte, delimiter, quote, escape byte, fields []field) (int, bool) {
+	n, start, quoted := 0, 0, false
+	for i := 0; ; i++ {
+		if i < len(content) && content[i] != delimiter {
+			if content[i] == quote {
+				quoted = true
+				if i = endOfQuote(content, i+1, quote, escape); i < 0 {
+					return n, false
+				}
+			}
+			continue
+		}
+		if n == len(fields) {
+			return n + 1, true
+		}
+		fields[n] = field{start: start, end: i, quoted: quoted}
+		n++
+		if i == len(content) {
+			return n, true
+		}
+		start, quoted = i+1, false
+	}
+}
+
+// endOfQuote gives the quote that ends what begins at byte i, -1 without one.
+func endOfQuote(content []byte, i int, quote, escape byte) int {
+	for ; i < len(content); i++ {
+		c := content[i]
+		if c == escape && i+1 < len(content) && (content[i+1] == escape || content[i+1] == quote) {
+			i++
+			continue
+		}
+		if c == quote {
+			return i
+		}
+	}
+	return -1
+}
+
+// unquoteCSV appends the value of a field of CSV that has a quote in it.
+func unquoteCSV(dst, raw []byte, quote, escape byte) []byte {
+	quoted := false
+	for i := 0; i < len(raw); i++ {
+		c := raw[i]
+		switch {
+		case !quoted && c == quote:
+			quoted = true
+		case !quoted:
+			dst = append(dst, c)
+		case c == escape && i+1 < len(raw) && (raw[i+1] == escape || raw[i+1] == quote):
+			i++
+			dst = append(dst, raw[i])
+		case c == quote:
+			quoted = false
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// appendQuoted appends a value in quotes.
+func appendQuoted(dst, value []byte, quote, escape byte) []byte {
+	dst = append(dst, quote)
+	for _, c := range value {
+		if c == quote || c == escape {
+			dst = append(dst, escape)
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, quote)
+}
