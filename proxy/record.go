@@ -60,7 +60,7 @@ func (c *conn) beginAudit(r *result, text *statement.Text) error {
 	r.started = time.Now()
 	r.intent = c.config.Audit.Begin(record)
 	r.durable = !reads
-	if reads && (planned.Verb != statement.VerbSelect || planned.Writes) {
+	if reads && (planned.Verb != statement.VerbSelect && planned.Verb != statement.VerbCopy || planned.Writes) {
 		if e := r.waitAudit(); e != nil {
 			r.end(e.Code)
 			return e

@@ -47,6 +47,7 @@ type Attribute struct {
 	Orphan bool
 	// PartitionKey says that the table is partitioned by it, or by an expression of it.
 	PartitionKey bool
+	Generated    bool // GENERATED ALWAYS AS (expression)
 }
 
 // Attribute returns the attribute of that name, or nil.

@@ -117,7 +117,7 @@ func (l *loader) readRelations(ctx context.Context, q Querier) error {
 
 func (l *loader) readAttributes(ctx context.Context, q Querier) error {
 	rows, err := q.Query(ctx, `
-		SELECT a.attrelid, a.attname::text, a.attnum, a.atttypid
+		SELECT a.attrelid, a.attname::text, a.attnum, a.atttypid, a.attgenerated <> ''
 		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 		WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN `+relationKinds+`
 		ORDER BY a.attrelid, a.attnum`, pgx.QueryExecModeExec)
@@ -126,7 +126,7 @@ func (l *loader) readAttributes(ctx context.Context, q Querier) error {
 	}
 	var oid uint32
 	var a Attribute
-	_, err = pgx.ForEachRow(rows, []any{&oid, &a.Name, &a.Num, &a.TypeOID}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&oid, &a.Name, &a.Num, &a.TypeOID, &a.Generated}, func() error {
 		if r := l.byOID[oid]; r != nil {
 			r.Attributes = append(r.Attributes, a)
 		}
@@ -256,7 +256,7 @@ WITH relation AS (
 SELECT concat_ws(' ',
 	(SELECT concat(count(*), ',', sum(hashtextextended(relname::text, hashint8extended(relnamespace::bigint, oid::bigint * 256 + ascii(relkind::text)))))
 		FROM relation),
-	(SELECT concat(count(*), ',', sum(hashtextextended(a.attname::text, hashint8extended(a.atttypid::bigint, a.attrelid::bigint * 65536 + a.attnum))))
+	(SELECT concat(count(*), ',', sum(hashtextextended(a.attname::text, hashint8extended(a.atttypid::bigint * 256 + ascii(a.attgenerated::text), a.attrelid::bigint * 65536 + a.attnum))))
 		FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped),
 	(SELECT concat(count(*), ',', sum(hashtextextended(nspname::text, oid::bigint))) FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'),
 	(SELECT concat(count(*), ',', sum(hashtextextended(c.xmin::text, c.oid::bigint))) FROM pg_catalog.pg_constraint c JOIN relation r ON r.oid = c.conrelid WHERE c.contype = 'c'),

@@ -171,11 +171,11 @@ func TestBinary(t *testing.T) {
 	}
 	c.MaxRow = 10
 	for data, want := range map[string]string{
-		"PGCOPY\n\xff\r\n\x01" + head[11:]: "COPY file signature not recognized|",
-		head + "\x00\x03":                  "row field count is 3, expected 2|COPY t, line 1",
+		"PGCOPY\n\xff\r\n\x01" + head[11:]:                   "COPY file signature not recognized|",
+		head + "\x00\x03":                                    "row field count is 3, expected 2|COPY t, line 1",
 		head + "\x00\x02" + field("id") + "\xff\xff\xff\xfe": "invalid field size|COPY t, line 1, column n",
 		head + "\x00\x02" + null + "\x00\x00\x00\x0b":        "a field of COPY is over pgveil's limit of 10 bytes|COPY t, line 1, column n",
-		head + "\xff\xff\x00": "received copy data after EOF marker|COPY t, line 1",
+		head + "\xff\xff\x00":                                "received copy data after EOF marker|COPY t, line 1",
 	} {
 		_, err := rewrite(t, c, []byte(data), 0)
 		if e, ok := pgerror.As(err); !ok || e.Message+"|"+e.Where != want {

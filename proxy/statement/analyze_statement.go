@@ -58,6 +58,8 @@ func (x *analysis) workOf(stmt *pg.Node) func() []target {
 			targets, _ := x.command(stmt, nil)
 			return targets
 		}
+	case *pg.Node_CopyStmt:
+		return func() []target { return x.copy(n.CopyStmt) }
 	}
 	return nil
 }

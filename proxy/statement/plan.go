@@ -46,11 +46,12 @@ type Statement struct {
 	Outputs   []Output
 	Touches   []Touch // without repetitions, in the order of the text
 	Returning bool    // it has a RETURNING clause
-	Writes    bool    // it changes tables in a WITH clause
+	Writes    bool    // it changes tables in a WITH clause or as the query of a COPY
 	Explains  bool    // its rows are a query plan, in which sealed values may stand
 	// Later is the plan of what FETCH or EXECUTE will run, of DECLARE and PREPARE of a
 	// statement that uses a tagged table.
 	Later *Plan
+	Copy  *Copy // a COPY whose data has sealed columns; else nil
 
 	planned bool // it uses a relation that is or reaches a tagged table
 }

@@ -165,6 +165,9 @@ func describe(a *Analyzer, sql string, env *Env) []string {
 		if len(uses) > 0 {
 			out = append(out, "touches "+strings.Join(uses, ", "))
 		}
+		if s.Copy != nil {
+			out = append(out, "copy    "+describeCopy(s.Copy))
+		}
 	}
 	for _, d := range edits.Declared {
 		out = append(out, fmt.Sprintf("type    %s %s", text.SQL()[d.Start:d.End], typeName(d.OID)))
@@ -179,6 +182,26 @@ func describe(a *Analyzer, sql string, env *Env) []string {
 		out = append(out, "plain   "+strings.Join(plain, " "))
 	}
 	return out
+}
+
+func describeCopy(c *Copy) string {
+	words := []string{"out", fmt.Sprintf("%+v", c.Options)}
+	if c.In {
+		words[0] = "in"
+	}
+	for i, column := range c.Columns {
+		word := column.Name
+		if c.Tagged[i] != nil {
+			word += "=" + c.Tagged[i].QualifiedName()
+		}
+		for mark, on := range map[string]bool{"!quote": column.ForceQuote, "!notnull": column.ForceNotNull, "!null": column.ForceNull} {
+			if on {
+				word += mark
+			}
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
 }
 
 func describeError(err error) []string {

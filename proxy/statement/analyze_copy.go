@@ -1,0 +1,292 @@
+package statement
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgveil/pgveil/proxy/copydata"
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// Copy is what a Plan says of a COPY whose data has sealed columns.
+type Copy struct {
+	In       bool   // FROM STDIN
+	Query    bool   // of the rows of a query, not of a table
+	Relation string // as messages have it; "" for a query
+	Options  copydata.Options
+	Columns  []copydata.Column // the fields of a row
+	Tagged   []*schema.Column  // of each of Columns; nil: not sealed
+
+	outputs []Output // of the query
+}
+
+// copy analyses COPY. Its rows are no result that the server describes.
+func (x *analysis) copy(st *pg.CopyStmt) []target {
+	x.private = true // the options are constants
+	c := &Copy{In: st.IsFrom, Query: st.Query != nil}
+	if c.Query {
+		x.copyQuery(st.Query, c)
+	} else {
+		x.copyTable(st, c)
+	}
+	at := slices.IndexFunc(c.Tagged, func(t *schema.Column) bool { return t != nil })
+	if x.err != nil || at < 0 {
+		return nil
+	}
+	if st.IsProgram || st.Filename != "" {
+		x.fail(refuseCopyFile(c.Tagged[at], st), -1)
+		return nil
+	}
+	x.copyOptions(st.Options, c)
+	x.copied = c
+	return nil
+}
+
+func (x *analysis) copyQuery(n *pg.Node, c *Copy) {
+	var targets []target
+	if sel := n.GetSelectStmt(); sel != nil {
+		targets = x.query(sel, nil, useRead)
+	} else {
+		x.writes = true
+		var ok bool
+		if targets, ok = x.command(n, nil); !ok {
+			x.fail(refuseForm("COPY of this form of query"), -1)
+		}
+	}
+	for i := range targets {
+		c.add(targets[i].name, targets[i].tagged)
+		c.outputs = append(c.outputs, Output{Column: targets[i].tagged, origin: targets[i].origin})
+	}
+}
+
+func (c *Copy) add(name string, tagged *schema.Column) {
+	c.Columns = append(c.Columns, copydata.Column{Name: name, Change: tagged != nil})
+	c.Tagged = append(c.Tagged, tagged)
+}
+
+func (x *analysis) copyTable(st *pg.CopyStmt, c *Copy) {
+	r := x.relation(st.Relation)
+	if r == nil {
+		return
+	}
+	c.Relation = r.Name
+	if e := errCopyKind(r, st.IsFrom); e != nil {
+		x.fail(e, -1)
+		return
+	}
+	sealed := slices.ContainsFunc(r.Attributes, func(a schema.Attribute) bool { return a.Tagged != nil })
+	if sealed || st.WhereClause != nil {
+		it, _ := x.targetItem(st.Relation)
+		x.condition(st.WhereClause, &scope{items: []*item{it}}, "WHERE")
+	}
+	how := Read
+	if st.IsFrom {
+		how = Assign
+	}
+	add := func(a *schema.Attribute) {
+		c.add(a.Name, a.Tagged)
+		if a.Tagged != nil {
+			x.touch(a.Tagged, how)
+		}
+	}
+	for _, name := range stringNodes(st.Attlist) {
+		a := r.Attribute(name)
+		if a == nil {
+			x.fail(errTargetColumn(name, r.Name), -1)
+			return
+		}
+		add(a)
+	}
+	if len(st.Attlist) > 0 {
+		return
+	}
+	for i := range r.Attributes {
+		if !r.Attributes[i].Generated {
+			add(&r.Attributes[i])
+		}
+	}
+	if sealed {
+		x.listColumns(st.Relation, c)
+	}
+}
+
+// listColumns names the columns in the text that is sent, so that what is a sealed
+// column to pgveil is the same column to the server.
+func (x *analysis) listColumns(rv *pg.RangeVar, c *Copy) {
+	token := x.token(rv.Location)
+	for x.text.Token(int(token)+1).Kind == Dot {
+		token += 2
+	}
+	list := make([]string, len(c.Columns))
+	for i := range c.Columns {
+		list[i] = quoteName(c.Columns[i].Name)
+	}
+	x.edits = append(x.edits, edit{kind: editAfter, first: token, last: token, token: token, text: " (" + strings.Join(list, ", ") + ")"})
+}
+
+func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// copyOptions reads the options of either syntax. What is wrong with them is left to
+// the server to say: it does before the first byte of data.
+func (x *analysis) copyOptions(list []*pg.Node, c *Copy) {
+	o := &c.Options
+	o.Null, o.Delimiter, o.Quote = `\N`, "\t", `"`
+	given := make(map[string]bool)
+	for _, n := range list {
+		d := n.GetDefElem()
+		given[d.Defname] = true
+		switch d.Defname {
+		case "format":
+			switch optionText(d) {
+			case "csv":
+				o.Format = copydata.CSV
+			case "binary":
+				o.Format = copydata.Binary
+			}
+		case "freeze":
+		case "delimiter":
+			o.Delimiter = optionText(d)
+		case "null":
+			o.Null = optionText(d)
+		case "quote":
+			o.Quote = optionText(d)
+		case "escape":
+			o.Escape = optionText(d)
+		case "header":
+			o.Header = headerOption(d)
+		case "force_quote":
+			c.force(d, func(column *copydata.Column) { column.ForceQuote = true })
+		case "force_not_null":
+			c.force(d, func(column *copydata.Column) { column.ForceNotNull = true })
+		case "force_null":
+			c.force(d, func(column *copydata.Column) { column.ForceNull = true })
+		case "encoding":
+			if name := plainEncoding(optionText(d)); name != "utf8" && name != "unicode" {
+				x.fail(refuseCopyOption("ENCODING").WithHint("Send the data as UTF8."), x.token(d.Location))
+			}
+		default:
+			x.fail(refuseCopyOption(strings.ToUpper(d.Defname)).WithHint("Write the statement without it."), x.token(d.Location))
+		}
+	}
+	if o.Format == copydata.CSV {
+		if !given["null"] {
+			o.Null = ""
+		}
+		if !given["delimiter"] {
+			o.Delimiter = ","
+		}
+	}
+	if !given["escape"] {
+		o.Escape = o.Quote
+	}
+}
+
+// optionText gives an option's argument as a string (defGetString).
+func optionText(d *pg.DefElem) string {
+	switch v := d.Arg.GetNode().(type) {
+	case *pg.Node_String_:
+		return v.String_.Sval
+	case *pg.Node_Integer:
+		return strconv.Itoa(int(v.Integer.Ival))
+	case *pg.Node_Float:
+		return v.Float.Fval
+	case *pg.Node_Boolean:
+		return strconv.FormatBool(v.Boolean.Boolval)
+	}
+	return ""
+}
+
+func headerOption(d *pg.DefElem) copydata.Header {
+	switch strings.ToLower(optionText(d)) {
+	case "false", "off", "0":
+		return copydata.NoHeader
+	case "match":
+		return copydata.HeaderMatch
+	}
+	return copydata.HeaderLine
+}
+
+// force marks the columns of a FORCE option, all of them for *.
+func (c *Copy) force(d *pg.DefElem, mark func(*copydata.Column)) {
+	names := stringNodes(d.Arg.GetList().GetItems())
+	for i := range c.Columns {
+		if d.Arg.GetAStar() != nil || slices.Contains(names, c.Columns[i].Name) {
+			mark(&c.Columns[i])
+		}
+	}
+}
+
+// plainEncoding gives a name of an encoding as the server compares it: letters and
+// digits only, in lower case (clean_encoding_name).
+func plainEncoding(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		}
+		return -1
+	}, name)
+}
+
+// VerifyCopy is Verify of the rows that a COPY of a query gives.
+func (p *Plan) VerifyCopy(statement int, fields []Field) error {
+	c := p.Statements[statement].Copy
+	if len(fields) != len(c.outputs) {
+		return errDisagree()
+	}
+	for i, f := range fields {
+		if !p.agree(&c.outputs[i], f) {
+			return errDisagree()
+		}
+	}
+	return nil
+}
+
+// CopiedQuery gives the bytes of the query of a COPY (query) command of the text.
+func (t *Text) CopiedQuery(c *Command) (start, end int, ok bool) {
+	t.classify()
+	open := c.First + 1
+	if t.Token(open).Kind != LeftParen {
+		return 0, 0, false
+	}
+	return int(t.Token(open).End), int(t.Token(int(t.pairs[open])).Start), true
+}
+
+// errCopyKind is what the server says of a relation that is no table.
+func errCopyKind(r *schema.Relation, from bool) *pgerror.Error {
+	kind := map[byte]string{'v': "view", 'm': "materialized view", 'p': "partitioned table", 'f': "foreign table", 'S': "sequence"}[r.Kind]
+	if from && (r.Kind == 'v' || r.Kind == 'm') {
+		return refuseViewWrite(r)
+	}
+	if from || kind == "" {
+		return nil
+	}
+	e := pgerror.New("42809", "cannot copy from %s \"%s\"", kind, r.Name)
+	if r.Kind != 'S' {
+		return e.WithHint("Try the COPY (SELECT ...) TO variant.")
+	}
+	return e
+}
+
+func refuseCopyFile(c *schema.Column, st *pg.CopyStmt) *pgerror.Error {
+	what := "file"
+	if st.IsProgram {
+		what = "program"
+	}
+	way, instead := "to", "COPY … TO STDOUT"
+	if st.IsFrom {
+		way, instead = "from", "COPY … FROM STDIN"
+	}
+	return refuse(c, "copy", " "+way+" a "+what+" of the server").
+		WithHint("The server holds sealed values only. Use %s, in psql \\copy.", instead)
+}
+
+func refuseCopyOption(name string) *pgerror.Error {
+	return pgerror.New(pgerror.FeatureNotSupported, "cannot use this COPY option with sealed columns: %s", name)
+}
