@@ -52,6 +52,9 @@ func (c *conn) receive(typ byte) error {
 			w.probe.finish(errFailed) // so has the client's sequence
 			w.probe.err = errFailed
 		}
+		if w != nil && (step.Done || typ == 'E') {
+			w.copies.finish()
+		}
 		if typ == 'Z' && status == 'I' && !own {
 			c.transactionEnded(step.Entry.Order)
 		}
@@ -72,6 +75,8 @@ func (c *conn) receive(typ byte) error {
 	switch {
 	case own:
 		return c.receiveOwn(w, typ, status)
+	case step.Mute && typ == 'G':
+		return c.mutedCopyIn(w)
 	case step.Mute:
 		if w != nil && (typ == 'C' || typ == 's' || typ == 'E') {
 			w.withheld()
@@ -151,8 +156,23 @@ func (c *conn) answer(w *work, typ byte) error {
 		case r != nil && r.refused() != nil:
 			return c.fail(r, r.refused())
 		}
+	case 'G':
+		return c.copyInResponse(w)
+	case 'H':
+		return c.copyOutResponse(w)
+	case 'd':
+		if r := w.result(); r != nil && r.stream != nil {
+			return c.copyOutData(r)
+		}
+	case 'c':
+		if r := w.result(); r != nil && r.stream != nil {
+			return c.copyOutDone(r)
+		}
 	case 'C', 's', 'I':
 		if r := w.result(); r != nil {
+			if err := c.countCopied(r); err != nil {
+				return err
+			}
 			r.end("ok")
 			w.current++
 		}
@@ -258,7 +278,8 @@ func (c *conn) receiveOwn(w *work, typ, status byte) error {
 		}
 		description, err := wire.DecodeRowDescription(body)
 		for err == nil && description.Next() {
-			p.fields = append(p.fields, pgconn.FieldDescription{DataTypeOID: description.Field().TypeOID})
+			f := description.Field()
+			p.fields = append(p.fields, pgconn.FieldDescription{TableOID: f.TableOID, TableAttributeNumber: f.Attribute, DataTypeOID: f.TypeOID})
 		}
 		return err
 	case 'E':
@@ -272,7 +293,9 @@ func (c *conn) receiveOwn(w *work, typ, status byte) error {
 			return err
 		}
 		if !p.inSequence { // its own Sync ends it
-			p.err = pgerror.New(string(fields.Get(wire.FieldCode)), "%s", fields.Get(wire.FieldMessage))
+			e := pgerror.New(string(fields.Get(wire.FieldCode)), "%s", fields.Get(wire.FieldMessage))
+			e.Detail, e.Hint, e.Position = string(fields.Get(wire.FieldDetail)), string(fields.Get(wire.FieldHint)), fields.Position()
+			p.err = e
 			return nil
 		}
 		// The client's sequence has failed with it: the error is the client's.
@@ -300,6 +323,7 @@ func (c *conn) dropped(e *pipeline.Entry[*work]) {
 		return
 	}
 	w.naming.settle(skipped)
+	w.copies.finish()
 	if w.verify {
 		close(w.prepared.described)
 	}
@@ -332,8 +356,15 @@ func (c *conn) receiveError(w *work, typ byte) error {
 	if w == nil {
 		return writeUnsealed(c.cw, typ, fields, fields.Position())
 	}
+	own := c.copyFailure(w.result(), fields.Get(wire.FieldMessage))
+	if own != nil {
+		code = own.Code
+	}
 	for ; w.current < len(w.results); w.current++ {
 		w.results[w.current].end(code)
+	}
+	if own != nil {
+		return wire.WriteErrorResponse(c.cw, own)
 	}
 	severity := string(fields.Get(wire.FieldSeverityOriginal))
 	if w.refusal != nil && severity == "ERROR" {

@@ -61,6 +61,7 @@ type conn struct {
 	portals     names[portal]
 	manyPortals int  // how many of them it takes to look for those that are over
 	restless    bool // a cursor or portal may change the session when it runs
+	copying     *copyIn
 	values      [][]byte
 	bound       []boundParam
 	arena       []byte

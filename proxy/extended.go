@@ -54,6 +54,9 @@ func (c *conn) parse(body []byte) error {
 	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
 		return positioned(err, text.SQL())
 	}
+	if n := c.rewriter.edits.MaxParam; n > 0 && plan.Statements[0].Copy != nil {
+		return pgerror.New("42P02", "there is no parameter $%d", n)
+	}
 	if p.layout, err = newLayout(&c.rewriter.edits, text, appendOIDs(nil, m.OIDs)); err != nil {
 		return positioned(err, m.SQL)
 	}
@@ -65,6 +68,9 @@ func (c *conn) parse(body []byte) error {
 	sent, remap, err := c.rewrite(plan, text, s, p.layout)
 	if err != nil {
 		return positioned(err, text.SQL())
+	}
+	if err := c.confirmCopies(plan, sent, remap); err != nil {
+		return err
 	}
 	w.remap, w.naming = remap, c.newStatement(name, p)
 	c.send.Lock()
@@ -416,6 +422,12 @@ func (c *conn) execute(body []byte) error {
 	if refusal := checkAccess(p.plan.Statements[0].Touches, s.roles); refusal != nil {
 		return refusal
 	}
+	if r.copied() != nil && s.problem != nil {
+		return s.problem
+	}
+	if r.copied() != nil && s.snapshot != p.prepared.state.snapshot { // the server looks at the tables only now
+		return errChangedSince()
+	}
 	if err := c.beginAudit(r, nil); err != nil {
 		return err
 	}
@@ -431,7 +443,12 @@ func (c *conn) execute(body []byte) error {
 		}
 	}
 	c.noteChange(p.prepared.changes)
-	return c.forward(pipeline.Execute, &work{results: []*result{r}})
+	w := &work{results: []*result{r}}
+	w.copies = newCopies(w.results)
+	return c.sendCopies(w, func() error {
+		c.push(pipeline.Entry[*work]{Kind: pipeline.Execute, Data: w})
+		return c.cr.Forward(c.sw)
+	})
 }
 
 func (c *conn) close(body []byte) error {

@@ -49,6 +49,11 @@ func (c *conn) flushServer() error {
 // message treats one message of the client. What can't be planned is refused;
 // errors returned here end the connection.
 func (c *conn) message(typ byte) error {
+	if c.copying != nil {
+		if treated, err := c.whileCopying(typ); treated || err != nil {
+			return err
+		}
+	}
 	var kind pipeline.Kind
 	var treat func([]byte) error
 	switch typ {
@@ -268,6 +273,9 @@ func (c *conn) query(body []byte) error {
 		if sent, remap, err = c.rewriteQuery(plan, text, s); err != nil {
 			return positioned(err, text.SQL())
 		}
+		if err := c.confirmCopies(plan, sent, remap); err != nil {
+			return err
+		}
 	}
 	if overlaid {
 		plan = nil // all that follows is as if nothing had been changed
@@ -284,7 +292,7 @@ func (c *conn) query(body []byte) error {
 		c.noteChanges(commands)
 		return c.forward(pipeline.Query, nil)
 	}
-	w.remap = remap
+	w.remap, w.copies = remap, newCopies(w.results)
 	for _, r := range w.results {
 		if err := c.beginAudit(r, text); err != nil {
 			c.abandon(w)
@@ -292,11 +300,25 @@ func (c *conn) query(body []byte) error {
 		}
 	}
 	c.noteChanges(commands)
-	c.send.Lock()
-	defer c.send.Unlock()
-	c.push(pipeline.Entry[*work]{Kind: pipeline.Query, Data: w})
-	c.sequence++ // what follows is not skipped if it fails
-	return wire.WriteQuery(c.sw, sent)
+	return c.sendCopies(w, func() error {
+		c.push(pipeline.Entry[*work]{Kind: pipeline.Query, Data: w})
+		c.sequence++ // what follows is not skipped if it fails
+		return wire.WriteQuery(c.sw, sent)
+	})
+}
+
+// sendCopies sends a message, and waits for what the server makes of it where it may
+// read the data of a tagged table.
+func (c *conn) sendCopies(w *work, send func() error) error {
+	err := func() error {
+		c.send.Lock()
+		defer c.send.Unlock()
+		return send()
+	}()
+	if err != nil || w.copies == nil {
+		return err
+	}
+	return c.awaitCopy(&copyIn{work: w})
 }
 
 // rewriteQuery applies a plan to the text of a Query, which has no parameters.

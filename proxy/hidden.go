@@ -124,10 +124,14 @@ func (c *conn) checkStill(p *prepared) error {
 		}
 		text = c.lexer.Lex(decoded)
 		if plan, err := s.snapshot.analyzer.Plan(text, &s.env); plan.Tagged() || err != nil {
-			return pgerror.New(pgerror.FeatureNotSupported, "cached plan must not change result type").
-				WithDetail("The statement uses a tagged table since it was prepared.").WithHint("Prepare it again.")
+			return errChangedSince()
 		}
 	}
 	p.seen = now
 	return nil
+}
+
+func errChangedSince() *pgerror.Error {
+	return pgerror.New(pgerror.FeatureNotSupported, "cached plan must not change result type").
+		WithDetail("A tagged table that the statement uses has changed since it was prepared.").WithHint("Prepare it again.")
 }

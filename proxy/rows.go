@@ -156,15 +156,16 @@ func (c *conn) prepare(r *result) *pgerror.Error {
 			r.columns[i].scrub = explains
 			continue
 		}
-		r.columns[i] = column{
-			tagged: o.Column,
-			sealer: c.tracked.sealers[o.Column],
-			access: o.Column.AccessFor(r.state.roles),
-			binary: formatOf(r.asked, i) == 1,
-			format: formatOf(r.formats, i),
-		}
+		r.columns[i] = c.openedColumn(r, o.Column)
+		r.columns[i].binary, r.columns[i].format = formatOf(r.asked, i) == 1, formatOf(r.formats, i)
 	}
 	return nil
+}
+
+// openedColumn says how the values of a tagged column are opened for those whom a
+// result is for; in text format, until told otherwise.
+func (c *conn) openedColumn(r *result, tagged *schema.Column) column {
+	return column{tagged: tagged, sealer: c.tracked.sealers[tagged], access: tagged.AccessFor(r.state.roles)}
 }
 
 // dataRow opens one row. The first opened row leaves only after its audit record

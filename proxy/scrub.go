@@ -56,7 +56,7 @@ func hideSealed(text []byte) []byte {
 		if at < 0 {
 			return append(out, text...)
 		}
-		// In JSON the backslash is doubled.
+		// In JSON and in COPY data the backslash is doubled.
 		out = append(append(out, bytes.TrimSuffix(text[:at], sealedHex[:1])...), "(sealed)"...)
 		text = text[at+len(sealedHex):]
 		for len(text) > 0 && isHex(text[0]) {

@@ -53,6 +53,7 @@ var (
 
 // probe is one question to the session. done is closed when it's answered.
 type probe struct {
+	describe   bool // the query is described, not run
 	inSequence bool // sent between a client's messages, without a Sync of its own
 	fields     []pgconn.FieldDescription
 	values     [][]byte // of all rows, in text format; nil is NULL
@@ -110,7 +111,18 @@ func (c *conn) ask(snapshot *snapshot) (*state, error) {
 // askSession runs a query of pgveil's own in the session, in its place in the pipeline.
 func (c *conn) askSession(sql string) (*probe, error) {
 	p := &probe{done: make(chan struct{})}
-	if err := c.sendProbe(p, sql); err != nil {
+	return c.await(p, c.sendProbe(p, sql))
+}
+
+// describeInSession has the session describe the rows of a query, without running it.
+func (c *conn) describeInSession(sql string) (*probe, error) {
+	p := &probe{describe: true, done: make(chan struct{})}
+	return c.await(p, c.sendProbe(p, sql))
+}
+
+// await waits for the answer to a probe that was sent, or not for this error.
+func (c *conn) await(p *probe, err error) (*probe, error) {
+	if err != nil {
 		return nil, err
 	}
 	select {
@@ -136,6 +148,9 @@ func (c *conn) sendProbe(p *probe, sql string) error {
 	p.inSequence = c.queue.InSequence()
 	// Closed first: a probe that was cancelled may have left it.
 	kinds := []pipeline.Kind{pipeline.Close, pipeline.Parse, pipeline.Bind, pipeline.Describe, pipeline.Execute, pipeline.Close, pipeline.Close}
+	if p.describe {
+		kinds = []pipeline.Kind{pipeline.Close, pipeline.Parse, pipeline.Describe, pipeline.Close}
+	}
 	if !p.inSequence {
 		kinds = append(kinds, pipeline.Sync)
 	}
@@ -146,10 +161,14 @@ func (c *conn) sendProbe(p *probe, sql string) error {
 	w := c.sw
 	wire.WriteClose(w, 'S', probeName)
 	wire.WriteParse(w, probeName, sql)
-	wire.WriteBind(w, probeName, probeName)
-	wire.WriteDescribe(w, 'P', probeName)
-	wire.WriteExecute(w, probeName, 0)
-	wire.WriteClose(w, 'P', probeName)
+	if p.describe {
+		wire.WriteDescribe(w, 'S', probeName)
+	} else {
+		wire.WriteBind(w, probeName, probeName)
+		wire.WriteDescribe(w, 'P', probeName)
+		wire.WriteExecute(w, probeName, 0)
+		wire.WriteClose(w, 'P', probeName)
+	}
 	wire.WriteClose(w, 'S', probeName)
 	if p.inSequence {
 		wire.WriteEmpty(w, wire.TypeFlush)

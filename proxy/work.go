@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/pgveil/pgveil/proxy/audit"
+	"github.com/pgveil/pgveil/proxy/copydata"
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -18,6 +19,7 @@ type work struct {
 	remap    *remap         // from positions in the text that was sent to the client's
 	prepared *prepared      // Parse and Describe of a statement
 	results  []*result      // Query: one per command; Execute and Describe of a portal: one
+	copies   *copies        // of results, if one is a COPY FROM STDIN of a tagged table
 	current  int            // which of results is being received
 	probe    *probe         // of the proxy's own
 	last     bool           // the last message of the probe
@@ -88,6 +90,8 @@ type result struct {
 	ended   bool
 	durable bool
 	columns []column
+	stream  copydata.Stream // of a COPY TO STDOUT
+	failure *pgerror.Error  // why pgveil has ended a COPY FROM STDIN; guarded by conn.mu
 	rows    int64
 	opened  int64
 }

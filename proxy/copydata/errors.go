@@ -50,7 +50,7 @@ func (c *Config) inLine(e *pgerror.Error, line int64, content []byte) *pgerror.E
 }
 
 // inColumn completes the error for a value: on the way in with the place and, where
-// the server shows it, the value, which the client has just sent. nil is not shown.
+// the server shows it, the value, which the client has just sent.
 func (c *Config) inColumn(err error, line int64, column int, value []byte) error {
 	e, ok := pgerror.As(err)
 	if !ok {
@@ -61,7 +61,7 @@ func (c *Config) inColumn(err error, line int64, column int, value []byte) error
 	}
 	at := *e
 	at.Where = fmt.Sprintf("COPY %s, line %d, column %s", c.Relation, line, c.Columns[column].Name)
-	if value != nil {
+	if c.Format != Binary {
 		at.Where += fmt.Sprintf(": \"%s\"", shown(value))
 	}
 	return &at

@@ -91,9 +91,10 @@ func (l *lineStream) line(dst, content, end []byte, marker bool) ([]byte, error)
 	if marker && len(content) == 0 {
 		return append(dst, end...), nil
 	}
+	start := len(dst)
 	dst, err := l.row(dst, content)
 	if err != nil {
-		return dst, err
+		return dst[:start], err // nothing of a row that fails
 	}
 	if marker {
 		dst = append(dst, end[2:]...)

@@ -12,8 +12,8 @@ import (
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
-// Copy is what a Plan says of a COPY whose data has sealed columns.
-type Copy struct {
+// CopyPlan is what a Plan says of a COPY whose data has sealed columns.
+type CopyPlan struct {
 	In       bool   // FROM STDIN
 	Query    bool   // of the rows of a query, not of a table
 	Relation string // as messages have it; "" for a query
@@ -27,7 +27,7 @@ type Copy struct {
 // copy analyses COPY. Its rows are no result that the server describes.
 func (x *analysis) copy(st *pg.CopyStmt) []target {
 	x.private = true // the options are constants
-	c := &Copy{In: st.IsFrom, Query: st.Query != nil}
+	c := &CopyPlan{In: st.IsFrom, Query: st.Query != nil}
 	if c.Query {
 		x.copyQuery(st.Query, c)
 	} else {
@@ -42,11 +42,11 @@ func (x *analysis) copy(st *pg.CopyStmt) []target {
 		return nil
 	}
 	x.copyOptions(st.Options, c)
-	x.copied = c
+	x.copying = c
 	return nil
 }
 
-func (x *analysis) copyQuery(n *pg.Node, c *Copy) {
+func (x *analysis) copyQuery(n *pg.Node, c *CopyPlan) {
 	var targets []target
 	if sel := n.GetSelectStmt(); sel != nil {
 		targets = x.query(sel, nil, useRead)
@@ -63,12 +63,12 @@ func (x *analysis) copyQuery(n *pg.Node, c *Copy) {
 	}
 }
 
-func (c *Copy) add(name string, tagged *schema.Column) {
+func (c *CopyPlan) add(name string, tagged *schema.Column) {
 	c.Columns = append(c.Columns, copydata.Column{Name: name, Change: tagged != nil})
 	c.Tagged = append(c.Tagged, tagged)
 }
 
-func (x *analysis) copyTable(st *pg.CopyStmt, c *Copy) {
+func (x *analysis) copyTable(st *pg.CopyStmt, c *CopyPlan) {
 	r := x.relation(st.Relation)
 	if r == nil {
 		return
@@ -116,7 +116,7 @@ func (x *analysis) copyTable(st *pg.CopyStmt, c *Copy) {
 
 // listColumns names the columns in the text that is sent, so that what is a sealed
 // column to pgveil is the same column to the server.
-func (x *analysis) listColumns(rv *pg.RangeVar, c *Copy) {
+func (x *analysis) listColumns(rv *pg.RangeVar, c *CopyPlan) {
 	token := x.token(rv.Location)
 	for x.text.Token(int(token)+1).Kind == Dot {
 		token += 2
@@ -132,7 +132,7 @@ func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, 
 
 // copyOptions reads the options of either syntax. What is wrong with them is left to
 // the server to say: it does before the first byte of data.
-func (x *analysis) copyOptions(list []*pg.Node, c *Copy) {
+func (x *analysis) copyOptions(list []*pg.Node, c *CopyPlan) {
 	o := &c.Options
 	o.Null, o.Delimiter, o.Quote = `\N`, "\t", `"`
 	given := make(map[string]bool)
@@ -211,7 +211,7 @@ func headerOption(d *pg.DefElem) copydata.Header {
 }
 
 // force marks the columns of a FORCE option, all of them for *.
-func (c *Copy) force(d *pg.DefElem, mark func(*copydata.Column)) {
+func (c *CopyPlan) force(d *pg.DefElem, mark func(*copydata.Column)) {
 	names := stringNodes(d.Arg.GetList().GetItems())
 	for i := range c.Columns {
 		if d.Arg.GetAStar() != nil || slices.Contains(names, c.Columns[i].Name) {

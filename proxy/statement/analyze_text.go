@@ -140,7 +140,7 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 			used = true
 			s.Outputs, s.Touches, s.Returning, s.Writes, s.planned = x.outputs, x.touches, x.returning, x.writes, true
 			s.Explains, s.Later = x.explains, x.later
-			s.Copy = x.copied
+			s.Copy = x.copying
 			plan.edits = append(plan.edits, x.edits...)
 		}
 		if changed == VerbUnknown && overlays {
@@ -226,7 +226,7 @@ type analysis struct {
 	explains  bool
 	later     *Plan
 	first     int32 // token of the folded text with which the statement begins
-	copied    *Copy
+	copying   *CopyPlan
 
 	recursive *cte // whose query is to be analysed next
 	defining  *cte // the innermost whose query is being analysed

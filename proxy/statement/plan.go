@@ -51,7 +51,7 @@ type Statement struct {
 	// Later is the plan of what FETCH or EXECUTE will run, of DECLARE and PREPARE of a
 	// statement that uses a tagged table.
 	Later *Plan
-	Copy  *Copy // a COPY whose data has sealed columns; else nil
+	Copy  *CopyPlan // a COPY whose data has sealed columns; else nil
 
 	planned bool // it uses a relation that is or reaches a tagged table
 }

@@ -184,7 +184,7 @@ func describe(a *Analyzer, sql string, env *Env) []string {
 	return out
 }
 
-func describeCopy(c *Copy) string {
+func describeCopy(c *CopyPlan) string {
 	words := []string{"out", fmt.Sprintf("%+v", c.Options)}
 	if c.In {
 		words[0] = "in"

@@ -167,6 +167,32 @@ func (r *Reader) Forward(w *Writer) error {
 	return nil
 }
 
+// Chunk gives the next part of the body of the current frame, as much as has arrived;
+// nil at its end. It is valid until the next call to the Reader.
+func (r *Reader) Chunk() ([]byte, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	if r.frame == headerSize+r.length {
+		r.r += headerSize
+		r.frame = r.length
+	}
+	if r.frame == 0 {
+		return nil, nil
+	}
+	if r.r == r.w {
+		r.r, r.w = 0, 0
+		if err := r.read(); err != nil {
+			return nil, err
+		}
+	}
+	n := min(r.frame, r.w-r.r)
+	chunk := r.buf[r.r : r.r+n : r.r+n]
+	r.r += n
+	r.frame -= n
+	return chunk, nil
+}
+
 // ForwardRun is Forward of the current frame and of all frames of the same type
 // that lie complete in the buffer after it, in one copy. It gives their number.
 func (r *Reader) ForwardRun(w *Writer) (int, error) {

@@ -148,3 +148,15 @@ func NameParameter(err error, number int) error {
 	named.Message = badBinary + " " + strconv.Itoa(number)
 	return &named
 }
+
+// NameCopied takes the parameter out of a 22P03 of [Type.Canonical]: of a value in COPY
+// data the server says just "incorrect binary data format". Other errors come back as they are.
+func NameCopied(err error) error {
+	e, ok := pgerror.As(err)
+	if !ok || e.Message != badBinary {
+		return err
+	}
+	named := *e
+	named.Message = strings.TrimSuffix(badBinary, " in bind parameter")
+	return &named
+}

@@ -73,10 +73,19 @@ func (x *pgxRun) copies(ctx context.Context) {
 	x.step("copy again", n, err)
 	x.rows(ctx, "copied", x.conn, "SELECT * FROM lab.plain ORDER BY id")
 	n, err = x.conn.CopyFrom(ctx, pgx.Identifier{"lab", "every"}, []string{"id", "d_text"}, pgx.CopyFromRows([][]any{{x.base + 70, "Zéphyrine-pgx"}}))
-	x.step("refused 0A000: copy to tagged", n, err)
+	x.step("copy to tagged", n, err)
+	typed := []any{x.base + 71, "Zéphyrine-pgx", int32(-7), true, time.Date(1942, 3, 5, 0, 0, 0, 0, time.UTC), []byte{0, 255}, [16]byte{1, 2}}
+	n, err = x.conn.CopyFrom(ctx, pgx.Identifier{"lab", "every"}, []string{"id", "r_text", "d_int4", "r_bool", "d_date", "r_bytea", "d_uuid"}, pgx.CopyFromRows([][]any{typed}))
+	x.step("copy of several types to tagged", n, err)
+	x.rows(ctx, "copied to tagged", x.conn, "SELECT id, d_text, r_text, d_int4, r_bool, d_date, r_bytea, d_uuid FROM lab.every WHERE id >= $1 ORDER BY id", x.base+70)
+	n, err = x.conn.CopyFrom(ctx, pgx.Identifier{"lab", "every"}, []string{"id", "r_varchar"}, pgx.CopyFromRows([][]any{{x.base + 72, "longer than twenty characters"}}))
+	x.step("copy of a value that is too long", n, err)
 	tag, err := x.conn.PgConn().CopyTo(ctx, io.Discard, "COPY lab.every TO STDOUT")
-	x.step("refused 0A000: copy from tagged", tag.String(), err)
+	x.step("copy from tagged", tag.String(), err)
 	var w written
+	tag, err = x.conn.PgConn().CopyTo(ctx, &w, "COPY (SELECT id, d_text, r_jsonb FROM lab.every ORDER BY id) TO STDOUT (FORMAT binary)")
+	x.step("copy of a tagged query", tag.String()+string(w), err)
+	w = nil
 	tag, err = x.conn.PgConn().CopyTo(ctx, &w, "COPY (SELECT * FROM lab.plain ORDER BY id) TO STDOUT (FORMAT csv)")
 	x.step("copy to", tag.String()+string(w), err)
 	x.rows(ctx, "after copies", x.conn, "SELECT d_text FROM lab.every WHERE id = $1", x.base+1)

@@ -724,9 +724,15 @@ public class Driver {
         });
         step("bad copy", () -> copies.copyIn("COPY lab.plain (id, note) FROM STDIN", new StringReader("x\té\n")));
         conn.setAutoCommit(false);
-        step("refused 0A000: copy to tagged", () -> copies.copyIn("COPY lab.every (id, d_text) FROM STDIN", new StringReader((base + 400) + "\t" + MARKER + "\n")));
+        step("copy to tagged", () -> copies.copyIn("COPY lab.every (id, d_text) FROM STDIN", new StringReader((base + 400) + "\t" + MARKER + "\n")));
         conn.rollback();
-        step("refused 0A000: copy from tagged", () -> copies.copyOut("COPY lab.every TO STDOUT", new StringWriter()));
+        step("bad copy to tagged", () -> copies.copyIn("COPY lab.every (id, r_int4) FROM STDIN", new StringReader((base + 401) + "\tseven\n")));
+        conn.rollback();
+        step("copy from tagged", () -> {
+            StringWriter w = new StringWriter();
+            long n = copies.copyOut("COPY (SELECT id, d_text, r_date FROM lab.every ORDER BY id) TO STDOUT (FORMAT csv, HEADER)", w);
+            return n + " " + w;
+        });
         conn.rollback();
         run("after copies", "SELECT d_text FROM lab.every WHERE id = ?", base + 1);
         if (!simple) { // the driver's fast path needs the extended protocol

@@ -1,0 +1,168 @@
+package proxy
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/pgveil/pgveil/proxy/copydata"
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/proxy/wire"
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+func containsReason(message []byte) bool { return bytes.Contains(message, []byte(copyFailReason)) }
+
+// copied is the plan's COPY with sealed columns, nil if the statement is none.
+func (r *result) copied() *statement.CopyPlan {
+	if r.plan == nil {
+		return nil
+	}
+	return r.plan.Statements[r.index].Copy
+}
+
+// copyOutResponse treats CopyOutResponse: the server is about to send the data.
+func (c *conn) copyOutResponse(w *work) error {
+	r := w.result()
+	if r == nil || r.copied() == nil {
+		return c.sr.Forward(c.cw)
+	}
+	body, err := c.sr.Body()
+	if err != nil {
+		return err
+	}
+	copied := r.copied()
+	if e := confirmCopy(copied, false, body); e != nil {
+		return c.fail(r, e)
+	}
+	binary := copied.Options.Format == copydata.Binary
+	r.columns = make([]column, len(copied.Columns))
+	for i, tagged := range copied.Tagged {
+		if tagged == nil {
+			continue
+		}
+		r.columns[i] = c.openedColumn(r, tagged)
+		if binary {
+			r.columns[i].binary, r.columns[i].format = true, 1
+		}
+	}
+	r.stream, err = copydata.New(copydata.Config{
+		Options: copied.Options, Columns: copied.Columns, Relation: copied.Relation,
+		Version: r.state.settings.ServerVersion, MaxRow: c.config.MaxMessage, Change: c.openCopied(r),
+	})
+	if e, ok := pgerror.As(err); ok {
+		return c.fail(r, e)
+	}
+	return c.sr.Forward(c.cw)
+}
+
+// openCopied opens the values of one COPY.
+func (c *conn) openCopied(r *result) copydata.Change {
+	return func(dst []byte, column int, value []byte) ([]byte, bool, error) {
+		col := &r.columns[column]
+		if col.access.Verdict == schema.Hide {
+			return dst, true, nil
+		}
+		dst, e := c.open(dst, col, value, &r.state.settings)
+		if e != nil {
+			return dst, false, e
+		}
+		r.opened++
+		return dst, false, nil
+	}
+}
+
+// copyOutData opens the values of a CopyData message. The first leaves only after its
+// audit record is durable.
+func (c *conn) copyOutData(r *result) error {
+	body, err := c.sr.Body()
+	if err != nil {
+		return err
+	}
+	if !r.durable {
+		if e := r.waitAudit(); e != nil {
+			return c.fail(r, e)
+		}
+		r.durable = true
+	}
+	return c.copyOut(r, func(dst []byte) ([]byte, error) { return r.stream.Write(dst, body) })
+}
+
+// copyOutDone treats the end of the data.
+func (c *conn) copyOutDone(r *result) error {
+	failed := c.failed
+	if err := c.copyOut(r, r.stream.Close); err != nil || c.failed != failed {
+		return err
+	}
+	return c.sr.Forward(c.cw)
+}
+
+// copyOut sends the client what rewrite appends, if it is anything.
+func (c *conn) copyOut(r *result, rewrite func([]byte) ([]byte, error)) error {
+	w := c.cw
+	w.Message(wire.TypeCopyData)
+	tail := w.Tail()
+	start := len(tail)
+	tail, err := rewrite(tail)
+	w.SetTail(tail)
+	if err != nil || len(tail) == start {
+		w.Abandon()
+	}
+	if e, ok := pgerror.As(err); ok {
+		return c.fail(r, e)
+	}
+	if err != nil || len(tail) == start {
+		return err
+	}
+	return w.End()
+}
+
+// confirmCopies has the server describe the queries whose rows the COPYs of a text
+// give, which it does not do when it runs them. sent is the text that is about to be
+// sent.
+func (c *conn) confirmCopies(plan *statement.Plan, sent []byte, m *remap) error {
+	for i := range plan.Statements {
+		copied := plan.Statements[i].Copy
+		if copied == nil || !copied.Query {
+			continue
+		}
+		text := new(statement.Lexer).Lex(sent)
+		start, end, ok := text.CopiedQuery(&text.Commands()[i])
+		if !ok {
+			return pgerror.New(pgerror.InternalError, "the plan does not fit the statement")
+		}
+		// Everything around it is blanked, so that the position of an error is the same.
+		query := append(bytes.Repeat([]byte(" "), utf8.RuneCount(sent[:start])), sent[start:end]...)
+		p, err := c.describeInSession(string(query))
+		if early, ok := err.(precedes); ok {
+			at := *early.error
+			at.Position = m.position(at.Position)
+			return precedes{error: &at}
+		}
+		if err != nil {
+			return err
+		}
+		fields := make([]statement.Field, len(p.fields))
+		for j, f := range p.fields {
+			fields[j] = statement.Field{TableOID: f.TableOID, Attribute: f.TableAttributeNumber, TypeOID: f.DataTypeOID}
+		}
+		if err := plan.VerifyCopy(i, fields); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countCopied takes the number of rows of a COPY from its CommandComplete.
+func (c *conn) countCopied(r *result) error {
+	if r.copied() == nil {
+		return nil
+	}
+	body, err := c.sr.Body()
+	if err != nil {
+		return err
+	}
+	tag, err := wire.DecodeCommandComplete(body)
+	r.rows = wire.TagRows(tag)
+	return err
+}
