@@ -127,11 +127,18 @@ func (e *encoding) check(text *statement.Text) error {
 	}
 	for _, command := range text.Commands() {
 		if command.Verb == statement.VerbCopy {
-			return pgerror.New(pgerror.FeatureNotSupported, "COPY of a tagged table cannot be used with client_encoding %s", e.name).
-				WithHint("SET client_encoding TO 'UTF8'.")
+			return e.checkCopy()
 		}
 	}
 	return nil
+}
+
+func (e *encoding) checkCopy() error {
+	if e == nil {
+		return nil
+	}
+	return pgerror.New(pgerror.FeatureNotSupported, "COPY of a tagged table cannot be used with client_encoding %s", e.name).
+		WithHint("SET client_encoding TO 'UTF8'.")
 }
 
 // decodeParam gives the value of a parameter in UTF-8 if it is text. oid is its type, or 0.

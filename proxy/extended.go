@@ -422,11 +422,15 @@ func (c *conn) execute(body []byte) error {
 	if refusal := checkAccess(p.plan.Statements[0].Touches, s.roles); refusal != nil {
 		return refusal
 	}
-	if r.copied() != nil && s.problem != nil {
-		return s.problem
-	}
-	if r.copied() != nil && s.snapshot != p.prepared.state.snapshot { // the server looks at the tables only now
-		return errChangedSince()
+	if r.copied() != nil { // the server looks at settings and tables only now
+		switch err := s.encoding.checkCopy(); {
+		case s.problem != nil:
+			return s.problem
+		case err != nil:
+			return err
+		case s.snapshot != p.prepared.state.snapshot:
+			return errChangedSince()
+		}
 	}
 	if err := c.beginAudit(r, nil); err != nil {
 		return err
