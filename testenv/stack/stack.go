@@ -31,6 +31,8 @@ type Options struct {
 	Tables   []string // DDL beside what the schema file needs; Tables of this package when nil
 	Clients  *proxy.ClientTLS
 	SSLMode  string // to the server; "prefer" when empty
+	// Sealer, unless nil, makes of each column's sealer the one that pgveil uses.
+	Sealer func(column *schema.Column, sealer proxy.Sealer) proxy.Sealer
 	// Between gives the port of what stands between pgveil and the server at this
 	// address; nil: nothing.
 	Between func(server string) (port int)
@@ -49,6 +51,8 @@ type Stack struct {
 	File     *schema.File
 	Addr     string // of pgveil, host:port
 	Port     int
+
+	sealer func(*schema.Column, proxy.Sealer) proxy.Sealer
 }
 
 // Start starts everything and creates the roles biologist, secretary, researcher and
@@ -57,7 +61,7 @@ func Start(t testing.TB, opts Options) *Stack {
 	t.Helper()
 	testenv.Require(t, testenv.PartPostgres)
 	ctx := context.Background()
-	s := &Stack{Keys: make(map[string]*keys.Keyring)}
+	s := &Stack{Keys: make(map[string]*keys.Keyring), sealer: opts.Sealer}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -167,7 +171,11 @@ func (s *Stack) key(t testing.TB, store keys.Store, name string, keyType keys.Ke
 
 // Sealer seals and opens for one tagged column.
 func (s *Stack) Sealer(column *schema.Column) (proxy.Sealer, error) {
-	return s.Keys[column.Key].Sealer(byte(column.Mode), column.Context, column.Padding)
+	sealer, err := s.Keys[column.Key].Sealer(byte(column.Mode), column.Context, column.Padding)
+	if err != nil || s.sealer == nil {
+		return sealer, err
+	}
+	return s.sealer(column, sealer), nil
 }
 
 // DSN is how a role connects through pgveil. Further settings are appended.
