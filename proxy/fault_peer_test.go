@@ -124,7 +124,7 @@ func TestFaultPanic(t *testing.T) {
 		t.Fatal(err)
 	}
 	header := s.File.Databases[stack.Database].Column("lab", "patient", "email").Header()
-	if err := s.Postgres.ExecIn(ctx, stack.Database, fmt.Sprintf(`UPDATE lab.patient SET email = '\x%x'`, header)); err != nil {
+	if err := s.Postgres.ExecIn(ctx, stack.Database, fmt.Sprintf(`UPDATE lab.patient SET email = '\x%x%s'`, header, strings.Repeat("00", 64))); err != nil {
 		t.Fatal(err)
 	}
 	for _, sql := range []string{`INSERT INTO lab.patient (id, email) VALUES (2, 'a@b.fr')`, `SELECT email FROM lab.patient`} {
