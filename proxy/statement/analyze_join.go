@@ -28,7 +28,7 @@ func (x *analysis) join(j *pg.JoinExpr, s *scope) (*item, []*item) {
 		}
 		shared = commonNames(left, right)
 	}
-	merged := x.merge(j, shared, left, right)
+	merged := x.mergeColumns(j, shared, left, right)
 	it.columns = slices.Clone(merged)
 	for _, side := range []*item{left, right} {
 		for _, c := range side.columns {
@@ -75,8 +75,8 @@ func (it *item) findOwn(name string) (*column, int) {
 	return own.find(name)
 }
 
-// merge gives the columns that USING makes of two.
-func (x *analysis) merge(j *pg.JoinExpr, names []string, left, right *item) []column {
+// mergeColumns gives the columns that USING makes of two.
+func (x *analysis) mergeColumns(j *pg.JoinExpr, names []string, left, right *item) []column {
 	clause := "USING"
 	if j.IsNatural {
 		clause = "NATURAL JOIN"

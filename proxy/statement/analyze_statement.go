@@ -53,7 +53,7 @@ func (x *analysis) workOf(stmt *pg.Node) func() []target {
 	switch n := stmt.GetNode().(type) {
 	case *pg.Node_SelectStmt:
 		return func() []target { return x.query(n.SelectStmt, nil, useRead) }
-	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt:
+	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
 		return func() []target {
 			targets, _ := x.command(stmt, nil)
 			return targets
@@ -75,6 +75,8 @@ func (x *analysis) command(n *pg.Node, outer *scope) (targets []target, ok bool)
 		return x.update(n.UpdateStmt, x.with(n.UpdateStmt.WithClause, outer)), true
 	case *pg.Node_DeleteStmt:
 		return x.delete(n.DeleteStmt, x.with(n.DeleteStmt.WithClause, outer)), true
+	case *pg.Node_MergeStmt:
+		return x.merge(n.MergeStmt, x.with(n.MergeStmt.WithClause, outer)), true
 	}
 	return nil, false
 }
@@ -152,19 +154,9 @@ func (x *analysis) insert(st *pg.InsertStmt, outer *scope) []target {
 	if r == nil {
 		return nil
 	}
-	attributes := make([]*schema.Attribute, 0, len(r.Attributes))
-	for _, n := range st.Cols {
-		if a := x.attribute(r, n.GetResTarget()); a != nil {
-			attributes = append(attributes, a)
-		}
-	}
+	attributes := x.insertColumns(st.Cols, r)
 	if x.err != nil {
 		return nil
-	}
-	if len(st.Cols) == 0 {
-		for i := range r.Attributes {
-			attributes = append(attributes, &r.Attributes[i])
-		}
 	}
 	if st.SelectStmt != nil {
 		x.source(st.SelectStmt.GetSelectStmt(), attributes, outer)
