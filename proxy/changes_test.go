@@ -99,3 +99,46 @@ func TestUpdateFrom(t *testing.T) {
 	})
 	p.sealed(t, "Marker-", "1942-03-0")
 }
+
+func TestMerge(t *testing.T) {
+	p := startPair(t)
+	p.run(t, []step{
+		{sql: "INSERT INTO lab.patient (id, nir, last_name, city) VALUES (1, 'Marker-A', 'Marker-B', 'Paris'), (2, 'Marker-C', NULL, 'Lyon'), (3, NULL, NULL, NULL)"},
+		{sql: "INSERT INTO lab.result (id, patient, nir, outcome) VALUES (1, 1, 'Marker-A', 'Marker-D'), (2, NULL, 'Marker-E', NULL), (3, 3, NULL, NULL)"},
+		{sql: "MERGE INTO lab.patient p USING lab.result r ON p.nir = r.nir WHEN MATCHED AND r.nir = 'Marker-A' THEN UPDATE SET last_name = 'Marker-F', city = 'x' WHEN NOT MATCHED AND r.nir IS NOT NULL THEN INSERT (id, nir, last_name) VALUES (10 + r.id, r.nir, upper('Marker-G'))"},
+		{sql: "MERGE INTO lab.patient p USING (VALUES (1, 'Marker-H', 'Marker-I'), (20, 'Marker-J', NULL)) v (id, n, l) ON p.id = v.id WHEN MATCHED THEN UPDATE SET nir = v.n, last_name = v.l WHEN NOT MATCHED THEN INSERT VALUES (v.id, v.n, DEFAULT, v.l)"},
+		{sql: "MERGE INTO lab.patient p USING (SELECT $1 AS n, $2 AS l) v ON p.nir = v.n WHEN MATCHED THEN UPDATE SET last_name = v.l WHEN NOT MATCHED THEN INSERT (id, nir, last_name) VALUES (21, v.n, v.l)", params: []any{"Marker-K", "Marker-L"}},
+		{sql: "MERGE INTO lab.patient p USING (SELECT $1 AS n, $2 AS l) v ON p.nir = v.n WHEN MATCHED THEN UPDATE SET last_name = v.l WHEN NOT MATCHED THEN INSERT (id, nir, last_name) VALUES (21, v.n, v.l)", params: []any{"Marker-K", "Marker-M"}},
+		{sql: "MERGE INTO lab.patient p USING (SELECT $1 AS n) v ON p.nir = v.n WHEN NOT MATCHED THEN INSERT (id, nir) VALUES (22, v.n)", params: []any{"Marker-K  "}, refused: "stored in another form"},
+		{sql: "MERGE INTO lab.patient p USING lab.result r ON p.id = r.patient WHEN MATCHED AND r.nir IS NULL THEN DELETE WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN DO NOTHING"},
+		{sql: "WITH s AS (SELECT id, nir FROM lab.result WHERE nir = 'Marker-E') MERGE INTO lab.patient p USING s ON p.id = s.id WHEN MATCHED THEN UPDATE SET nir = CASE WHEN p.nir IS NULL THEN s.nir ELSE p.nir END"},
+		{sql: "MERGE INTO lab.plain q USING lab.patient p ON p.id = q.id AND p.nir = 'Marker-H' WHEN NOT MATCHED THEN INSERT (id, note) VALUES (p.id, p.city)"},
+		{sql: "MERGE INTO lab.plain q USING lab.patient p ON p.id = q.id WHEN MATCHED THEN UPDATE SET nir = p.nir", refused: "cannot copy"},
+		{sql: "MERGE INTO lab.patient p USING lab.plain q ON p.nir = q.nir WHEN MATCHED THEN DELETE", refused: "cannot compare"},
+		{sql: "MERGE INTO lab.patient p USING lab.plain q ON p.id = q.id WHEN NOT MATCHED THEN INSERT (id, nir) VALUES (30, q.nir)", refused: "cannot assign"},
+		{sql: "SELECT * FROM lab.plain ORDER BY id"},
+		allPatients,
+	})
+	p.sealed(t, "Marker-", "MARKER-")
+}
+
+// TestSuppliedValues: constants and parameters of VALUES and of subqueries, met by a
+// sealed column.
+func TestSuppliedValues(t *testing.T) {
+	p := startPair(t)
+	p.run(t, []step{
+		{sql: "INSERT INTO lab.patient (id, nir, city) SELECT v.* FROM (VALUES (1, 'Marker-A', 'Paris'), (2, 'Marker-B', 'Lyon'), (3, NULL, NULL)) v (id, n, c)"},
+		{sql: "UPDATE lab.patient p SET last_name = v.l, city = v.c FROM (VALUES (1, 'Marker-C', 'x'), (2, upper('Marker-d'), NULL)) v (id, l, c) WHERE v.id = p.id RETURNING p.*"},
+		{sql: "WITH v (id, n) AS (VALUES (1, 'Marker-E')) UPDATE lab.patient p SET nir = v.n FROM v WHERE v.id = p.id"},
+		{sql: "SELECT p.id FROM lab.patient p JOIN (VALUES ('Marker-E'), ('Marker-B'), ('no')) v (n) ON v.n = p.nir ORDER BY 1"},
+		{sql: "SELECT p.id FROM lab.patient p WHERE nir IN (VALUES ('Marker-E'), ($1)) OR email = ANY (SELECT 'x')", params: []any{"Marker-B"}},
+		{sql: "WITH v AS (SELECT $1 AS n, $2 AS i) SELECT p.id FROM lab.patient p, v WHERE p.nir = v.n AND p.id = v.i::int", params: []any{"Marker-B", "2"}},
+		{sql: "INSERT INTO lab.patient (id, nir) SELECT 5, v.n FROM (SELECT $1 AS n) v WHERE NOT EXISTS (SELECT FROM lab.patient p WHERE p.nir = v.n)", params: []any{"Marker-F"}},
+		{sql: "INSERT INTO lab.patient (id, nir) SELECT 6, v.n FROM (SELECT $1 AS n) v WHERE NOT EXISTS (SELECT FROM lab.patient p WHERE p.nir = v.n)", params: []any{"Marker-F"}},
+		{sql: "SELECT p.id, v.n FROM lab.patient p, (SELECT 'Marker-X' AS n) v WHERE p.nir = v.n", refused: "in the clear"},
+		{sql: "SELECT p.id FROM lab.patient p, (SELECT 'Marker-X' AS n) v WHERE p.nir = v.n AND v::text = 'x'", refused: "whole row"},
+		{sql: "DELETE FROM lab.patient USING (VALUES ('Marker-B')) v (n) WHERE nir = v.n"},
+		allPatients,
+	})
+	p.sealed(t, "Marker-", "MARKER-")
+}

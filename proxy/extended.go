@@ -311,7 +311,7 @@ func (c *conn) sealComputed(t *target, m *wire.BindMessage, types []uint32, s *s
 		return nil, nil
 	}
 	r := &c.rewriter
-	if r.canonical, err = t.column.Type.Canonical(r.canonical[:0], result.Value, result.From, 1, t.use, &s.settings); err != nil {
+	if err := r.makeCanonical(t.column, result.Value, result.From, 1, t.use, t.both, &s.settings); err != nil {
 		return nil, sealError(err, t.column)
 	}
 	sealed, err := c.tracked.sealers[t.column].Seal(nil, r.canonical)

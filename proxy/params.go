@@ -23,6 +23,7 @@ type target struct {
 	chars  int    // length of an explicit cast to varchar(n) or char(n), or 0
 	// implied says that from is no cast's: an undeclared parameter has that type here.
 	implied bool
+	both    bool // it is compared as well as stored
 	// computed gives the value out of the parameters in it; client is the first of these.
 	computed *statement.Computed
 	// unused says that the text that is sent does not have it: the server gets NULL.
@@ -101,9 +102,12 @@ func (l *layout) check(edits *statement.Edits) error {
 
 func targetOf(p *statement.Param) target {
 	if p.Computed != nil {
-		return target{client: p.Computed.Params()[0], column: p.Column, use: p.Use, computed: p.Computed}
+		return target{client: p.Computed.Params()[0], column: p.Column, use: p.Use, computed: p.Computed, both: p.Both}
 	}
-	return target{client: p.Number, column: p.Column, use: p.Use, array: p.Array, from: statement.Listed(p.Column, p.From, p.Listed), chars: p.Chars, implied: p.Implied}
+	return target{
+		client: p.Number, column: p.Column, use: p.Use, array: p.Array, from: statement.Listed(p.Column, p.From, p.Listed),
+		chars: p.Chars, implied: p.Implied, both: p.Both,
+	}
 }
 
 func (l *layout) find(t target) int {
@@ -246,9 +250,7 @@ func (t target) seal(dst []byte, scratch *rewriter, sealer Sealer, value []byte,
 	if isString(source) {
 		value = statement.Cut(value, t.chars)
 	}
-	var err error
-	scratch.canonical, err = t.column.Type.Canonical(scratch.canonical[:0], value, source, element, t.use, settings)
-	if err != nil {
+	if err := scratch.makeCanonical(t.column, value, source, element, t.use, t.both, settings); err != nil {
 		return dst, err
 	}
 	return sealer.Seal(dst, scratch.canonical)

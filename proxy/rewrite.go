@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strconv"
@@ -129,8 +130,8 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 		}
 		value, from, format = result.Value, result.From, 1
 	}
-	var err error
-	if r.canonical, err = v.Column.Type.Canonical(r.canonical[:0], value, from, format, v.Use, settings); err != nil {
+	err := r.makeCanonical(v.Column, value, from, format, v.Use, v.Both, settings)
+	if err != nil {
 		return err
 	}
 	if r.sealed, err = sealer.Seal(r.sealed[:0], r.canonical); err != nil {
@@ -140,6 +141,29 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 	r.added = logical.AppendByteaHex(r.added, r.sealed)
 	r.added = append(r.added, "'::pg_catalog.bytea"...)
 	return nil
+}
+
+// makeCanonical brings a value into r.canonical. both says that, though it is to be
+// stored, it is compared, too: one sealed value cannot serve where the server compares
+// more of it than it stores.
+func (r *rewriter) makeCanonical(column *schema.Column, value []byte, from uint32, format int16, use logical.Use, both bool, settings *logical.Settings) error {
+	var err error
+	if both {
+		compared, err := column.Type.Canonical(nil, value, from, format, logical.Compare, settings)
+		if err != nil {
+			return err
+		}
+		if r.canonical, err = column.Type.Canonical(r.canonical[:0], value, from, format, logical.Assign, settings); err != nil {
+			return err
+		}
+		if !bytes.Equal(compared, r.canonical) {
+			return pgerror.New(pgerror.FeatureNotSupported, "a value of the statement is stored in another form than it is compared in").
+				WithHint("Give the value in the form in which it is stored: without trailing blanks, rounded.")
+		}
+		return nil
+	}
+	r.canonical, err = column.Type.Canonical(r.canonical[:0], value, from, format, use, settings)
+	return err
 }
 
 // sealArray seals each element of an array for = ANY. element is their type, format

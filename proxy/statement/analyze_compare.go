@@ -89,7 +89,11 @@ func (x *analysis) compare(name string, l, r *pg.Node, s *scope) {
 		}
 		return
 	}
-	a, b := side{l, x.expr(l, s)}, side{r, x.expr(r, s)}
+	a, b := side{l, x.operandOf(l, s)}, side{r, x.operandOf(r, s)}
+	if x.meets(name, a.operand, b.operand) {
+		return
+	}
+	a.operand, b.operand = a.plainUse(), b.plainUse()
 	x.equality(name, a, b)
 	x.free(a.operand, r)
 	x.free(b.operand, l)
@@ -155,7 +159,11 @@ func (x *analysis) search(name string, o operand, value *pg.Node, array bool) {
 
 // distinctFrom analyses IS [NOT] DISTINCT FROM. With NULL it is IS [NOT] NULL.
 func (x *analysis) distinctFrom(e *pg.A_Expr, s *scope) {
-	l, r := side{e.Lexpr, x.expr(e.Lexpr, s)}, side{e.Rexpr, x.expr(e.Rexpr, s)}
+	l, r := side{e.Lexpr, x.operandOf(e.Lexpr, s)}, side{e.Rexpr, x.operandOf(e.Rexpr, s)}
+	if x.meets("IS DISTINCT FROM", l.operand, r.operand) {
+		return
+	}
+	l.operand, r.operand = l.plainUse(), r.plainUse()
 	switch {
 	case l.sealed() && isNull(e.Rexpr):
 		x.touch(l.column.tagged, NullTest)

@@ -17,7 +17,7 @@ func (x *analysis) expr(n *pg.Node, s *scope) operand {
 	switch v := n.GetNode().(type) {
 	case nil, *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_SetToDefault:
 	case *pg.Node_ColumnRef:
-		return x.columnRef(v.ColumnRef, s)
+		return x.columnRef(v.ColumnRef, s).plainUse()
 	case *pg.Node_SubLink:
 		return x.subLink(v.SubLink, s)
 	case *pg.Node_AExpr:
@@ -110,7 +110,7 @@ func (x *analysis) nullTest(n *pg.NullTest, s *scope) {
 	if x.nullTestOfParam(n.Arg) {
 		return
 	}
-	if o := x.expr(n.Arg, s); o.sealed() {
+	if o := x.operandOf(n.Arg, s); o.sealed() {
 		x.touch(o.column.tagged, NullTest)
 	}
 }
@@ -200,7 +200,11 @@ func (x *analysis) inSubquery(l *pg.SubLink, targets []target, s *scope) {
 		return
 	}
 	for i, n := range left {
-		x.equality(name, side{n, x.expr(n, s)}, side{nil, operand{&targets[i].column, targets[i].token}})
+		left, right := x.operandOf(n, s), operand{&targets[i].column, targets[i].token}.current()
+		if x.meets(name, left, right) {
+			continue
+		}
+		x.equality(name, side{n, left.plainUse()}, side{nil, right.plainUse()})
 	}
 }
 

@@ -103,7 +103,7 @@ func (x *analysis) mergeColumns(j *pg.JoinExpr, names []string, left, right *ite
 			}
 			return merged
 		}
-		x.match(operand{l, -1}, operand{r, -1}, clause)
+		x.match(operand{l, -1}.plainUse(), operand{r, -1}.plainUse(), clause)
 		c := column{name: name}
 		switch {
 		case l.tagged == nil || r.tagged == nil:

@@ -57,13 +57,20 @@ func (x *analysis) query(st *pg.SelectStmt, outer *scope, u use) []target {
 	}
 	x.limits(st, s)
 	x.read(targets, u)
+	if len(st.DistinctClause)+len(st.GroupClause)+len(st.SortClause)+len(st.WindowClause) > 0 {
+		for i := range targets { // something looks at the values
+			targets[i].supply = nil
+		}
+	}
 	return targets
 }
 
 // read notes that sealed columns are in a result.
 func (x *analysis) read(targets []target, u use) {
 	for i := range targets {
-		if t := &targets[i]; t.tagged != nil && (u == useRead || u == useExists && !t.star) {
+		if t := &targets[i]; t.made && u == useRead {
+			x.fail(refuseShown(t.tagged), t.token)
+		} else if t.tagged != nil && (u == useRead || u == useExists && !t.star) {
 			x.touch(t.tagged, Read)
 		}
 	}
@@ -78,6 +85,7 @@ func (x *analysis) limits(st *pg.SelectStmt, s *scope) {
 func (x *analysis) values(st *pg.SelectStmt, outer *scope, g *goals) []target {
 	s := &scope{outer: outer}
 	var targets []target
+	var columns [][]*pg.Node
 	for i, row := range st.ValuesLists {
 		for j, n := range row.GetList().GetItems() {
 			t := target{column: column{name: columnName(j)}, token: -1}
@@ -88,8 +96,16 @@ func (x *analysis) values(st *pg.SelectStmt, outer *scope, g *goals) []target {
 				x.plain(n, s, "VALUES")
 			}
 			if i == 0 {
-				targets = append(targets, t)
+				targets, columns = append(targets, t), append(columns, nil)
 			}
+			if j < len(columns) {
+				columns[j] = append(columns[j], n)
+			}
+		}
+	}
+	for j := range targets {
+		if g == nil && len(st.SortClause) == 0 {
+			targets[j].supply = x.supplies(columns[j]...)
 		}
 	}
 	x.orderBy(st.SortClause, targets, s)
@@ -101,6 +117,9 @@ func (x *analysis) values(st *pg.SelectStmt, outer *scope, g *goals) []target {
 // query this is, if it is one's.
 func (x *analysis) setOperation(st *pg.SelectStmt, outer *scope, recursive *cte, g *goals) []target {
 	left := x.queryInto(st.Larg, outer, g)
+	for i := range left {
+		left[i].supply = nil
+	}
 	x.recurse(recursive, left)
 	right := x.queryInto(st.Rarg, outer, g)
 	for _, side := range [][]target{left, right} {
@@ -149,7 +168,7 @@ func (x *analysis) targets(list []*pg.Node, s *scope, g *goals) []target {
 		}
 		if ref := r.Val.GetColumnRef(); ref != nil {
 			if names := stringNodes(ref.Fields); len(names) < len(ref.Fields) {
-				targets = x.star(targets, ref, names, s)
+				targets = x.star(targets, ref, names, s, g)
 				continue
 			}
 		}
@@ -162,6 +181,9 @@ func (x *analysis) targets(list []*pg.Node, s *scope, g *goals) []target {
 		if o.column != nil {
 			t.column, t.token = *o.column, o.token
 		}
+		if g == nil && o.column == nil {
+			t.supply = x.supplies(r.Val)
+		}
 		t.name = r.Name
 		if t.name == "" {
 			t.name = figureName(r.Val)
@@ -172,7 +194,7 @@ func (x *analysis) targets(list []*pg.Node, s *scope, g *goals) []target {
 }
 
 // star expands * and table.*.
-func (x *analysis) star(targets []target, ref *pg.ColumnRef, names []string, s *scope) []target {
+func (x *analysis) star(targets []target, ref *pg.ColumnRef, names []string, s *scope, g *goals) []target {
 	delete(x.left.columns, ref)
 	token := x.token(ref.Location)
 	var items []*item
@@ -193,7 +215,11 @@ func (x *analysis) star(targets []target, ref *pg.ColumnRef, names []string, s *
 		}
 		for i := range it.columns {
 			if c := x.readable(&it.columns[i], token); c != nil {
-				targets = append(targets, target{column: *c, token: token, star: true})
+				o := operand{c, token}.current()
+				if g == nil {
+					o = o.plainUse()
+				}
+				targets = append(targets, target{column: *o.column, token: token, star: true})
 			}
 		}
 	}

@@ -83,11 +83,16 @@ func (x *analysis) reach(targets []target, g *goals) {
 			return
 		case a == nil:
 			// More than there are columns: the server, or the caller, says so.
-		case a.Tagged == nil && t.tagged != nil:
-			x.fail(refuseStoreIn(a.Name)(t.tagged), t.token)
-		case a.Tagged != nil && t.tagged == nil:
+		case a.Tagged == nil:
+			if o := (operand{&t.column, t.token}).plainUse(); o.sealed() {
+				x.fail(refuseStoreIn(a.Name)(o.column.tagged), t.token)
+			}
+		case t.tagged == nil && x.supplied(operand{&t.column, t.token}, a.Tagged, logical.Assign):
+			x.touch(a.Tagged, Assign)
+			t.column = *operand{&t.column, t.token}.current().column
+		case t.tagged == nil:
 			x.fail(refuseAssign(a.Tagged), t.token)
-		case a.Tagged != nil:
+		default:
 			x.touch(a.Tagged, Assign)
 			x.copied(a.Tagged, operand{&t.column, t.token})
 		}
@@ -144,6 +149,7 @@ type branch struct {
 	column *schema.Column
 	s      *scope
 	goals  *goals
+	use    logical.Use
 	choice bool // there is a CASE or COALESCE
 	leaves []leaf
 }
@@ -193,7 +199,10 @@ func (b *branch) look(n *pg.Node) {
 			return
 		}
 	}
-	o := x.expr(n, b.s)
+	o := x.operandOf(n, b.s)
+	if x.supplied(o, b.column, logical.Assign) {
+		o = o.current()
+	}
 	if !o.sealed() {
 		x.fail(refuseExpression(b.column, n), x.token(locationOf(n)))
 		return
@@ -219,7 +228,7 @@ func (b *branch) seal() {
 			return
 		case l.operand.sealed():
 		default:
-			x.sealAs(l.node, b.column, logical.Assign, false, as)
+			x.sealAs(l.node, b.column, b.use, false, as)
 		}
 	}
 }
@@ -255,7 +264,7 @@ func (b *branch) commonType() uint32 {
 	if as == 0 {
 		as = textOID
 	}
-	if err := b.column.Type.Accepts(as, logical.Assign); err != nil && !b.goals.union && !b.hasParam() {
+	if err := b.column.Type.Accepts(as, b.use); err != nil && !b.goals.union && !b.hasParam() {
 		if e, ok := pgerror.As(logical.NameColumn(err, b.column.Name)); ok {
 			b.x.fail(e, b.x.token(locationOf(b.leaves[0].node)))
 		}

@@ -57,6 +57,9 @@ type Value struct {
 	From uint32
 	// Computed, if it is not nil, gives the value in the place of Text.
 	Computed *Computed
+	// Both says that the value is compared as well as stored: it must be the same for
+	// both uses.
+	Both bool
 }
 
 // Param is a parameter whose value is to be sealed. Its casts are inside
@@ -79,6 +82,7 @@ type Param struct {
 	Implied bool
 	// Computed, if it is not nil, gives the value; Number is then 0.
 	Computed *Computed
+	Both     bool // as in Value
 }
 
 // Cut returns the first n characters of a value of a character type, as an
@@ -223,12 +227,12 @@ func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 			return errMisfit()
 		}
 		e.Params = append(e.Params, Param{
-			Start: start, End: end, Number: n, Array: d.array, Column: d.column, Use: d.use, From: d.from, Chars: int(d.chars), Implied: d.implied,
-			Listed: r.listed(d),
+			Start: start, End: end, Number: n, Array: d.array, Column: d.column, Use: d.usage(), From: d.from, Chars: int(d.chars), Implied: d.implied,
+			Both: d.both(), Listed: r.listed(d),
 		})
 		e.tokens = append(e.tokens, int32(token))
 	default:
-		v := Value{Start: start, End: end, Array: d.array, Column: d.column, Use: d.use, From: Listed(d.column, d.from, r.listed(d))}
+		v := Value{Start: start, End: end, Array: d.array, Column: d.column, Use: d.usage(), From: Listed(d.column, d.from, r.listed(d)), Both: d.both()}
 		if err := e.constant(t, token, d, &v); err != nil {
 			return err
 		}

@@ -6,7 +6,7 @@ import "bytes"
 // token.
 func (r *resolver) computed(d *edit, start, end int, first int32, group bool) error {
 	t, e := r.t, r.e
-	c := &Computed{root: d.computed.root, column: d.column, use: d.use, leaves: make([]computedLeaf, len(d.computed.leaves))}
+	c := &Computed{root: d.computed.root, column: d.column, use: d.usage(), leaves: make([]computedLeaf, len(d.computed.leaves))}
 	for i, l := range d.computed.leaves {
 		shift := first
 		if !group {
@@ -35,10 +35,10 @@ func (r *resolver) computed(d *edit, start, end int, first int32, group bool) er
 		}
 	}
 	if len(c.params) > 0 {
-		e.Params = append(e.Params, Param{Start: start, End: end, Column: d.column, Use: d.use, Computed: c})
+		e.Params = append(e.Params, Param{Start: start, End: end, Column: d.column, Use: d.usage(), Computed: c, Both: d.both()})
 		e.tokens = append(e.tokens, -1)
 		return nil
 	}
-	e.Values = append(e.Values, Value{Start: start, End: end, Column: d.column, Use: d.use, Computed: c})
+	e.Values = append(e.Values, Value{Start: start, End: end, Column: d.column, Use: d.usage(), Computed: c, Both: d.both()})
 	return nil
 }

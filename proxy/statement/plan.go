@@ -113,6 +113,7 @@ type edit struct {
 	column   *schema.Column
 	computed *expression // of editComputed
 	implied  bool        // from is no cast's: it is the type that the server deduces
+	uses     *uses       // what the value is for, if that is not use alone
 	text     string      // of editText, editBefore and editAfter
 }
 

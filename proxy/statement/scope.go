@@ -15,7 +15,8 @@ type column struct {
 	// columns, which may be named but not read.
 	full bool
 	// made: it holds no column's values but ones that were sealed for the column.
-	made bool
+	made   bool
+	supply *supply // nothing but constants and parameters are in it
 }
 
 // item is a name that a FROM clause makes visible (the server's

@@ -205,7 +205,7 @@ func (v *value) add(s span, chain []castType) bool {
 
 func (v *value) edit(kind editKind, s span) edit {
 	return edit{
-		kind: kind, array: v.array, negative: v.negative, use: v.use,
+		uses: v.x.usesNow(), kind: kind, array: v.array, negative: v.negative, use: v.use,
 		first: s.first, last: s.last, token: v.token, column: v.column,
 	}
 }
