@@ -97,7 +97,7 @@ func (c *conn) run(client, upstream net.Conn) error {
 	err := guarded(c.config.Log, c.backend)
 	c.cancel(err)
 	if last := c.lastWord(err); last != nil {
-		c.cw.Abandon() // what a crash has left half built
+		c.cw.Abandon()       // what a crash has left half built
 		if !c.sr.Partial() { // else it would be taken for the rest of a row
 			_ = wire.WriteErrorResponse(c.cw, last)
 		}
