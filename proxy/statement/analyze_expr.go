@@ -126,6 +126,9 @@ func (x *analysis) call(f *pg.FuncCall, s *scope) {
 		// A key word since PostgreSQL 16, the name of a column before.
 		x.fail(refuseForm("SYSTEM_USER"), x.token(f.Location))
 	}
+	if x.typeOf(f, names, s) {
+		return
+	}
 	for _, arg := range f.Args {
 		o := x.expr(arg, s)
 		switch {

@@ -69,3 +69,6 @@ SELECT column_name, data_type, character_maximum_length, columns.udt_name FROM c
 
 -- back
 RESET search_path
+
+-- the type of a value
+SELECT pg_typeof(r_numeric), pg_typeof(d_char), pg_catalog.pg_typeof(e.r_timestamptz), pg_typeof(d_bytea), pg_typeof(plain) FROM (SELECT 1) x LEFT JOIN lab.every e ON true LIMIT 1

@@ -1,0 +1,35 @@
+package statement
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgveil/pgveil/schema/logical"
+)
+
+// typeOf analyses pg_typeof of a column: of a sealed one it is the logical type, which
+// a NULL of that type tells as well. It reports whether the call is of that form.
+func (x *analysis) typeOf(f *pg.FuncCall, names []string, s *scope) bool {
+	if len(f.Args) != 1 || names[len(names)-1] != "pg_typeof" || x.text == nil ||
+		len(names) > 1 && names[0] != "pg_catalog" || len(names) == 1 && !x.env.catalogFirst() {
+		return false
+	}
+	ref := f.Args[0].GetColumnRef()
+	if ref == nil || len(stringNodes(ref.Fields)) != len(ref.Fields) {
+		return false
+	}
+	first := x.token(ref.Location)
+	last := first + 2*int32(len(ref.Fields)) - 2
+	if !x.qualifiedName(first, last) || x.text.Token(int(last)+1).Kind != RightParen {
+		return false
+	}
+	o := x.expr(f.Args[0], s)
+	if !o.sealed() {
+		return true
+	}
+	c := o.column.tagged
+	x.touch(c, NullTest) // no value is looked at
+	if c.Type.Kind != logical.Bytea {
+		x.edits = append(x.edits, edit{kind: editText, first: first, last: last, token: first, text: "NULL::pg_catalog." + storedTypes[c.Type.Kind].name})
+	}
+	return true
+}
