@@ -30,7 +30,9 @@ func (t *Text) changes(c *Command) Changes {
 	case VerbSet, VerbReset, VerbDiscard, VerbExecute, VerbRollback, VerbPrepareTransaction, VerbVacuum, VerbAnalyze,
 		VerbCheckpoint:
 		return ChangesSession
-	case VerbCreate, VerbAlter, VerbDrop:
+	case VerbDrop, VerbComment, VerbSecurityLabel, VerbGrant, VerbRevoke, VerbReindex, VerbCluster, VerbRefresh:
+		return ChangesSession | ChangesCatalog // no name is watched that was not before
+	case VerbCreate, VerbAlter:
 		if t.namesAll(c) {
 			return ChangesSession | ChangesCatalog
 		}
@@ -55,26 +57,32 @@ func (t *Text) changes(c *Command) Changes {
 	return 0
 }
 
-// namesAll reports whether a command on a table, index, sequence or view names all
-// that it reaches: if no name in it is watched, none becomes so by it. That is not so
-// where a whole schema is renamed or dropped, where the command runs something, or
-// where it makes a function, which may hide a built-in one.
+// namesAll reports whether CREATE or ALTER of a table, index, sequence, view, type,
+// trigger or role names all that it reaches: if no name in it is watched, none becomes
+// so by it. That is not so where a whole schema is renamed, where the command runs
+// something, or where it makes a function, which may hide a built-in one.
 func (t *Text) namesAll(c *Command) bool {
 	if t.odd {
 		return false
 	}
+	creates := c.Verb == VerbCreate
 	object := Word(0)
 	for i := c.First + 1; i < c.Last && object == 0; i++ {
 		switch w := t.Word(i); w {
 		case WordOr, WordReplace, WordTemp, WordTemporary, WordGlobal, WordLocal, WordUnlogged, WordUnique, WordRecursive, WordMaterialized:
 		case WordTable, WordIndex, WordSequence, WordView:
 			object = w
+		case WordTrigger, WordRule, WordType, WordDomain, WordRole, WordUser:
+			if !creates {
+				return false
+			}
+			object = w
 		default:
 			return false
 		}
 	}
 	for i := c.First; i < c.Last; i++ {
-		if t.Word(i) == WordExecute {
+		if t.Word(i) == WordExecute && object != WordTrigger {
 			return false
 		}
 	}
