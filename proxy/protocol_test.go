@@ -88,6 +88,10 @@ func line(m pgproto3.BackendMessage) string {
 		return fmt.Sprintf("ReadyForQuery %c", m.TxStatus)
 	case *pgproto3.CommandComplete:
 		return "CommandComplete " + string(m.CommandTag)
+	case *pgproto3.CopyData:
+		return fmt.Sprintf("CopyData %q", m.Data)
+	case *pgproto3.CopyOutResponse:
+		return fmt.Sprintf("CopyOutResponse %d %d", m.OverallFormat, m.ColumnFormatCodes)
 	case *pgproto3.ParameterDescription:
 		return fmt.Sprintf("ParameterDescription %v", m.ParameterOIDs)
 	default:

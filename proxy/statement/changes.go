@@ -122,7 +122,7 @@ func (t *Text) createsTable(c *Command) bool {
 // a name that known refuses: one that is qualified with a schema other than
 // pg_catalog, or not known. The name is given as the catalog stores it and must
 // not be kept. Names of types with modifiers and of tables with a list of columns
-// (but after INTO) may be asked for as well.
+// (but after INTO and COPY) may be asked for as well.
 func (t *Text) NoteUnknownCalls(known func(ident []byte) bool) {
 	commands := t.Commands()
 	for i := range commands {
@@ -148,8 +148,8 @@ func (t *Text) callsUnknown(first, last int, known func(ident []byte) bool) bool
 		for start >= 2 && t.tokens[start-1].Kind == Dot {
 			start -= 2
 		}
-		if t.Word(start-1) == WordInto {
-			continue
+		if before := t.Word(start - 1); before == WordInto || before == WordCopy {
+			continue // a table with its columns
 		}
 		if start == i && k.Kind == Ident && words[k.Word].category >= colName && words[k.Word].category != typeFuncName {
 			continue // part of the grammar
