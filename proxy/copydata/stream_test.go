@@ -218,3 +218,11 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("%v allocations per 100 rows", n)
 	}
 }
+
+func pgerrorOf(err error) (string, bool) {
+	e, ok := pgerror.As(err)
+	if !ok {
+		return "", false
+	}
+	return e.Code + " " + e.Message + " | " + e.Hint + " | " + e.Where, true
+}

@@ -455,3 +455,46 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// TestChunk reads bodies in the parts in which they arrive, whatever the size of the
+// buffer.
+func TestChunk(t *testing.T) {
+	body := bytes.Repeat([]byte("0123456789"), 100)
+	var frames bytes.Buffer
+	w := NewWriter(&frames, 0)
+	for _, n := range []int{1000, 0, 3} {
+		w.Message(TypeCopyData)
+		w.Bytes(body[:n])
+		if err := w.End(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, src := range []io.Reader{bytes.NewReader(frames.Bytes()), iotest.OneByteReader(bytes.NewReader(frames.Bytes()))} {
+		r := NewReader(src, 64)
+		for _, n := range []int{1000, 0, 3} {
+			if _, length, err := r.Next(); err != nil || length != n {
+				t.Fatalf("%d, %v", length, err)
+			}
+			var got []byte
+			for {
+				chunk, err := r.Chunk()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if chunk == nil {
+					break
+				}
+				got = append(got, chunk...)
+			}
+			if !bytes.Equal(got, body[:n]) {
+				t.Errorf("%d bytes, want %d", len(got), n)
+			}
+		}
+		if _, _, err := r.Next(); err != io.EOF {
+			t.Errorf("at the end: %v", err)
+		}
+	}
+}
