@@ -387,6 +387,9 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	if err := s.encoding.check(text); err != nil {
 		return text, nil, nil, err
 	}
+	if s.backslashes && text.PlainBackslash() {
+		return text, nil, nil, errBackslashes()
+	}
 	plan, err := s.snapshot.analyzer.Plan(text, &s.env)
 	if namesNothing(err) && c.own.snapshot == nil {
 		// What is missing may have been made meanwhile, by others.

@@ -31,12 +31,13 @@ type rewriter struct {
 	text      []byte
 	canonical []byte
 	sealed    []byte
+	escapes   bool // a backslash in a plain string begins an escape
 }
 
 // rewrite applies a plan to the text it was made for.
 func (c *conn) rewrite(plan *statement.Plan, text *statement.Text, s *state, l *layout) ([]byte, *remap, error) {
 	r := &c.rewriter
-	r.splices, r.added = r.splices[:0], r.added[:0]
+	r.splices, r.added, r.escapes = r.splices[:0], r.added[:0], s.backslashes
 	for i := range r.edits.Values {
 		v := &r.edits.Values[i]
 		from := len(r.added)
@@ -56,10 +57,13 @@ func (c *conn) rewrite(plan *statement.Plan, text *statement.Text, s *state, l *
 		r.added = strconv.AppendInt(r.added, int64(l.number(p)), 10)
 		r.splices = append(r.splices, splice{p.Start, p.End, from, len(r.added)})
 	}
-	for _, s := range r.edits.Splices {
+	for _, own := range r.edits.Splices {
+		if s.backslashes && strings.Contains(own.Text, `\`) {
+			return nil, nil, errBackslashes()
+		}
 		from := len(r.added)
-		r.added = append(r.added, s.Text...)
-		r.splices = append(r.splices, splice{s.Start, s.End, from, len(r.added)})
+		r.added = append(r.added, own.Text...)
+		r.splices = append(r.splices, splice{own.Start, own.End, from, len(r.added)})
 	}
 	if len(r.splices) == 0 && s.encoding == nil {
 		return text.SQL(), nil, nil
@@ -113,9 +117,9 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 		if err != nil {
 			return err
 		}
-		r.added = append(r.added, '\'')
-		r.added = logical.AppendByteaArray(r.added, 0, sealed)
-		r.added = append(r.added, "'::pg_catalog.bytea[]"...)
+		r.sealed = logical.AppendByteaArray(r.sealed[:0], 0, sealed)
+		r.quote(r.sealed)
+		r.added = append(r.added, "::pg_catalog.bytea[]"...)
 		return nil
 	}
 	value, from, format := v.Text, v.From, int16(0)
@@ -137,10 +141,36 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 	if r.sealed, err = sealer.Seal(r.sealed[:0], r.canonical); err != nil {
 		return err
 	}
-	r.added = append(r.added, '\'')
-	r.added = logical.AppendByteaHex(r.added, r.sealed)
-	r.added = append(r.added, "'::pg_catalog.bytea"...)
+	if r.escapes {
+		r.quote(logical.AppendByteaHex(nil, r.sealed))
+	} else {
+		r.added = append(r.added, '\'')
+		r.added = logical.AppendByteaHex(r.added, r.sealed)
+		r.added = append(r.added, '\'')
+	}
+	r.added = append(r.added, "::pg_catalog.bytea"...)
 	return nil
+}
+
+// quote appends a text without quotation marks to r.added as a string constant.
+func (r *rewriter) quote(text []byte) {
+	if !r.escapes {
+		r.added = append(append(append(r.added, '\''), text...), '\'')
+		return
+	}
+	r.added = append(r.added, "E'"...)
+	for _, b := range text {
+		if b == '\\' {
+			r.added = append(r.added, b)
+		}
+		r.added = append(r.added, b)
+	}
+	r.added = append(r.added, '\'')
+}
+
+func errBackslashes() *pgerror.Error {
+	return pgerror.New(pgerror.FeatureNotSupported, "a backslash in a string cannot be used with tagged tables while standard_conforming_strings is off").
+		WithHint("Write it as E'…\\\\…', or SET standard_conforming_strings TO on.")
 }
 
 // makeCanonical brings a value into r.canonical. both says that, though it is to be

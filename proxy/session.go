@@ -212,13 +212,9 @@ func newState(snapshot *snapshot, login string, p *probe) (*state, error) {
 	if server == "UTF8" || server == client {
 		s.encoding = encodings[client]
 	}
-	switch {
-	case s.encoding == nil && client != "UTF8" && !(client == "SQL_ASCII" && server == "UTF8"):
+	if s.encoding == nil && client != "UTF8" && !(client == "SQL_ASCII" && server == "UTF8") {
 		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with client_encoding %s", client).
 			WithHint("SET client_encoding TO 'UTF8'.")
-	case s.backslashes:
-		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with standard_conforming_strings off").
-			WithHint("SET standard_conforming_strings TO on.")
 	}
 	return s, nil
 }

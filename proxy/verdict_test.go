@@ -328,6 +328,17 @@ func TestBackslashes(t *testing.T) {
 		if got := show(t, conn, `SELECT E'a\\b', 'c'`); got != `a\b|c` {
 			t.Errorf("%s: untagged: %q", off, got)
 		}
+		// Without a backslash in a plain string nothing depends on the setting.
+		show(t, conn, `DELETE FROM lab.patient WHERE id = 78`)
+		if got := show(t, conn, `INSERT INTO lab.patient (id, nir, last_name) VALUES (78, '278', E'it''s \\ a') RETURNING nir, last_name`); got != `278            |it's \ a` {
+			t.Errorf("%s: written: %q", off, got)
+		}
+		if got := show(t, conn, `SELECT last_name FROM lab.patient WHERE nir = ANY ('{278,279}') AND nir IN ('278', '1')`); got != `it's \ a` {
+			t.Errorf("%s: searched: %q", off, got)
+		}
+		if got := show(t, conn, `SELECT id FROM lab.patient WHERE last_name IS NULL OR city = '\'`); got != "0A000" {
+			t.Errorf("%s: a backslash: %q", off, got)
+		}
 		show(t, conn, `SET standard_conforming_strings TO on`)
 		if got := show(t, conn, `SELECT nir, '\' FROM lab.patient WHERE id = 1`); got != nir1+`|\` {
 			t.Errorf("%s: on again: %q", off, got)

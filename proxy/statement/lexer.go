@@ -299,3 +299,15 @@ func (s *scanner) unterminated(kind TokenKind) {
 	s.mark()
 	s.emit(kind, len(s.sql))
 }
+
+// PlainBackslash reports whether a string constant without E has a backslash in it: what
+// that means depends on standard_conforming_strings, and PostgreSQL's parser here takes
+// it to be on.
+func (t *Text) PlainBackslash() bool {
+	for i, k := range t.tokens {
+		if k.Kind == String && bytes.IndexByte(t.Bytes(i), '\\') >= 0 {
+			return true
+		}
+	}
+	return false
+}
