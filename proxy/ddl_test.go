@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/testenv"
@@ -41,18 +43,19 @@ databases:
 `
 
 // ddlStack is a stack whose tagged tables do not exist, and a database on the same
-// server that has no tags. biologist owns the schema lab of both.
-func ddlStack(t *testing.T) (s *stack.Stack, twin func() *pgx.Conn) {
+// server that has no tags. biologist owns the schema lab of both. tags are more of the
+// schema file, of tables that are there.
+func ddlStack(t *testing.T, tags string, tables ...string) (s *stack.Stack, twin func() *pgx.Conn) {
 	t.Helper()
 	ctx := context.Background()
 	s = stack.Start(t, stack.Options{
 		Postgres: testenv.PostgresOptions{LogStatements: true},
-		Schema:   ddlSchema,
-		Tables: []string{
+		Schema:   strings.TrimSuffix(ddlSchema, "\n") + tags,
+		Tables: append([]string{
 			`CREATE SCHEMA lab AUTHORIZATION biologist`,
 			`CREATE TABLE lab.patient (nir bytea, email bytea, last_name bytea, birth_date bytea)`,
 			`CREATE TABLE lab.result (nir bytea, outcome bytea, value bytea, urgent bytea)`,
-		},
+		}, tables...),
 	})
 	if err := s.Postgres.CreateDatabase(ctx, "twin"); err != nil {
 		t.Fatal(err)
@@ -157,7 +160,7 @@ var application = []string{
 // left to mend.
 func TestMigrations(t *testing.T) {
 	ctx := context.Background()
-	s, twin := ddlStack(t)
+	s, twin := ddlStack(t, "")
 	for _, name := range slices.Sorted(func(yield func(string) bool) {
 		for name := range migrations {
 			if !yield(name) {
@@ -224,7 +227,7 @@ func TestMigrations(t *testing.T) {
 // TestPipelinedDefinitions: in one pipeline a table is created and used.
 func TestPipelinedDefinitions(t *testing.T) {
 	ctx := context.Background()
-	s, _ := ddlStack(t)
+	s, _ := ddlStack(t, "")
 	conn := s.Connect(t, "biologist")
 	for round, wrap := range []bool{false, true} {
 		batch := &pgx.Batch{}
@@ -272,6 +275,133 @@ func TestPipelinedDefinitions(t *testing.T) {
 			if got := show(t, s.Direct(t, "biologist"), `DROP TABLE lab.patient CASCADE`); got != "DROP TABLE" && got != "" {
 				t.Fatal(got)
 			}
+		}
+	}
+}
+
+// leaking are definitions in which a value, %s, is meant for a sealed column, or in which
+// what is sealed would leave its tag. what says how each ends.
+var leaking = []struct{ what, sql string }{
+	{"runs", `ALTER TABLE lab.patient ALTER nir SET DEFAULT '%s'`},
+	{"runs", `ALTER TABLE lab.patient ALTER last_name SET DEFAULT E'%s\x41'`},
+	{"runs", `ALTER TABLE lab.patient ADD CONSTRAINT c1 CHECK (nir <> '%s' AND '%s' <> email)`},
+	{"runs", `ALTER TABLE lab.patient ADD CONSTRAINT c2 CHECK (email NOT IN ('%s', 'x')), ADD note text`},
+	{"runs", `CREATE INDEX i1 ON lab.patient (city) WHERE email = '%s'`},
+	{"runs", `CREATE INDEX i2 ON lab.patient ((email = $$%s$$))`},
+	{"runs", `CREATE VIEW lab.v1 AS SELECT id, CASE WHEN email = '%s' THEN 1 ELSE 2 END AS known FROM lab.patient WHERE email <> '%s'`},
+	{"runs", `CREATE MATERIALIZED VIEW lab.m1 AS SELECT id, email FROM lab.patient WHERE email IN ('%s', 'anne@exemple.fr')`},
+	{"runs", `ALTER VIEW lab.known ALTER email SET DEFAULT '%s'`},
+	{"runs", `CREATE POLICY p1 ON lab.patient USING (email <> '%s')`},
+	{"runs", `CREATE TRIGGER t1 BEFORE UPDATE ON lab.patient FOR EACH ROW WHEN (NEW.email = '%s') EXECUTE FUNCTION suppress_redundant_updates_trigger()`},
+	{"runs", `CREATE TABLE lab.result (id int, nir char(15) DEFAULT '%s' CHECK (nir <> '%s'), outcome varchar(20) DEFAULT ('%s'))`},
+	{"22001", `ALTER TABLE lab.patient ALTER nir SET DEFAULT '%s%s'`},
+	{"0A000", `ALTER TABLE lab.patient ALTER birth_date SET DEFAULT '%s'`},
+	{"0A000", `ALTER TABLE lab.patient ALTER last_name SET DEFAULT md5(now()::text) || '%s'`},
+	{"0A000", `ALTER TABLE lab.patient ADD CHECK (last_name <> '%s')`},
+	{"0A000", `ALTER TABLE lab.patient ADD CHECK (nir > '%s')`},
+	{"0A000", `ALTER TABLE lab.patient ADD CHECK (nir IN (SELECT '%s'))`},
+	{"0A000", `ALTER TABLE lab.patient ADD CHECK (patient IS DISTINCT FROM ROW('%s'))`},
+	{"0A000", `ALTER TABLE lab.patient ADD x text GENERATED ALWAYS AS (nir || '%s') STORED`},
+	{"0A000", `ALTER TABLE lab.patient ALTER nir TYPE bytea USING '%s'::bytea`},
+	{"0A000", `ALTER TABLE lab.patient ALTER nir TYPE text USING encode(nir, '%s')`},
+	{"0A000", `ALTER TABLE lab.patient ALTER city TYPE text USING coalesce(last_name, '%s')`},
+	{"0A000", `ALTER TABLE lab.patient ADD COLUMN other text DEFAULT 'x', ADD CONSTRAINT c CHECK (substr(nir, 1, 3) <> '%s')`},
+	{"0A000", `CREATE INDEX ON lab.patient (lower(email)) WHERE email LIKE '%s'`},
+	{"0A000", `CREATE INDEX ON lab.patient ((last_name || '%s'))`},
+	{"0A000", `CREATE VIEW lab.v2 AS SELECT last_name || '%s' FROM lab.patient`},
+	{"0A000", `CREATE VIEW lab.v2 AS SELECT '%s' AS last_name FROM lab.patient WHERE last_name ~ '%s'`},
+	{"0A000", `CREATE TABLE lab.result AS SELECT '%s' AS nir`},
+	{"0A000", `CREATE TABLE lab.result (id, outcome) AS VALUES (1, '%s')`},
+	{"0A000", `SELECT 1 AS id, '%s' AS outcome INTO lab.result`},
+	{"0A000", `SELECT '%s' AS outcome INTO lab.result UNION SELECT 'x'`},
+	{"0A000", `EXPLAIN ANALYZE CREATE TABLE lab.result AS SELECT '%s' AS outcome`},
+	{"0A000", `CREATE MATERIALIZED VIEW lab.result AS SELECT '%s' AS outcome`},
+	{"0A000", `CREATE VIEW lab.result AS SELECT '%s' AS outcome`},
+	{"0A000", `CREATE TABLE lab.result (outcome text DEFAULT '%s')`},
+	{"0A000", `CREATE TABLE lab.result (outcome varchar(20)[] DEFAULT '{%s}')`},
+	{"0A000", `CREATE TABLE lab.result (outcome varchar(20) DEFAULT '%s' GENERATED ALWAYS AS IDENTITY)`},
+	{"0A000", `CREATE TABLE lab.result (outcome varchar(20) GENERATED ALWAYS AS ('%s') STORED)`},
+	{"0A000", `CREATE TABLE lab.result (outcome varchar(20)) PARTITION BY LIST (outcome); CREATE TABLE lab.r1 PARTITION OF lab.result FOR VALUES IN ('%s')`},
+	{"0A000", `CREATE TABLE lab.part PARTITION OF lab.journal FOR VALUES IN ('%s')`},
+	{"0A000", `ALTER TABLE lab.journal ATTACH PARTITION lab.plain FOR VALUES IN ('%s')`},
+	{"0A000", `CREATE TABLE lab.copy AS SELECT last_name, '%s' AS x FROM lab.patient`},
+	{"0A000", `CREATE TABLE lab.copy (LIKE lab.patient INCLUDING ALL, CHECK (nir <> '%s'))`},
+	{"0A000", `CREATE POLICY p ON lab.patient USING (last_name = '%s')`},
+	{"0A000", `CREATE TRIGGER t BEFORE UPDATE ON lab.patient FOR EACH ROW WHEN (NEW.last_name = '%s') EXECUTE FUNCTION suppress_redundant_updates_trigger()`},
+	{"0A000", `CREATE RULE r AS ON INSERT TO lab.plain DO ALSO INSERT INTO lab.patient (nir) VALUES ('%s')`},
+	{"0A000", `CREATE PUBLICATION p FOR TABLE lab.patient WHERE (nir = '%s')`},
+	{"0A000", `CREATE SCHEMA AUTHORIZATION biologist CREATE TABLE patient (nir char(15) DEFAULT '%s')`},
+	{"0A000", `ALTER TABLE lab.plain RENAME TO result`},
+	{"0A000", `ALTER TABLE lab.patient RENAME TO person`},
+	{"0A000", `ALTER TABLE lab.patient RENAME nir TO number`},
+	{"0A000", `ALTER TABLE lab.patient DROP CONSTRAINT pgveil_nir`},
+	{"0A000", `ALTER SCHEMA lab RENAME TO laboratory`},
+	{"0A000", `ALTER TABLE lab.heir NO INHERIT lab.patient`},
+	{"42P02", `CREATE VIEW lab.v3 AS SELECT id FROM lab.patient WHERE nir = $1 AND city = '%s'`},
+}
+
+// TestDefinitionsLeak: no definition takes a value to the server in clear, in either
+// protocol, and none takes a sealed column from under its tag.
+func TestDefinitionsLeak(t *testing.T) {
+	ctx := context.Background()
+	s, _ := ddlStack(t, `
+      lab.journal:
+        columns:
+          email: {type: varchar(120), encryption: deterministic, key: identity, access: care}
+`, `CREATE TABLE lab.journal (email bytea) PARTITION BY LIST (email)`, `ALTER TABLE lab.journal OWNER TO biologist`)
+	for _, sql := range []string{
+		`CREATE TABLE lab.plain (id int, nir text)`,
+		`ALTER TABLE lab.plain OWNER TO biologist`,
+	} {
+		if err := s.Postgres.ExecIn(ctx, stack.Database, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn := s.Connect(t, "biologist")
+	for _, sql := range []string{
+		`CREATE TABLE lab.patient (id int, nir char(15), email varchar(120), last_name varchar(80), birth_date date, city text)`,
+		`CREATE TABLE lab.heir () INHERITS (lab.patient)`,
+		`CREATE VIEW lab.known AS SELECT id, email FROM lab.patient`,
+		`INSERT INTO lab.patient VALUES (1, '185057800608436', 'anne@exemple.fr', 'Lefèvre', '1985-05-17', 'Paris')`,
+	} {
+		if got := show(t, conn, sql); len(got) == 5 {
+			t.Fatalf("%s: %s", sql, got)
+		}
+	}
+	const secret = "Quasimodo42"
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+		for _, form := range leaking {
+			if mode == pgx.QueryExecModeExec && strings.Contains(form.sql, ";") {
+				continue
+			}
+			sql := strings.ReplaceAll(form.sql, "%s", secret)
+			if _, err := conn.Exec(ctx, `BEGIN`); err != nil {
+				t.Fatal(err)
+			}
+			_, err := conn.Exec(ctx, sql, mode)
+			var e *pgconn.PgError
+			switch {
+			case form.what == "runs" && err != nil:
+				t.Errorf("%v: %s: %v", mode, sql, err)
+			case form.what != "runs" && !errors.As(err, &e):
+				t.Errorf("%v: %s: not refused: %v", mode, sql, err)
+			case form.what != "runs" && e.Code != form.what:
+				t.Errorf("%v: %s: %s %s", mode, sql, e.Code, e.Message)
+			case form.what == "0A000" && (e.Hint == "" || strings.Contains(e.Message+e.Detail+e.Hint, secret)):
+				t.Errorf("%v: %s: %q, %q", mode, sql, e.Message, e.Hint)
+			}
+			if _, err := conn.Exec(ctx, `ROLLBACK`); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	log, err := os.ReadFile(s.Postgres.LogFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(log), "\n") {
+		if strings.Contains(line, secret) || strings.Contains(line, fmt.Sprintf("%x", secret)) {
+			t.Errorf("reached the server: %s", line)
 		}
 	}
 }

@@ -263,7 +263,6 @@ SELECT concat_ws(' ',
 	(SELECT concat(count(*), ',', sum(hashint8extended(i.indexrelid::bigint, i.indrelid::bigint))) FROM pg_catalog.pg_index i JOIN relation r ON r.oid = i.indrelid),
 	(SELECT concat(count(*), ',', sum(hashint8extended(inhrelid::bigint, inhparent::bigint))) FROM pg_catalog.pg_inherits),
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_rewrite),
-	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid IN (SELECT oid FROM relation)),
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_proc
 		WHERE pronamespace <> 'pg_catalog'::regnamespace))`
 

@@ -68,6 +68,13 @@ func (c *Column) CheckExpression() string {
 		name, c.MinSealedLength(), name, keys.HeaderSize, c.Header())
 }
 
+// OldCheckExpression returns the same condition as PostgreSQL 13 prints it.
+func (c *Column) OldCheckExpression() string {
+	name := identifier(c.Name)
+	return fmt.Sprintf(`octet_length(%s) >= %d AND "substring"(%s, 1, %d) = '\x%x'::bytea`,
+		name, c.MinSealedLength(), name, keys.HeaderSize, c.Header())
+}
+
 // QualifiedCheck returns the same condition for a session whose search_path may lead
 // anywhere: substring with FROM is the server's own in any case.
 func (c *Column) QualifiedCheck() string {

@@ -29,13 +29,17 @@ func (x *analysis) definitionOf(n *pg.Node) *definition {
 	case *pg.Node_CreateTableAsStmt:
 		st := v.CreateTableAsStmt
 		if st.Query.GetSelectStmt() == nil {
-			return nil
+			return x.refusedInto(st.Into, "EXECUTE")
 		}
 		return &definition{x.createsTagged(st.Into.Rel), func() { x.createAs(st.Query.GetSelectStmt(), st.Into, st.Objtype) }}
 	case *pg.Node_SelectStmt:
 		into := v.SelectStmt.IntoClause
 		if into == nil {
-			return nil
+			first := v.SelectStmt
+			for first.Larg != nil {
+				first = first.Larg
+			}
+			return x.refusedInto(first.IntoClause, "SELECT INTO with UNION")
 		}
 		return &definition{x.createsTagged(into.Rel), func() {
 			v.SelectStmt.IntoClause = nil
@@ -71,9 +75,19 @@ func (x *analysis) definitionOf(n *pg.Node) *definition {
 	return nil
 }
 
+// refusedInto refuses a form of creating a table that the schema file names; nil for
+// any other table.
+func (x *analysis) refusedInto(into *pg.IntoClause, form string) *definition {
+	if into == nil || !x.createsTagged(into.Rel) {
+		return nil
+	}
+	return &definition{true, func() { x.fail(refuseForm(form), x.token(into.Rel.Location)) }}
+}
+
 // define analyses such a statement.
 func (x *analysis) define(raw *pg.RawStmt, d *definition) {
 	x.private = true // constants in it are not told apart from options and names
+	x.defines = true
 	hits := x.survey(raw, false)
 	if len(hits) == 0 && !d.relevant {
 		return

@@ -102,7 +102,7 @@ func (x *analysis) ownCheck(n *pg.Node, c *schema.Column, name string) bool {
 	in.Name = name
 	forms := []string{in.QualifiedCheck()}
 	if x.env.catalogFirst() { // else its functions may be anybody's
-		forms = append(forms, in.CheckExpression())
+		forms = append(forms, in.CheckExpression(), in.OldCheckExpression())
 	}
 	for _, form := range forms {
 		tree, err := parse("SELECT " + form)

@@ -219,6 +219,7 @@ type analysis struct {
 
 	used      bool
 	private   bool
+	defines   bool // it is a definition, whose constants may be sealed already
 	outputs   []Output
 	touches   []Touch
 	edits     []edit

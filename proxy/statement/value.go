@@ -27,6 +27,9 @@ func (x *analysis) sealAs(n *pg.Node, c *schema.Column, use logical.Use, array b
 	if known && kind == constantArray && !array {
 		return false
 	}
+	if known && x.defines && kind != constantNull && sealedConstant(n, c, array) {
+		return true // of pg_dump
+	}
 	if known && x.text == nil {
 		if !sealedConstant(n, c, array) {
 			x.fail(refuseViewConstant(c), -1)
@@ -46,9 +49,9 @@ func (x *analysis) sealAs(n *pg.Node, c *schema.Column, use logical.Use, array b
 	return known
 }
 
-// sealedConstant reports whether the constants of an expression in a view's
-// definition are values sealed for the column, as pgveil writes them when the
-// view is created.
+// sealedConstant reports whether the constants of an expression in a definition are
+// values sealed for the column, as pgveil writes them when a view or a default is
+// created, and pg_dump prints them.
 func sealedConstant(n *pg.Node, c *schema.Column, array bool) bool {
 	leaf := withoutCasts(n)
 	if a := leaf.GetAArrayExpr(); a != nil && array {
@@ -62,8 +65,8 @@ func sealedConstant(n *pg.Node, c *schema.Column, array bool) bool {
 	if isNull(leaf) {
 		return true
 	}
-	header := c.Header()
-	return strings.HasPrefix(leaf.GetAConst().GetSval().GetSval(), `\x`+hex.EncodeToString(header[:]))
+	casts, header := castsOf(n), c.Header()
+	return len(casts) == 1 && lastName(casts[0].TypeName.GetNames()) == "bytea" && strings.HasPrefix(leaf.GetAConst().GetSval().GetSval(), `\x`+hex.EncodeToString(header[:]))
 }
 
 // castsOf gives the casts around an expression, outermost first.
