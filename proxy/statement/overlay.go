@@ -21,9 +21,21 @@ import (
 type overlay struct {
 	relation *schema.Relation
 	shows    map[string]bool // the columns that differ; nil: there are fewer rows
-	// text is the subquery without an alias; it has the system columns named, too,
+	key      []string        // of a table: its primary key
+	// text makes the subquery without an alias; it has the system columns named, too,
 	// after the others.
-	text func(system []string) string
+	text  func(system []string) string
+	texts sync.Map // of the lists of system columns that were asked for
+}
+
+// textWith gives the subquery. All plans share one text, which may be long.
+func (o *overlay) textWith(system []string) string {
+	list := strings.Join(system, " ")
+	if text, ok := o.texts.Load(list); ok {
+		return text.(string)
+	}
+	text, _ := o.texts.LoadOrStore(list, o.text(system))
+	return text.(string)
 }
 
 // overlayWords are the words without which no text names anything that an overlay
@@ -53,6 +65,11 @@ func (a *Analyzer) overlayOf(schemaName, name string) *overlay {
 	return a.overlays.of[schemaName+"."+name]
 }
 
+// primaryKeys are those of the server's catalog since version 14.
+var primaryKeys = map[string][]string{
+	"pg_catalog.pg_attribute": {"attrelid", "attnum"}, "pg_catalog.pg_class": {"oid"}, "pg_catalog.pg_constraint": {"oid"},
+}
+
 func (a *Analyzer) makeOverlays() map[string]*overlay {
 	s := newShown(a)
 	of := make(map[string]*overlay)
@@ -62,7 +79,7 @@ func (a *Analyzer) makeOverlays() map[string]*overlay {
 		if r == nil {
 			return
 		}
-		o := &overlay{relation: r, text: func(system []string) string { return text(r, system) }}
+		o := &overlay{relation: r, key: primaryKeys[name], text: func(system []string) string { return text(r, system) }}
 		if len(shows) > 0 {
 			o.shows = make(map[string]bool)
 			for _, column := range shows {

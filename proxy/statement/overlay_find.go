@@ -24,6 +24,7 @@ type overlaying struct {
 	from    []*pg.RangeVar
 	columns []*pg.ColumnRef
 	using   []string        // the columns of USING
+	groups  []*pg.ColumnRef // in GROUP BY
 	items   map[string]int  // how often something in FROM, or a target, is called so
 	queries map[string]bool // the names of WITH
 	natural bool
@@ -52,14 +53,13 @@ func (x *analysis) overlay(raw *pg.RawStmt) []edit {
 		if rv.Alias == nil && !o.removable(c, prefixes) {
 			continue
 		}
-		text := c.text(c.system)
-		if rv.Alias == nil {
-			text += " AS " + quoteIdent(rv.Relname)
-		}
 		if x.text.Word(int(c.first)-1) == WordTable {
 			edits = append(edits, edit{kind: editText, first: c.first - 1, last: c.first - 1, token: c.first - 1, text: "SELECT * FROM"})
 		}
-		edits = append(edits, edit{kind: editText, first: c.first, last: c.last, token: c.first, text: text})
+		edits = append(edits, edit{kind: editText, first: c.first, last: c.last, token: c.first, text: c.textWith(c.system)})
+		if rv.Alias == nil {
+			edits = append(edits, edit{kind: editAfter, first: c.last, last: c.last, token: c.last, text: " AS " + quoteIdent(rv.Relname)})
+		}
 	}
 	for c := range prefixes {
 		for _, ref := range o.columns {
@@ -111,6 +111,7 @@ func (o *overlaying) message(m protoreflect.Message) {
 		o.locks = true
 	case *pg.SelectStmt:
 		o.ranges(n.FromClause...)
+		o.groups = append(o.groups, columnRefs(n.GroupClause)...)
 	case *pg.UpdateStmt:
 		o.ranges(n.FromClause...)
 	case *pg.DeleteStmt:
@@ -233,7 +234,41 @@ func (o *overlaying) fits(c *overlaid) bool {
 		}
 	}
 	needed = needed || star || renamed
+	if o.keyGrouped(c) {
+		return false
+	}
 	return needed && !(len(c.system) > 0 && (star || renamed))
+}
+
+// keyGrouped reports whether GROUP BY has the relation's primary key: its other columns
+// may then stand in the select list, and those of a subquery may not.
+func (o *overlaying) keyGrouped(c *overlaid) bool {
+	if len(c.key) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(c.key, func(column string) bool {
+		return !slices.ContainsFunc(o.groups, func(ref *pg.ColumnRef) bool {
+			names := stringNodes(ref.Fields)
+			return len(names) > 0 && names[len(names)-1] == column && (len(names) != 2 || names[0] == c.name)
+		})
+	})
+}
+
+// columnRefs gives the columns that are named in expressions of GROUP BY.
+func columnRefs(nodes []*pg.Node) []*pg.ColumnRef {
+	var refs []*pg.ColumnRef
+	for _, n := range nodes {
+		if ref := n.GetColumnRef(); ref != nil {
+			refs = append(refs, ref)
+		}
+		if set := n.GetGroupingSet(); set != nil {
+			refs = append(refs, columnRefs(set.Content)...)
+		}
+		if row := n.GetRowExpr(); row != nil {
+			refs = append(refs, columnRefs(row.Args)...)
+		}
+	}
+	return refs
 }
 
 // addSystem notes a system column of the relation.
