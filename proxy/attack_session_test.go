@@ -89,19 +89,32 @@ func TestAttackSession(t *testing.T) {
 	})
 }
 
-// TestAttackPrepare: what a name means when EXECUTE runs cannot be told at PREPARE.
+// TestAttackPrepare: EXECUTE runs what PREPARE has prepared, or nothing: under another
+// search_path the server finds another table.
 func TestAttackPrepare(t *testing.T) {
 	s := attackStack(t)
-	for _, path := range []string{"other", "lab", "lab, other", "pg_temp"} {
-		conn := s.Connect(t, "biologist")
-		show(t, conn, `SET search_path TO `+path)
-		for _, sql := range []string{
-			`PREPARE s AS INSERT INTO patient (id, nir) VALUES (999, $1)`,
-			`PREPARE s AS INSERT INTO lab.patient (id, nir) VALUES (999, $1)`,
+	const other, lab, first = "other", "lab", "lab, other"
+	leads := map[string]string{other: other, lab: lab, first: lab}
+	for path, meant := range leads {
+		for i, sql := range []string{
+			`PREPARE s AS UPDATE patient SET nir = $1 WHERE id = -1`,
+			`PREPARE s AS UPDATE lab.patient SET nir = $1 WHERE id = -1`,
 			`PREPARE s AS SELECT 1 FROM patient WHERE nir = $1`,
 		} {
-			if got := show(t, conn, sql); got != "0A000" {
+			conn := s.Connect(t, "biologist")
+			show(t, conn, `SET search_path TO `+path)
+			if got := show(t, conn, sql); got != "" {
 				t.Errorf("search_path %s: %s: %q", path, sql, got)
+			}
+			for now, means := range leads {
+				want := ""
+				if i != 1 && means != meant {
+					want = "0A000"
+				}
+				show(t, conn, `SET search_path TO `+now)
+				if got := show(t, conn, `EXECUTE s('Quasimodo')`); got != want {
+					t.Errorf("search_path %s, then %s: %s: %q, want %q", path, now, sql, got, want)
+				}
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"math"
-	"slices"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
 	"github.com/pgveil/pgveil/proxy/statement"
@@ -24,9 +23,6 @@ func (c *conn) parse(body []byte) error {
 		return err
 	}
 	p := &prepared{plan: plan, state: s, watched: s != nil && s.snapshot.analyzer.Reaches(text)}
-	if len(commands) == 1 {
-		p.named = c.namedOf(text, plan, s, 0)
-	}
 	for i := range commands {
 		p.changes |= commands[i].Changes
 	}
@@ -34,14 +30,31 @@ func (c *conn) parse(body []byte) error {
 		p.ambiguous = s.snapshot.analyzer.PathDependent(text)
 	}
 	w := &work{prepared: p}
-	if p.named != nil {
-		p.redacted, p.mark = string(text.AppendRedacted(nil)), text.Fingerprint()
-	}
 	if !plan.Tagged() {
 		p.plan = nil
-		if len(commands) > 0 && !endsTransaction(text) {
-			p.text, p.seen = string(m.SQL), c.tracked.current.Load()
+	}
+	p.text, p.whole = string(text.SQL()), p.plan
+	switch {
+	case p.plan != nil:
+		p.seen = s.snapshot
+	case len(commands) > 0 && !endsTransaction(text):
+		p.seen = c.tracked.current.Load()
+	}
+	edits := &c.rewriter.edits
+	edits.Reset()
+	if plan != nil {
+		if err := plan.Edits(text, edits); err != nil {
+			return positioned(err, text.SQL())
 		}
+	}
+	if n := edits.MaxParam; n > 0 && p.plan != nil && plan.Statements[0].Copy != nil {
+		return pgerror.New("42P02", "there is no parameter $%d", n)
+	}
+	inner, err := c.parseLayouts(text, p, appendOIDs(nil, m.OIDs))
+	if err != nil {
+		return positioned(err, text.SQL())
+	}
+	if p.plan == nil && (p.named == nil || p.named.sealed == nil || len(edits.Splices) == 0) {
 		w.naming = c.newStatement(name, p)
 		if plan != nil {
 			return c.parseOverlaid(&m, plan, text, w)
@@ -51,26 +64,22 @@ func (c *conn) parse(body []byte) error {
 	if err := checkASCII("prepared statement", m.Name); err != nil {
 		return err
 	}
-	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
-		return positioned(err, text.SQL())
-	}
-	if n := c.rewriter.edits.MaxParam; n > 0 && plan.Statements[0].Copy != nil {
-		return pgerror.New("42P02", "there is no parameter $%d", n)
-	}
-	if p.layout, err = newLayout(&c.rewriter.edits, text, appendOIDs(nil, m.OIDs)); err != nil {
-		return positioned(err, m.SQL)
-	}
 	if n := len(p.layout.server); n > math.MaxUint16 {
 		return pgerror.New(pgerror.ProgramLimitExceeded, "the statement needs %d parameters where the protocol has room for %d", n, math.MaxUint16).
 			WithHint("Use each parameter for one column only.")
 	}
 	p.redacted, p.mark = string(text.AppendRedacted(nil)), text.Fingerprint()
-	sent, remap, err := c.rewrite(plan, text, s, p.layout)
+	if s == nil {
+		s = c.state
+	}
+	sent, remap, err := c.rewrite(text, s, inner)
 	if err != nil {
 		return positioned(err, text.SQL())
 	}
-	if err := c.confirmCopies(plan, sent, remap); err != nil {
-		return err
+	if p.plan != nil {
+		if err := c.confirmCopies(plan, sent, remap); err != nil {
+			return err
+		}
 	}
 	w.remap, w.naming = remap, c.newStatement(name, p)
 	c.send.Lock()
@@ -79,7 +88,7 @@ func (c *conn) parse(body []byte) error {
 	if err := wire.WriteParse(c.sw, name, sent, p.layout.oids(nil)...); err != nil {
 		return err
 	}
-	if plan.Statements[0].Outputs == nil && !p.layout.deduced {
+	if p.plan == nil || plan.Statements[0].Outputs == nil && !p.layout.deduced {
 		return nil
 	}
 	// The server's own description must confirm the analysis, whether the client
@@ -107,13 +116,11 @@ func (c *conn) bind(body []byte) error {
 	if p == nil || p.refused || c.notAccepted(&v.naming) {
 		return precedes{error: noStatement(m.Statement)}
 	}
-	if p.plan == nil {
-		if err := c.checkStill(p); err != nil {
-			return err
-		}
+	if p.named.runs() {
+		return c.bindRun(&m, p)
 	}
-	if p.named != nil && (p.named.verb == statement.VerbFetch || p.named.verb == statement.VerbMove) {
-		return c.bindFetch(&m, p)
+	if p, err = c.still(v); err != nil {
+		return err
 	}
 	if !p.watched {
 		return c.bindUntouched(&m, p)
@@ -122,16 +129,9 @@ func (c *conn) bind(body []byte) error {
 		return precedes{error: pgerror.New(pgerror.ProtocolViolation, "bind message supplies %d parameters, but prepared statement \"%s\" requires %d",
 			m.Params.Len(), m.Statement, p.layout.client)}
 	}
-	if p.ambiguous {
-		c.changed.Store(true) // a trigger may have changed search_path, which nothing tells
-	}
 	s, err := c.fresh()
 	if err != nil {
 		return err
-	}
-	if p.ambiguous && !slices.Equal(s.env.SearchPath, p.state.env.SearchPath) {
-		return pgerror.New(pgerror.FeatureNotSupported, "search_path has changed since the statement was prepared, and it names a table that exists in several schemas").
-			WithHint("Prepare it again, or qualify the table's name with its schema.")
 	}
 	if p.plan == nil {
 		return c.bindUntouched(&m, p)
@@ -160,7 +160,10 @@ func (c *conn) bind(body []byte) error {
 	c.send.Lock()
 	defer c.send.Unlock()
 	c.push(pipeline.Entry[*work]{Kind: pipeline.Bind, Data: &work{naming: c.newPortal(string(m.Portal), bound)}})
-	return writeBind(c.sw, &m, c.bound, bound.asked)
+	if err := writeBind(c.sw, &m, c.bound, bound.asked); err != nil || p.described != nil || planned.Outputs == nil {
+		return err
+	}
+	return c.describeOwn(bound, m.Portal)
 }
 
 // sqlPrepared stands for a statement that pgveil has not seen: PREPARE, which names
@@ -175,7 +178,13 @@ func (c *conn) bindUntouched(m *wire.BindMessage, p *prepared) error {
 	if len(m.Portal) == 0 && p.changes == 0 && p.named == nil && c.portals[""] == nil {
 		return c.forward(pipeline.Bind, nil)
 	}
-	return c.forward(pipeline.Bind, &work{naming: c.newPortal(string(m.Portal), &portal{prepared: p})})
+	bound := &portal{prepared: p, guard: p == sqlPrepared}
+	if err := c.forward(pipeline.Bind, &work{naming: c.newPortal(string(m.Portal), bound)}); err != nil || !bound.guard {
+		return err
+	}
+	c.send.Lock()
+	defer c.send.Unlock()
+	return c.describeOwn(bound, m.Portal)
 }
 
 // newStatement enters a prepared statement that is about to be sent.
@@ -278,7 +287,7 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *sta
 			return sealError(err, t.column)
 		}
 		start := len(c.arena)
-		arena, err := t.seal(c.arena, &c.rewriter, c.tracked.sealers[t.column], value, format, types[t.client-1], &s.settings)
+		arena, err := t.seal(c.arena, &c.rewriter, c.tracked.sealers[t.column], value, format, types[t.client-1], 1, &s.settings)
 		if err != nil {
 			return sealError(logical.NameParameter(err, t.client), t.column)
 		}
@@ -365,8 +374,8 @@ func (c *conn) describe(body []byte) error {
 		if err != nil {
 			return err
 		}
-		if v != nil && v.value != nil && v.value.named.fetches() {
-			return c.describeFetch(v.value)
+		if v != nil && v.value != nil && v.value.named.runs() {
+			return c.describeRun(v.value)
 		}
 		if v != nil && v.value.planned() {
 			return c.forward(pipeline.Describe, &work{prepared: v.value})
@@ -408,6 +417,9 @@ func (c *conn) execute(body []byte) error {
 	}
 	if p.plan == nil {
 		c.noteChange(p.prepared.changes)
+		if p.guard {
+			return c.forward(pipeline.Execute, &work{results: []*result{{portal: p, guard: true}}})
+		}
 		return c.forward(pipeline.Execute, nil)
 	}
 	s, err := c.fresh()

@@ -151,6 +151,9 @@ func (c *conn) push(e pipeline.Entry[*work]) {
 		}
 	}
 	c.noted = 0
+	if e.Kind == pipeline.Query {
+		c.sequence++ // what follows is not skipped if it fails
+	}
 }
 
 // unanswered forwards a message that the server does not answer.
@@ -267,44 +270,72 @@ func (c *conn) query(body []byte) error {
 	if err != nil {
 		return err
 	}
-	sent, remap := sql, (*remap)(nil)
-	overlaid := plan != nil && !plan.Tagged()
+	edits := &c.rewriter.edits
+	edits.Reset()
 	if plan != nil {
-		if sent, remap, err = c.rewriteQuery(plan, text, s); err != nil {
+		if err := plan.Edits(text, edits); err != nil {
 			return positioned(err, text.SQL())
 		}
-		if err := c.confirmCopies(plan, sent, remap); err != nil {
-			return err
-		}
 	}
+	var l *layout
+	overlaid := plan != nil && !plan.Tagged()
 	if overlaid {
 		plan = nil // all that follows is as if nothing had been changed
+	} else if plan != nil {
+		if l, err = c.layoutOf(text); err != nil {
+			return positioned(err, text.SQL())
+		}
 	}
-	w, err := c.answers(text, plan, s)
+	w, err := c.answers(text, plan, s, l)
 	if err != nil {
 		c.abandon(w)
 		return err
 	}
-	switch {
-	case w == nil && overlaid:
-		w = &work{}
-	case w == nil:
+	untouched := plan == nil && !overlaid && len(edits.Splices) == 0
+	if w == nil && untouched {
 		c.noteChanges(commands)
 		return c.forward(pipeline.Query, nil)
 	}
-	w.remap, w.copies = remap, newCopies(w.results)
+	if w == nil {
+		w = &work{}
+	}
+	var sent []byte
+	if !untouched {
+		if s == nil { // EXECUTE has asked for it
+			s = c.state
+		}
+		if sent, w.remap, err = c.rewrite(text, s, l); err == nil && plan != nil {
+			err = c.confirmCopies(plan, sent, w.remap)
+		}
+		if err != nil {
+			c.abandon(w)
+			return positioned(err, text.SQL())
+		}
+	}
+	if err := c.beginAudits(w, text); err != nil {
+		return err
+	}
+	c.noteChanges(commands)
+	if untouched {
+		return c.forward(pipeline.Query, w)
+	}
+	w.copies = newCopies(w.results)
+	return c.sendCopies(w, func() error {
+		c.push(pipeline.Entry[*work]{Kind: pipeline.Query, Data: w})
+		return wire.WriteQuery(c.sw, sent)
+	})
+}
+
+// beginAudits enters the intents of the commands of a Query. After an error it is not
+// sent.
+func (c *conn) beginAudits(w *work, text *statement.Text) error {
 	for _, r := range w.results {
 		if err := c.beginAudit(r, text); err != nil {
 			c.abandon(w)
 			return err
 		}
 	}
-	c.noteChanges(commands)
-	return c.sendCopies(w, func() error {
-		c.push(pipeline.Entry[*work]{Kind: pipeline.Query, Data: w})
-		c.sequence++ // what follows is not skipped if it fails
-		return wire.WriteQuery(c.sw, sent)
-	})
+	return nil
 }
 
 // sendCopies sends a message, and waits for what the server makes of it where it may
@@ -319,17 +350,6 @@ func (c *conn) sendCopies(w *work, send func() error) error {
 		return err
 	}
 	return c.awaitCopy(&copyIn{work: w})
-}
-
-// rewriteQuery applies a plan to the text of a Query, which has no parameters.
-func (c *conn) rewriteQuery(plan *statement.Plan, text *statement.Text, s *state) ([]byte, *remap, error) {
-	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
-		return nil, nil, err
-	}
-	if n := c.rewriter.edits.MaxParam; n > 0 && plan.Tagged() {
-		return nil, nil, pgerror.New("42P02", "there is no parameter $%d", n)
-	}
-	return c.rewrite(plan, text, s, nil)
 }
 
 // plan analyses a text. The nil plan means that it may pass untouched. The text is
@@ -355,7 +375,7 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	if err := c.checkNames(text, text.Commands()); err != nil {
 		return text, nil, nil, err
 	}
-	if !snapshot.analyzer.Relevant(text) && !c.doubtful(text, snapshot) {
+	if !snapshot.analyzer.Relevant(text) && !c.doubtful(text, snapshot) && !c.runsTagged(text) {
 		return text, nil, nil, nil
 	}
 	if snapshot.analyzer.PathDependent(text) {
@@ -381,9 +401,6 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 		return text, c.overlay(text, s), s, nil
 	}
 	text.NoteWatched()
-	if err := checkPrepare(text, s.snapshot); err != nil {
-		return text, nil, nil, err
-	}
 	if err := s.encoding.check(text); err != nil {
 		return text, nil, nil, err
 	}
@@ -407,7 +424,7 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	switch {
 	case err == nil && !plan.Tagged() && !(changesMidway(text.Commands()) && s.snapshot.analyzer.Ambiguous(text)):
 		return text, plan, s, nil
-	case changesMidway(text.Commands()):
+	case changesBefore(text.Commands(), plan.Last()):
 		return text, nil, nil, errChanged()
 	case s.problem != nil:
 		return text, nil, nil, s.problem
@@ -450,7 +467,7 @@ func changesMidway(commands []statement.Command) bool {
 
 // changesBefore reports the same of the statements before command n.
 func changesBefore(commands []statement.Command, n int) bool {
-	for i := range commands[:max(n, 0)] {
+	for i := range commands[:max(min(n, len(commands)-1), 0)] {
 		if commands[i].Changes&statement.ChangesSession != 0 {
 			return true
 		}
@@ -462,17 +479,8 @@ func changesBefore(commands []statement.Command, n int) bool {
 // of the extended protocol whose rows pgveil would have to open.
 func (c *conn) checkNames(text *statement.Text, commands []statement.Command) error {
 	for i := range commands {
-		command := &commands[i]
-		switch command.Verb {
-		case statement.VerbExecute:
-			if c.prepared.any(command.Name, (*prepared).guarded) {
-				return pgerror.New(pgerror.FeatureNotSupported, "EXECUTE cannot run prepared statement %q: it uses a tagged table", command.Name).
-					WithHint("Run it through the extended query protocol, or send the statement itself.")
-			}
-		default:
-			if err := c.checkHiddenNames(text, command); err != nil {
-				return err
-			}
+		if err := c.checkHiddenNames(text, &commands[i]); err != nil {
+			return err
 		}
 	}
 	return nil

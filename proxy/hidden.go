@@ -30,18 +30,6 @@ func (c *conn) doubtful(text *statement.Text, s *snapshot) bool {
 	return !known && s.analyzer.Doubtful(text)
 }
 
-// checkPrepare refuses to PREPARE by SQL what names a table of several schemas:
-// EXECUTE would find another one under another search_path, unseen.
-func checkPrepare(text *statement.Text, s *snapshot) error {
-	for _, command := range text.Commands() {
-		if command.Verb == statement.VerbPrepare && s.analyzer.PathDependent(text) {
-			return pgerror.New(pgerror.FeatureNotSupported, "cannot PREPARE a statement with the name of a tagged table that exists in several schemas").
-				WithHint("Qualify the table's name with its schema.")
-		}
-	}
-	return nil
-}
-
 // runsNames are the words with which SQL inside a string reaches prepared statements
 // and portals by name.
 func runsNames(word []byte) bool {
@@ -75,7 +63,9 @@ func (c *conn) checkHiddenNames(text *statement.Text, command *statement.Command
 	}
 	hidden := false
 	switch command.Verb {
-	case statement.VerbExplain, statement.VerbCreate:
+	case statement.VerbExplain:
+		hidden = command.Name == "" && text.Mentions(runsNames) && text.Mentions(c.taggedName)
+	case statement.VerbCreate:
 		hidden = command.Name != "" && c.taggedName([]byte(command.Name))
 		hidden = hidden || text.Mentions(runsNames) && text.Mentions(c.taggedName)
 	case statement.VerbDo, statement.VerbUnknown:
@@ -99,35 +89,6 @@ func checkASCII(what string, name []byte) error {
 				WithHint("Name it with letters, digits and underscores.")
 		}
 	}
-	return nil
-}
-
-// checkStill refuses a statement that touched nothing tagged when it was prepared and
-// may do so since the catalog has changed: the server plans it again by itself.
-func (c *conn) checkStill(p *prepared) error {
-	if p.seen == nil {
-		return nil
-	}
-	now, err := c.watching()
-	if err != nil || p.seen == now {
-		return err
-	}
-	text := c.lexer.Lex([]byte(p.text))
-	if now.analyzer.Reaches(text) || c.doubtful(text, now) {
-		s, err := c.fresh()
-		if err != nil {
-			return err
-		}
-		decoded, err := s.encoding.decode([]byte(p.text))
-		if err != nil {
-			return err
-		}
-		text = c.lexer.Lex(decoded)
-		if plan, err := s.snapshot.analyzer.Plan(text, &s.env); plan.Tagged() || err != nil {
-			return errChangedSince()
-		}
-	}
-	p.seen = now
 	return nil
 }
 

@@ -8,25 +8,35 @@ import (
 // named is a command of SQL that gives a meaning to the name of a cursor, takes it
 // away, or runs what has the name. Cursors share their names with portals.
 type named struct {
-	verb   statement.Verb
-	name   string
-	all    bool    // CLOSE ALL
-	cursor *portal // DECLARE: what the name will mean
+	verb    statement.Verb
+	name    string
+	all     bool      // CLOSE ALL, DEALLOCATE ALL
+	creates bool      // EXPLAIN CREATE TABLE AS EXECUTE
+	cursor  *portal   // DECLARE: what the name will mean
+	makes   *prepared // PREPARE: the same
+	sealed  any       // EXECUTE: the origin of what its arguments are sealed for
 }
 
 // namedOf gives what command i of a text does with a name, nil if nothing that pgveil
 // must know.
-func (c *conn) namedOf(text *statement.Text, plan *statement.Plan, s *state, i int) *named {
+func (c *conn) namedOf(text *statement.Text, plan *statement.Plan, s *state, l *layout, i int) (n *named, err error) {
 	command := &text.Commands()[i]
-	n := &named{verb: command.Verb, name: command.Name, all: command.All}
+	n = &named{verb: command.Verb, name: command.Name, all: command.All}
 	switch command.Verb {
 	case statement.VerbDeclare:
 		n.cursor = c.declared(text, plan, s, i)
-	case statement.VerbFetch, statement.VerbMove, statement.VerbClose:
+	case statement.VerbPrepare:
+		n.makes, err = c.preparedBy(text, plan, s, l, i)
+	case statement.VerbFetch, statement.VerbMove, statement.VerbClose, statement.VerbExecute, statement.VerbDeallocate:
+	case statement.VerbExplain, statement.VerbCreate:
+		if command.Name == "" {
+			return nil, nil
+		}
+		n.creates = text.Creates(command)
 	default:
-		return nil
+		return nil, nil
 	}
-	return n
+	return n, err
 }
 
 // declared is the cursor that a DECLARE makes.
@@ -55,6 +65,19 @@ func (c *conn) enter(n *named, r *result) {
 		v := c.portals[cutName(n.name)]
 		v.holds = n.cursor.holds
 		r.names = append(r.names, &v.naming)
+	case n.verb == statement.VerbPrepare:
+		r.names = append(r.names, &c.prepared.set(c, n.name, n.makes).naming)
+	case n.verb == statement.VerbDeallocate && n.all:
+		for name := range c.prepared {
+			if name == "" { // not ALL to the server
+				continue
+			}
+			r.names = append(r.names, &c.prepared.set(c, name, nil).naming)
+		}
+	case n.verb == statement.VerbDeallocate:
+		if c.prepared[cutName(n.name)] != nil {
+			r.names = append(r.names, &c.prepared.set(c, n.name, nil).naming)
+		}
 	case n.verb == statement.VerbClose && n.all:
 		for name := range c.portals {
 			r.names = append(r.names, &c.portals.set(c, name, nil).naming)
@@ -68,7 +91,7 @@ func (c *conn) enter(n *named, r *result) {
 
 // answers readies the answers to the commands of a Query. Nil means that all of them
 // pass untouched. After an error or when it is not sent, abandon must be called.
-func (c *conn) answers(text *statement.Text, plan *statement.Plan, s *state) (*work, error) {
+func (c *conn) answers(text *statement.Text, plan *statement.Plan, s *state, l *layout) (*work, error) {
 	commands := text.Commands()
 	var w *work
 	begin := func() {
@@ -83,14 +106,17 @@ func (c *conn) answers(text *statement.Text, plan *statement.Plan, s *state) (*w
 		begin()
 	}
 	for i := range commands {
-		n := c.namedOf(text, plan, s, i)
+		n, err := c.namedOf(text, plan, s, l, i)
+		if err != nil {
+			return w, err
+		}
 		if n == nil {
 			continue
 		}
 		begin()
 		r := w.results[i]
-		if n.verb == statement.VerbFetch || n.verb == statement.VerbMove {
-			if err := c.reads(n, r, changesBefore(commands, i)); err != nil {
+		if n.runs() {
+			if err := c.runNamed(text, i, n, r); err != nil {
 				return w, err
 			}
 		}
@@ -110,43 +136,6 @@ func (c *conn) abandon(w *work) {
 		r.settle(skipped)
 		r.end("not run")
 	}
-}
-
-// reads readies the answer to FETCH or MOVE.
-func (c *conn) reads(n *named, r *result, changed bool) error {
-	cursor, err := c.portal([]byte(n.name))
-	if err != nil {
-		return err
-	}
-	if !cursor.planned() {
-		r.guard = true
-		return nil
-	}
-	if changed {
-		return errChanged()
-	}
-	s, err := c.mayRead(cursor)
-	if err != nil {
-		return err
-	}
-	*r = result{plan: cursor.plan, state: s, owner: cursor.prepared, portal: cursor, moves: n.verb == statement.VerbMove}
-	r.formats, r.asked = cursor.fetched, cursor.fetched
-	return nil
-}
-
-// mayRead gives the session's present state, if its role may have the rows of a portal.
-func (c *conn) mayRead(p *portal) (*state, error) {
-	s, err := c.fresh()
-	if err != nil {
-		return nil, err
-	}
-	if s.problem != nil {
-		return nil, s.problem
-	}
-	if refusal := checkAccess(p.plan.Statements[0].Touches, s.roles); refusal != nil {
-		return nil, refusal
-	}
-	return s, nil
 }
 
 func errChanged() *pgerror.Error {
@@ -195,4 +184,18 @@ func (w *work) placed(order uint64) {
 			n.order = order
 		}
 	}
+}
+
+// runsTagged reports whether a command of the text may run what uses a tagged table by
+// its name.
+func (c *conn) runsTagged(text *statement.Text) bool {
+	for _, command := range text.Commands() {
+		switch command.Verb {
+		case statement.VerbExecute, statement.VerbExplain, statement.VerbFetch, statement.VerbMove:
+			if command.Name != "" && c.taggedName([]byte(command.Name)) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -26,7 +26,7 @@ func (c *conn) parseOverlaid(m *wire.ParseMessage, plan *statement.Plan, text *s
 	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
 		return err
 	}
-	sent, remap, err := c.rewrite(plan, text, w.prepared.state, nil)
+	sent, remap, err := c.rewrite(text, w.prepared.state, nil)
 	if err != nil {
 		return err
 	}

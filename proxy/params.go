@@ -233,9 +233,9 @@ func isString(oid uint32) bool {
 	return false
 }
 
-// seal appends the server's form of a parameter to dst: a bytea or bytea[] in
-// binary format. source is the type that the client sends.
-func (t target) seal(dst []byte, scratch *rewriter, sealer Sealer, value []byte, format int16, source uint32, settings *logical.Settings) ([]byte, error) {
+// seal appends the server's form of a parameter to dst: a bytea in binary format, or a
+// bytea[] in the format arrays. source is the type that the client sends.
+func (t target) seal(dst []byte, scratch *rewriter, sealer Sealer, value []byte, format int16, source uint32, arrays int16, settings *logical.Settings) ([]byte, error) {
 	element := format
 	if isString(source) && t.from != 0 && !t.implied { // the cast of a string reads it as a literal
 		source, element = t.from, 0
@@ -245,7 +245,7 @@ func (t target) seal(dst []byte, scratch *rewriter, sealer Sealer, value []byte,
 		if err != nil {
 			return dst, err
 		}
-		return logical.AppendByteaArray(dst, 1, sealed), nil
+		return logical.AppendByteaArray(dst, arrays, sealed), nil
 	}
 	if isString(source) {
 		value = statement.Cut(value, t.chars)

@@ -72,7 +72,7 @@ var refused = []string{
 	`CREATE VIEW lab.seen AS SELECT upper(last_name), '%s' AS x FROM lab.patient`,
 	`CREATE VIEW lab.seen AS SELECT id FROM lab.patient WHERE last_name = '%s'`,
 	`CREATE FUNCTION lab.f() RETURNS text LANGUAGE sql AS $$ SELECT '%s' FROM lab.patient $$`,
-	`PREPARE p AS INSERT INTO lab.patient (id, last_name) VALUES (10, '%s')`,
+	`PREPARE p AS SELECT id FROM lab.patient WHERE last_name = '%s'`,
 	`DECLARE c CURSOR FOR SELECT id FROM lab.patient WHERE last_name = '%s'`,
 	`ALTER TABLE lab.patient ADD CONSTRAINT c CHECK (last_name <> '%s')`,
 	`ALTER TABLE lab.patient ALTER COLUMN last_name SET DEFAULT (SELECT '%s')`,

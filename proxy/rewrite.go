@@ -34,8 +34,8 @@ type rewriter struct {
 	escapes   bool // a backslash in a plain string begins an escape
 }
 
-// rewrite applies a plan to the text it was made for.
-func (c *conn) rewrite(plan *statement.Plan, text *statement.Text, s *state, l *layout) ([]byte, *remap, error) {
+// rewrite applies the edits to the text they were made for.
+func (c *conn) rewrite(text *statement.Text, s *state, l *layout) ([]byte, *remap, error) {
 	r := &c.rewriter
 	r.splices, r.added, r.escapes = r.splices[:0], r.added[:0], s.backslashes
 	for i := range r.edits.Values {

@@ -32,6 +32,7 @@ type work struct {
 // sent, but for those in answer, which belong to the backend goroutine.
 type prepared struct {
 	plan      *statement.Plan // nil: touches nothing tagged
+	whole     *statement.Plan // of text; another one than plan for PREPARE
 	state     *state          // as of Parse
 	ambiguous bool            // the names in it lead elsewhere under another search_path
 	watched   bool            // it was analysed, whether it has a plan or not
@@ -64,7 +65,8 @@ type portal struct {
 	fetched  []int16         // of its rows when FETCH in a Query gives them
 	cursor   bool            // DECLARE has made it
 	holds    bool            // WITH HOLD
-	reads    *portal         // of a FETCH or MOVE: what it reads
+	from     source          // of a FETCH, MOVE or EXECUTE
+	guard    bool            // nothing is known of its rows: none of their columns may be sealed
 	bad      *pgerror.Error  // what a Describe of pgveil's own has found
 }
 

@@ -13,6 +13,8 @@ func unwrap(n *pg.Node) *pg.Node {
 			n = w.ExplainStmt.Query
 		case *pg.Node_DeclareCursorStmt:
 			n = w.DeclareCursorStmt.Query
+		case *pg.Node_PrepareStmt:
+			n = w.PrepareStmt.Query
 		default:
 			return n
 		}

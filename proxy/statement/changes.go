@@ -148,8 +148,9 @@ func (t *Text) callsUnknown(first, last int, known func(ident []byte) bool) bool
 		for start >= 2 && t.tokens[start-1].Kind == Dot {
 			start -= 2
 		}
-		if before := t.Word(start - 1); before == WordInto || before == WordCopy {
-			continue // a table with its columns
+		switch t.Word(start - 1) {
+		case WordInto, WordCopy, WordPrepare, WordExecute: // a table's columns, parameters
+			continue
 		}
 		if start == i && k.Kind == Ident && words[k.Word].category >= colName && words[k.Word].category != typeFuncName {
 			continue // part of the grammar

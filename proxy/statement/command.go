@@ -159,3 +159,23 @@ func (t *Text) CursorOptions(c *Command) (binary, holds bool) {
 	}
 	return binary, holds
 }
+
+// HasParams reports whether a parameter stands in the command.
+func (t *Text) HasParams(c *Command) bool {
+	for i := c.First; i < c.Last; i++ {
+		if t.tokens[i].Kind == Parameter {
+			return true
+		}
+	}
+	return false
+}
+
+// Creates reports whether an EXPLAIN is of a statement that creates something.
+func (t *Text) Creates(c *Command) bool {
+	for i := c.First + 1; i < c.Last; i++ {
+		if t.Word(i) == WordCreate {
+			return true
+		}
+	}
+	return false
+}

@@ -60,6 +60,10 @@ type Value struct {
 	// Both says that the value is compared as well as stored: it must be the same for
 	// both uses.
 	Both bool
+	// Slot is the number of the parameter that an argument of EXECUTE is for, 0 of any
+	// other value. Extra says that the value follows the last argument, behind a comma.
+	Slot  int
+	Extra bool
 }
 
 // Param is a parameter whose value is to be sealed. Its casts are inside
@@ -113,12 +117,7 @@ const (
 // Edits resolves the plan on a text of the shape it was made for. The error is a
 // *pgerror.Error.
 func (p *Plan) Edits(t *Text, e *Edits) error {
-	if e.PlainParam == nil {
-		e.PlainParam = e.isPlain
-	}
-	e.Values, e.Params, e.Splices = e.Values[:0], e.Params[:0], e.Splices[:0]
-	e.text, e.tokens, e.free, e.within = e.text[:0], e.tokens[:0], e.free[:0], e.within[:0]
-	e.Declared, e.DeclareAt = e.Declared[:0], 0
+	e.Reset()
 	if err := e.countParams(t); err != nil {
 		return err
 	}
@@ -153,6 +152,16 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 		i += n
 	}
 	return e.settleParams(t, nullTests)
+}
+
+// Reset empties e, for a text without a plan.
+func (e *Edits) Reset() {
+	if e.PlainParam == nil {
+		e.PlainParam = e.isPlain
+	}
+	e.Values, e.Params, e.Splices, e.Declared = e.Values[:0], e.Params[:0], e.Splices[:0], e.Declared[:0]
+	e.text, e.tokens, e.free, e.plain, e.within = e.text[:0], e.tokens[:0], e.free[:0], e.plain[:0], e.within[:0]
+	e.MaxParam, e.DeclareAt = 0, 0
 }
 
 // resolver maps tokens of the folded text to those of the text.
@@ -235,6 +244,10 @@ func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 		v := Value{Start: start, End: end, Array: d.array, Column: d.column, Use: d.usage(), From: Listed(d.column, d.from, r.listed(d)), Both: d.both()}
 		if err := e.constant(t, token, d, &v); err != nil {
 			return err
+		}
+		v.Slot, v.Extra = int(d.slot), d.extra
+		if d.extra {
+			v.End = v.Start
 		}
 		e.Values = append(e.Values, v)
 	}

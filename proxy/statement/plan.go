@@ -2,6 +2,7 @@ package statement
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/pgveil/pgveil/schema"
@@ -72,6 +73,20 @@ func (p *Plan) Tagged() bool {
 	return p != nil && slices.ContainsFunc(p.Statements, func(s Statement) bool { return s.planned })
 }
 
+// Last gives the last statement that uses a tagged table. Without a plan it may be any.
+func (p *Plan) Last() int {
+	last := math.MaxInt
+	if p == nil {
+		return last
+	}
+	for i := range p.Statements {
+		if p.Statements[i].planned {
+			last = i
+		}
+	}
+	return last
+}
+
 // origin is what RowDescription says of a column: the table named in FROM and
 // the attribute's number there. The zero origin is that of an expression.
 type origin struct {
@@ -110,6 +125,8 @@ type edit struct {
 	from     uint32
 	chars    int32 // an explicit cast cuts the value to so many characters; 0: it does not
 	elements int32 // of editNullArray
+	slot     int32 // of an argument of EXECUTE: number of the parameter, from 1
+	extra    bool  // it stands before its token, as an argument more
 	column   *schema.Column
 	computed *expression // of editComputed
 	implied  bool        // from is no cast's: it is the type that the server deduces
@@ -127,7 +144,7 @@ func (e *edit) begin() int32 {
 }
 
 func (e *edit) end() int32 {
-	if e.kind == editBefore {
+	if e.kind == editBefore || e.extra {
 		return e.first
 	}
 	return e.last + 1
