@@ -304,12 +304,14 @@ func (c *conn) query(body []byte) error {
 		if s == nil { // EXECUTE has asked for it
 			s = c.state
 		}
-		if sent, w.remap, err = c.rewrite(text, s, l); err == nil && plan != nil {
+		if sent, w.remap, err = c.rewrite(text, s, l); err != nil {
+			err = positioned(err, text.SQL())
+		} else if plan != nil {
 			err = c.confirmCopies(plan, sent, w.remap)
 		}
 		if err != nil {
 			c.abandon(w)
-			return positioned(err, text.SQL())
+			return err
 		}
 	}
 	if err := c.beginAudits(w, text); err != nil {
