@@ -93,7 +93,17 @@ func (c *planCase) write(b *bytes.Buffer, got []string) {
 // TestPlans compares the plans of the statements in testdata/plans with what is
 // written there.
 func TestPlans(t *testing.T) {
-	files, _ := filepath.Glob("testdata/plans/*.plan")
+	comparePlans(t, "testdata/plans/*.plan", 250)
+}
+
+// TestORMPlans does the same for statements that object-relational mappers send.
+func TestORMPlans(t *testing.T) {
+	comparePlans(t, "testdata/orm/*.plan", 200)
+}
+
+// comparePlans compares the statements of golden files, which have to be so many.
+func comparePlans(t *testing.T, pattern string, least int) {
+	files, _ := filepath.Glob(pattern)
 	if len(files) == 0 {
 		t.Fatal("no golden plans")
 	}
@@ -103,9 +113,15 @@ func TestPlans(t *testing.T) {
 		cases := readPlans(t, path)
 		total += len(cases)
 		var out bytes.Buffer
+		counted := ""
 		t.Run(filepath.Base(path), func(t *testing.T) {
+			refused := 0
+			defer func() { counted = countRefused(t, path, len(cases), refused) }()
 			for _, c := range cases {
 				got := describe(a, c.sql, &c.env)
+				if strings.HasPrefix(got[0], "refused") {
+					refused++
+				}
 				c.write(&out, got)
 				if !*update && !slices.Equal(got, c.want) {
 					t.Errorf("%s:%d: %s\ngot\n    %s\nwant\n    %s", path, c.line, c.sql,
@@ -114,14 +130,32 @@ func TestPlans(t *testing.T) {
 			}
 		})
 		if *update {
-			if err := os.WriteFile(path, bytes.TrimRight(out.Bytes(), "\n"), 0o644); err != nil {
+			text := counts.ReplaceAll(bytes.TrimRight(out.Bytes(), "\n"), []byte(counted))
+			if err := os.WriteFile(path, text, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if total < 250 {
+	if total < least {
 		t.Errorf("only %d golden plans", total)
 	}
+}
+
+var counts = regexp.MustCompile(`(?m)^# \d+ run, \d+ are refused\.$`)
+
+// countRefused gives the line that says how many statements of a file run, and checks
+// that the file has it, if it has one.
+func countRefused(t *testing.T, path string, statements, refused int) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("# %d run, %d are refused.", statements-refused, refused)
+	if line := counts.Find(data); line != nil && string(line) != want && !*update {
+		t.Errorf("%s says %q, not %q", path, line, want)
+	}
+	return want
 }
 
 // describe writes a plan as the golden files have it.
