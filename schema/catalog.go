@@ -16,6 +16,7 @@ type Catalog struct {
 	functions map[string]struct{}
 	tags      map[relationName][]*Column // of the schema file, whether the table is there or not
 	schemas   map[string]struct{}        // that tags are in
+	declared  map[string][]declared      // by the function's name
 }
 
 type relationName struct{ schema, name string }
@@ -89,6 +90,7 @@ func NewCatalog(rels []*Relation, functions []string, tags ...*Column) *Catalog 
 		functions: make(map[string]struct{}, len(functions)),
 		tags:      make(map[relationName][]*Column),
 		schemas:   make(map[string]struct{}),
+		declared:  make(map[string][]declared),
 	}
 	for _, column := range tags {
 		c.tag(column)

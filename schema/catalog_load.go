@@ -49,7 +49,7 @@ type Querier interface {
 func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error) {
 	l := &loader{db: db, byOID: make(map[uint32]*Relation)}
 	for _, step := range []func(context.Context, Querier) error{
-		l.readRelations, l.readAttributes, l.readInheritance, l.readPartitionKeys, l.readSealing, l.readDependencies, l.readFunctions,
+		l.readRelations, l.readAttributes, l.readInheritance, l.readPartitionKeys, l.readSealing, l.readDependencies, l.readFunctions, l.readNamesakes,
 	} {
 		if err := step(ctx, q); err != nil {
 			return nil, err
@@ -77,6 +77,8 @@ type loader struct {
 	// depends lists what a relation's rules and a function's body name.
 	depends map[object][]object
 	watched map[string]struct{}
+	// namesakes are the schemas that have a function of a declared name.
+	namesakes map[string]map[string]struct{}
 }
 
 type function struct {
@@ -202,6 +204,31 @@ func (l *loader) readFunctions(ctx context.Context, q Querier) error {
 	var source string
 	_, err = pgx.ForEachRow(rows, []any{&f.oid, &f.name, &source}, func() error {
 		l.functions = append(l.functions, &function{oid: f.oid, name: f.name, body: newBody(source)})
+		return nil
+	})
+	return err
+}
+
+// readNamesakes reads which schemas have functions of the names that the file declares.
+func (l *loader) readNamesakes(ctx context.Context, q Querier) error {
+	if len(l.db.Functions) == 0 {
+		return nil
+	}
+	l.namesakes = make(map[string]map[string]struct{})
+	for _, f := range l.db.Functions {
+		l.namesakes[f.Name] = make(map[string]struct{})
+	}
+	rows, err := q.Query(ctx, `
+		SELECT p.proname::text, n.nspname::text
+		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace`, pgx.QueryExecModeExec)
+	if err != nil {
+		return err
+	}
+	var name, in string
+	_, err = pgx.ForEachRow(rows, []any{&name, &in}, func() error {
+		if schemas := l.namesakes[name]; schemas != nil {
+			schemas[in] = struct{}{}
+		}
 		return nil
 	})
 	return err

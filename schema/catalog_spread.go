@@ -160,5 +160,13 @@ func (l *loader) catalog() *Catalog {
 	for name := range l.watched {
 		c.watched[name] = struct{}{}
 	}
+	c.Declare(l.db.Functions, func(schema, name string) bool {
+		for in := range l.namesakes[name] {
+			if in != schema {
+				return true
+			}
+		}
+		return false
+	})
 	return c
 }

@@ -93,6 +93,8 @@ func plainIdentifier(s string) bool {
 type Database struct {
 	Name    string
 	Columns []*Column // in the order of the file
+	// Functions are those whose arguments or results are sealed values.
+	Functions []*Function
 
 	file      string // where the columns come from, for messages
 	positions map[*Column]yamlfile.Position

@@ -16,6 +16,7 @@ func TestManualPage(t *testing.T) {
 	}
 	v := newValidator(t)
 	complete, fragments := 0, 0
+	example := ""
 	for _, m := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(string(page), -1) {
 		text, whole := m[1], strings.HasPrefix(m[1], "version:")
 		const above = "version: 1\nkeys: {r: randomized}\nprofiles: {identity: {biologist: decrypt}}\n" +
@@ -23,6 +24,10 @@ func TestManualPage(t *testing.T) {
 		switch {
 		case whole:
 			complete++
+			example = text // ends with its database
+		case strings.HasPrefix(text, "functions:"): // of a database
+			text = example + "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
+			fragments++
 		case strings.HasPrefix(text, "access:"): // of a table, whose columns suit every mask
 			text = above + indent(text, 8) + "        columns:\n" +
 				"          a: {type: text, encryption: randomized}\n" +
@@ -48,7 +53,7 @@ func TestManualPage(t *testing.T) {
 	if complete != 1 || fragments < 4 {
 		t.Errorf("%d complete examples and %d fragments", complete, fragments)
 	}
-	for _, keys := range [][]string{fileKeys, databaseKeys, tableKeys, columnKeys, accessKeys, maskKeys, verdictWords} {
+	for _, keys := range [][]string{fileKeys, databaseKeys, functionKeys, tableKeys, columnKeys, accessKeys, maskKeys, verdictWords} {
 		for _, key := range keys {
 			if !strings.Contains(string(page), "`"+key+"`") && !strings.Contains(string(page), key+":") {
 				t.Errorf("the page does not name %q", key)

@@ -38,7 +38,8 @@ const maxNameLength = 63
 // The keys of the file's mappings. The JSON Schema has the same.
 var (
 	fileKeys     = []string{"version", "keys", "profiles", "databases"}
-	databaseKeys = []string{"tables"}
+	databaseKeys = []string{"tables", "functions"}
+	functionKeys = []string{"arguments", "returns", "columns"}
 	tableKeys    = []string{"access", "columns"}
 	columnKeys   = []string{"type", "encryption", "key", "domain", "context", "padding", "access"}
 	accessKeys   = []string{"verdict", "search", "mask"}
@@ -154,7 +155,8 @@ func (p *fileParser) parseDatabase(e yamlfile.Entry) {
 	fields := p.Fields(e.Value, what, databaseKeys)
 	tables, ok := fields["tables"]
 	if !ok {
-		return // there was an error, as tables is the only key
+		p.Errorf(e.At, "%s has no tables", what)
+		return
 	}
 	p.columns = nil
 	db := &Database{Name: e.Key, file: p.file.Name, positions: make(map[*Column]yamlfile.Position)}
@@ -177,6 +179,9 @@ func (p *fileParser) parseDatabase(e yamlfile.Entry) {
 	for _, c := range p.columns {
 		db.Columns = append(db.Columns, c.Column)
 		db.positions[c.Column] = c.at
+	}
+	if e, ok := fields["functions"]; ok {
+		p.parseFunctions(e, db)
 	}
 	p.file.Databases[e.Key] = db
 }

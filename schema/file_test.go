@@ -330,3 +330,51 @@ a.yaml:11:60: column public.client.name: unknown key "acess"; did you mean "acce
 		t.Errorf("first: %+v", first)
 	}
 }
+
+const functionsFile = `version: 1
+keys: {k: deterministic}
+databases:
+  lab:
+    tables:
+      lab.patient:
+        columns:
+          nir: {type: char(15), encryption: deterministic, key: k, access: {app: decrypt}}
+    functions:
+`
+
+func TestFunctions(t *testing.T) {
+	f, err := Parse("f", []byte(functionsFile+`
+      lab.find: {arguments: {"2": lab.patient.nir}, columns: {id: plain, nir: lab.patient.nir}}
+      "\"Odd\".\"name\"": {returns: lab.patient.nir}
+      lab.count: {returns: plain}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := f.Databases["lab"]
+	nir := db.Columns[0]
+	want := []*Function{
+		{Schema: "lab", Name: "find", Arguments: []*Column{nil, nir}, Columns: []Returned{{"id", nil}, {"nir", nir}}},
+		{Schema: "Odd", Name: "name", Columns: []Returned{{"", nir}}},
+		{Schema: "lab", Name: "count", Columns: []Returned{{"", nil}}},
+	}
+	if !reflect.DeepEqual(db.Functions, want) {
+		t.Errorf("functions = %+v", db.Functions)
+	}
+	if !want[0].Table() || want[1].Table() {
+		t.Error("Table")
+	}
+	for text, message := range map[string]string{
+		`      lab.f: {}`: "says neither what it returns nor its columns",
+		`      lab.f: {returns: plain, columns: {a: plain}}`:                       "has returns and columns",
+		`      lab.f: {returns: lab.patient.nyr}`:                                  `"lab.patient.nyr" is not a tagged column as schema.table.column, nor the word plain; did you mean "lab.patient.nir"?`,
+		`      lab.f: {returns: plain, arguments: {"0": lab.patient.nir}}`:           "an argument is named by its position",
+		`      lab.f: {returns: plain, argument: {"1": lab.patient.nir}}`:            `did you mean "arguments"?`,
+		`      f: {returns: plain}`:                                                "with its schema",
+		"      lab.f: {returns: plain}\n      \"\\\"lab\\\".f\": {returns: plain}": "is named twice",
+	} {
+		if _, err := Parse("f", []byte(functionsFile+text+"\n")); err == nil || !strings.Contains(err.Error(), message) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
