@@ -74,6 +74,8 @@ type conn struct {
 	sealed []byte
 	plain  []byte
 	masked []byte
+	cast   [2][]byte
+	arrays arrayOpener
 }
 
 // run carries messages both ways until one side ends, then closes both. Only the

@@ -7,7 +7,6 @@ import (
 	"github.com/pgveil/pgveil/proxy/copydata"
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
-	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
@@ -41,7 +40,7 @@ func (c *conn) copyOutResponse(w *work) error {
 		if tagged == nil {
 			continue
 		}
-		r.columns[i] = c.openedColumn(r, tagged)
+		r.columns[i] = c.openedColumn(r, &copied.Outputs[i])
 		if binary {
 			r.columns[i].binary, r.columns[i].format = true, 1
 		}
@@ -60,14 +59,17 @@ func (c *conn) copyOutResponse(w *work) error {
 func (c *conn) openCopied(r *result) copydata.Change {
 	return func(dst []byte, column int, value []byte) ([]byte, bool, error) {
 		col := &r.columns[column]
-		if col.access.Verdict == schema.Hide {
+		if col.hidden() {
 			return dst, true, nil
 		}
-		dst, e := c.open(dst, col, value, &r.state.settings)
-		if e != nil {
+		dst, n, e := c.open(dst, col, value, r.state)
+		switch {
+		case e != nil:
 			return dst, false, e
+		case n == hiddenValue:
+			return dst, true, nil
 		}
-		r.opened++
+		r.opened += n
 		return dst, false, nil
 	}
 }

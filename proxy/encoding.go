@@ -159,15 +159,15 @@ func (e *encoding) decodeParam(value []byte, format int16, t *target, oid uint32
 
 // encodeValue turns an opened value, dst[start:], into the client's encoding if it is text.
 func (e *encoding) encodeValue(dst []byte, start int, col *column) ([]byte, *pgerror.Error) {
-	if e == nil || col.format != 0 && !isTextual(col.tagged.Type.Kind) {
+	if e == nil || col.format != 0 && !isTextual(col.output.Type.Kind) {
 		return dst, nil
 	}
 	dst, err := e.encode(dst, start)
 	if err != nil {
 		if said, ok := pgerror.As(err); ok {
-			return dst, nameColumn(said, col.tagged)
+			return dst, nameColumn(said, col.output.Column)
 		}
-		return dst, notSealed(col.tagged)
+		return dst, notSealed(col.output.Column)
 	}
 	return dst, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/pgveil/pgveil/proxy/pipeline"
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
+	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/logical"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -320,7 +321,8 @@ func (c *conn) sealComputed(t *target, m *wire.BindMessage, types []uint32, s *s
 		return nil, nil
 	}
 	r := &c.rewriter
-	if err := r.makeCanonical(t.column, result.Value, result.From, 1, t.use, t.both, &s.settings); err != nil {
+	f := reading{column: t.column, use: t.use, both: t.both}
+	if r.canonical, err = f.canonical(r.canonical[:0], result.Value, result.From, 1, &s.settings); err != nil {
 		return nil, sealError(err, t.column)
 	}
 	sealed, err := c.tracked.sealers[t.column].Seal(nil, r.canonical)
@@ -344,11 +346,15 @@ func serverFormats(outputs []statement.Output, client []int16) []int16 {
 	formats := make([]int16, len(outputs))
 	for i, o := range outputs {
 		formats[i] = formatOf(client, i)
-		if o.Column != nil && o.Column.Type.Kind != logical.Bytea {
+		if o.Column != nil && !logicalBytea(&o) {
 			formats[i] = 1
 		}
 	}
 	return formats
+}
+
+func logicalBytea(o *statement.Output) bool {
+	return slices.ContainsFunc(o.Columns(), func(c *schema.Column) bool { return c.Type.Kind == logical.Bytea })
 }
 
 // formatOf gives the format of column i out of the format codes of a Bind message.

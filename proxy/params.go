@@ -28,6 +28,9 @@ type target struct {
 	computed *statement.Computed
 	// unused says that the text that is sent does not have it: the server gets NULL.
 	unused bool
+
+	as       logical.Type // the type that the value is read as; zero: the column's
+	unpadded bool
 }
 
 // layout says how the client's parameters become the server's. Parameter $n keeps
@@ -88,6 +91,9 @@ func (l *layout) check(edits *statement.Edits) error {
 			continue
 		}
 		oid := l.types[p.Number-1]
+		if own := ownOID(p); p.As.Kind != 0 && oid != own && !(isString(oid) && isString(own)) {
+			return refuseMixedParam(p)
+		}
 		if p.Array {
 			oid = logical.ElementOf(oid)
 		}
@@ -100,13 +106,21 @@ func (l *layout) check(edits *statement.Edits) error {
 	return nil
 }
 
+// refuseMixedParam refuses a parameter whose declared type would give the values that
+// it is mixed with another type than the analysis has given them.
+func refuseMixedParam(p *statement.Param) error {
+	e := pgerror.New(pgerror.FeatureNotSupported, "parameter $%d cannot be used beside column %s: it is of another type", p.Number, p.Column.QualifiedName()).
+		WithHint("Cast the parameter to the type of the column, or let its type be deduced.")
+	return nameColumn(e, p.Column).At(p.Start + 1)
+}
+
 func targetOf(p *statement.Param) target {
 	if p.Computed != nil {
 		return target{client: p.Computed.Params()[0], column: p.Column, use: p.Use, computed: p.Computed, both: p.Both}
 	}
 	return target{
 		client: p.Number, column: p.Column, use: p.Use, array: p.Array, from: statement.Listed(p.Column, p.From, p.Listed),
-		chars: p.Chars, implied: p.Implied, both: p.Both,
+		chars: p.Chars, implied: p.Implied, both: p.Both, as: p.As, unpadded: p.Unpadded,
 	}
 }
 
@@ -209,6 +223,10 @@ func ownOID(p *statement.Param) uint32 {
 	switch {
 	case p.From != 0:
 		return p.From
+	case p.Unpadded:
+		t = logical.Type{Kind: logical.Bpchar, Typmod: -1}
+	case p.As.Kind != 0:
+		t = p.As
 	case t.Kind == logical.Varchar && p.Use == logical.Compare && !p.Listed:
 		t = logical.Type{Kind: logical.Text, Typmod: -1}
 	}
@@ -221,6 +239,7 @@ func ownOID(p *statement.Param) uint32 {
 const (
 	textOID    = 25
 	unknownOID = 705
+	bpcharOID  = 1042
 )
 
 // isString reports whether a type, or the element type of an array type, is a
@@ -240,8 +259,9 @@ func (t target) seal(dst []byte, scratch *rewriter, sealer Sealer, value []byte,
 	if isString(source) && t.from != 0 && !t.implied { // the cast of a string reads it as a literal
 		source, element = t.from, 0
 	}
+	f := reading{column: t.column, use: t.use, both: t.both, as: t.as, unpadded: t.unpadded}
 	if t.array {
-		sealed, err := sealArray(sealer, t.column, value, logical.ElementOf(source), format, element, t.use, settings)
+		sealed, err := sealArray(sealer, &f, value, logical.ElementOf(source), format, element, settings)
 		if err != nil {
 			return dst, err
 		}
@@ -250,7 +270,9 @@ func (t target) seal(dst []byte, scratch *rewriter, sealer Sealer, value []byte,
 	if isString(source) {
 		value = statement.Cut(value, t.chars)
 	}
-	if err := scratch.makeCanonical(t.column, value, source, element, t.use, t.both, settings); err != nil {
+	var err error
+	scratch.canonical, err = f.canonical(scratch.canonical[:0], value, source, element, settings)
+	if err != nil {
 		return dst, err
 	}
 	return sealer.Seal(dst, scratch.canonical)

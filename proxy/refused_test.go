@@ -39,8 +39,6 @@ var refused = []string{
 	`SELECT row_to_json(p), '%s' FROM lab.patient p`,
 	`SELECT p, '%s' FROM lab.patient p`,
 	`SELECT p.*::text, '%s' FROM lab.patient p`,
-	`SELECT coalesce(last_name, '%s') FROM lab.patient`,
-	`SELECT CASE WHEN id = 1 THEN last_name ELSE '%s' END FROM lab.patient`,
 	`SELECT last_name::int, '%s' FROM lab.patient`,
 	`SELECT nir FROM lab.patient UNION SELECT '%s'`,
 	`SELECT id FROM lab.patient p JOIN lab.plain q ON p.nir = q.nir AND q.note = '%s'`,

@@ -113,7 +113,8 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 		return nil
 	}
 	if v.Array {
-		sealed, err := sealArray(sealer, v.Column, v.Text, logical.ElementOf(v.From), 0, 0, v.Use, settings)
+		f := reading{column: v.Column, use: v.Use, as: v.As, unpadded: v.Unpadded}
+		sealed, err := sealArray(sealer, &f, v.Text, logical.ElementOf(v.From), 0, 0, settings)
 		if err != nil {
 			return err
 		}
@@ -134,8 +135,9 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 		}
 		value, from, format = result.Value, result.From, 1
 	}
-	err := r.makeCanonical(v.Column, value, from, format, v.Use, v.Both, settings)
-	if err != nil {
+	var err error
+	f := reading{column: v.Column, use: v.Use, both: v.Both, as: v.As, unpadded: v.Unpadded}
+	if r.canonical, err = f.canonical(r.canonical[:0], value, from, format, settings); err != nil {
 		return err
 	}
 	if r.sealed, err = sealer.Seal(r.sealed[:0], r.canonical); err != nil {
@@ -173,32 +175,9 @@ func errBackslashes() *pgerror.Error {
 		WithHint("Write it as E'…\\\\…', or SET standard_conforming_strings TO on.")
 }
 
-// makeCanonical brings a value into r.canonical. both says that, though it is to be
-// stored, it is compared, too: one sealed value cannot serve where the server compares
-// more of it than it stores.
-func (r *rewriter) makeCanonical(column *schema.Column, value []byte, from uint32, format int16, use logical.Use, both bool, settings *logical.Settings) error {
-	var err error
-	if both {
-		compared, err := column.Type.Canonical(nil, value, from, format, logical.Compare, settings)
-		if err != nil {
-			return err
-		}
-		if r.canonical, err = column.Type.Canonical(r.canonical[:0], value, from, format, logical.Assign, settings); err != nil {
-			return err
-		}
-		if !bytes.Equal(compared, r.canonical) {
-			return pgerror.New(pgerror.FeatureNotSupported, "a value of the statement is stored in another form than it is compared in").
-				WithHint("Give the value in the form in which it is stored: without trailing blanks, rounded.")
-		}
-		return nil
-	}
-	r.canonical, err = column.Type.Canonical(r.canonical[:0], value, from, format, use, settings)
-	return err
-}
-
 // sealArray seals each element of an array for = ANY. element is their type, format
 // that of the array, elementFormat theirs.
-func sealArray(sealer Sealer, column *schema.Column, array []byte, element uint32, format, elementFormat int16, use logical.Use, settings *logical.Settings) ([][]byte, error) {
+func sealArray(sealer Sealer, f *reading, array []byte, element uint32, format, elementFormat int16, settings *logical.Settings) ([][]byte, error) {
 	sealed := [][]byte{}
 	if format == 1 && element != 0 {
 		switch named, err := logical.ArrayElementOID(array); {
@@ -213,7 +192,7 @@ func sealArray(sealer Sealer, column *schema.Column, array []byte, element uint3
 			sealed = append(sealed, nil)
 			return nil
 		}
-		canonical, err := column.Type.Canonical(nil, elem, element, elementFormat, use, settings)
+		canonical, err := f.canonical(nil, elem, element, elementFormat, settings)
 		if err != nil {
 			return err
 		}

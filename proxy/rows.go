@@ -3,20 +3,8 @@ package proxy
 import (
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
-	"github.com/pgveil/pgveil/schema"
-	"github.com/pgveil/pgveil/schema/logical"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
-
-// column is what is done with one column of the rows on their way to the client.
-type column struct {
-	tagged *schema.Column // nil: passes
-	sealer Sealer
-	access schema.Access
-	scrub  bool  // text in which sealed values may stand
-	binary bool  // as the server sends it
-	format int16 // as the client wants it
-}
 
 // parameterTypes reads a ParameterDescription of the server and gives the types of
 // the client's parameters.
@@ -134,8 +122,14 @@ func (c *conn) rowDescription(w *work) error {
 	wire.StartRowDescription(out, len(outputs))
 	for i := 0; description.Next(); i++ {
 		f := description.Field()
-		if column := outputs[i].Column; column != nil {
-			f.TypeOID, f.Size, f.Modifier = column.Type.OID(), column.Type.Size(), column.Type.Typmod
+		if o := &outputs[i]; o.Column != nil {
+			f.TypeOID, f.Size, f.Modifier = o.Type.OID(), o.Type.Size(), o.Type.Typmod
+			if o.Array {
+				f.TypeOID, f.Size = o.Type.ArrayOID(), -1
+			}
+			if o.Computed {
+				f.TableOID, f.Attribute = 0, 0
+			}
 			f.Format = formatOf(formats, i)
 		}
 		wire.WriteField(out, f)
@@ -151,21 +145,21 @@ func (c *conn) prepare(r *result) *pgerror.Error {
 	outputs := r.outputs()
 	r.columns = make([]column, len(outputs))
 	explains := r.plan.Statements[r.index].Explains
-	for i, o := range outputs {
-		if o.Column == nil {
+	for i := range outputs {
+		if outputs[i].Column == nil {
 			r.columns[i].scrub = explains
 			continue
 		}
-		r.columns[i] = c.openedColumn(r, o.Column)
+		r.columns[i] = c.openedColumn(r, &outputs[i])
 		r.columns[i].binary, r.columns[i].format = formatOf(r.asked, i) == 1, formatOf(r.formats, i)
 	}
 	return nil
 }
 
-// openedColumn says how the values of a tagged column are opened for those whom a
+// openedColumn says how the values of a sealed column are opened for those whom a
 // result is for; in text format, until told otherwise.
-func (c *conn) openedColumn(r *result, tagged *schema.Column) column {
-	return column{tagged: tagged, sealer: c.tracked.sealers[tagged], access: tagged.AccessFor(r.state.roles)}
+func (c *conn) openedColumn(r *result, o *statement.Output) column {
+	return column{output: o, sources: c.sourcesOf(o, r.state.roles)}
 }
 
 // dataRow opens one row. The first opened row leaves only after its audit record
@@ -201,69 +195,27 @@ func (c *conn) dataRow(r *result) error {
 		switch {
 		case col.scrub && !row.Null():
 			out.Value(hideSealed(row.Value()))
-		case col.tagged == nil || row.Null():
+		case col.output == nil || row.Null():
 			out.Bytes(row.Raw())
-		case col.access.Verdict == schema.Hide:
+		case col.hidden():
 			out.Null()
 		default:
 			out.StartValue()
-			tail := out.Tail()
-			value, e := c.open(tail, col, row.Value(), &r.state.settings)
-			if e == nil {
-				value, e = r.state.encoding.encodeValue(value, len(tail), col)
-			}
-			if e != nil {
+			value, n, e := c.open(out.Tail(), col, row.Value(), r.state)
+			switch {
+			case e != nil:
 				out.Abandon() // half a row must not stay with the client
 				return c.fail(r, e)
+			case n == hiddenValue:
+				out.NullValue()
+				continue
 			}
 			out.SetTail(value)
 			out.EndValue()
-			opened++
+			opened += n
 		}
 	}
 	r.rows++
 	r.opened += opened
 	return out.End()
-}
-
-// open appends what the client sees of a sealed value.
-func (c *conn) open(dst []byte, col *column, value []byte, settings *logical.Settings) ([]byte, *pgerror.Error) {
-	s := *settings
-	if !col.binary {
-		var err error
-		// The server's own form tells the session's bytea_output.
-		s.ByteaEscape = len(value) < 2 || value[0] != '\\' || value[1] != 'x'
-		if c.sealed, err = logical.DecodeByteaText(c.sealed[:0], value); err != nil {
-			return dst, notSealed(col.tagged)
-		}
-		value = c.sealed
-	}
-	plain, err := col.sealer.Open(c.plain[:0], value)
-	if err != nil {
-		return dst, notSealed(col.tagged)
-	}
-	c.plain = plain
-	if col.access.Verdict == schema.Mask {
-		if c.masked, err = col.access.Mask.Apply(c.masked[:0], plain, col.tagged.Type); err != nil {
-			return dst, notSealed(col.tagged)
-		}
-		plain = c.masked
-	} else if col.access.Verdict != schema.Decrypt {
-		return dst, refuseAccess("", "read", col.tagged)
-	}
-	dst, err = col.tagged.Type.Append(dst, plain, col.format, &s)
-	if err != nil {
-		if e, ok := pgerror.As(err); ok {
-			return dst, nameColumn(e, col.tagged)
-		}
-		return dst, notSealed(col.tagged)
-	}
-	return dst, nil
-}
-
-// notSealed is the one error for whatever keeps a value from opening.
-func notSealed(column *schema.Column) *pgerror.Error {
-	return nameColumn(pgerror.New(pgerror.DataCorrupted, "a value of column %s cannot be opened", column.QualifiedName()).
-		WithDetail("It was changed, moved from another column, or sealed with a key that pgveil does not hold.").
-		WithHint("See pgveil's audit log for when and by whom it was read."), column)
 }

@@ -24,6 +24,24 @@ func (x *analysis) group(c *schema.Column, clause string, token int32) {
 	x.touch(c, Match)
 }
 
+// groupOf is group of an expression.
+func (x *analysis) groupOf(c *column, clause string, token int32) {
+	for _, t := range c.columns() {
+		x.group(t, clause, token)
+	}
+	if !c.comparable() {
+		x.fail(refuseCompared(c.tagged, clause), token)
+	}
+}
+
+// qualify makes sure that an unqualified function is that of pg_catalog: the server
+// prefers one that takes bytea itself.
+func (x *analysis) qualify(names []string, location int32) {
+	if token := x.token(location); len(names) == 1 && token >= 0 {
+		x.edits = append(x.edits, edit{kind: editBefore, first: token, last: token, text: "pg_catalog."})
+	}
+}
+
 // named gives the targets that an item of ORDER BY or GROUP BY means if it is
 // the name or the number of an output column.
 func named(n *pg.Node, targets []target) (found []*target) {
@@ -83,8 +101,8 @@ func (x *analysis) distinct(list []*pg.Node, targets []target, s *scope) {
 	for _, n := range list {
 		if n.GetNode() == nil { // plain DISTINCT
 			for i := range targets {
-				if c := targets[i].tagged; c != nil {
-					x.group(c, "DISTINCT", targets[i].token)
+				if targets[i].tagged != nil {
+					x.groupOf(&targets[i].column, "DISTINCT", targets[i].token)
 				}
 			}
 			continue
@@ -95,7 +113,7 @@ func (x *analysis) distinct(list []*pg.Node, targets []target, s *scope) {
 			continue
 		}
 		if o := x.expr(n, s); o.sealed() {
-			x.group(o.column.tagged, "DISTINCT ON", o.token)
+			x.groupOf(o.column, "DISTINCT ON", o.token)
 		}
 	}
 }
@@ -103,7 +121,7 @@ func (x *analysis) distinct(list []*pg.Node, targets []target, s *scope) {
 func (x *analysis) groupTargets(found []*target, clause string, token int32) {
 	for _, t := range found {
 		if t.tagged != nil {
-			x.group(t.tagged, clause, token)
+			x.groupOf(&t.column, clause, token)
 		}
 	}
 }
@@ -138,7 +156,7 @@ func (x *analysis) groupBy(list []*pg.Node, targets []target, s *scope) {
 			continue
 		}
 		if o := x.expr(n, s); o.sealed() {
-			x.group(o.column.tagged, "GROUP BY", o.token)
+			x.groupOf(o.column, "GROUP BY", o.token)
 		}
 	}
 }
@@ -159,7 +177,7 @@ func (x *analysis) window(w *pg.WindowDef, s *scope) {
 	}
 	for _, n := range w.PartitionClause {
 		if o := x.expr(n, s); o.sealed() {
-			x.group(o.column.tagged, "PARTITION BY", o.token)
+			x.groupOf(o.column, "PARTITION BY", o.token)
 		}
 	}
 	x.sort(w.OrderClause, s)

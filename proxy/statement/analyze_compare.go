@@ -28,14 +28,14 @@ func operatorName(nodes []*pg.Node) string {
 // isEquality reports whether an operator or clause asks for nothing but equality.
 func isEquality(name string) bool {
 	switch name {
-	case "=", "<>", "IN", "NOT IN", "IS DISTINCT FROM", "USING", "NATURAL JOIN":
+	case "=", "<>", "IN", "NOT IN", "IS DISTINCT FROM", "USING", "NATURAL JOIN", "CASE", "NULLIF":
 		return true
 	}
 	return false
 }
 
-// operator analyses an expression with an operator.
-func (x *analysis) operator(e *pg.A_Expr, s *scope) {
+// operator analyses an expression with an operator. Only NULLIF gives a sealed value.
+func (x *analysis) operator(e *pg.A_Expr, s *scope) operand {
 	name := operatorName(e.Name)
 	switch e.Kind {
 	case pg.A_Expr_Kind_AEXPR_OP:
@@ -55,7 +55,7 @@ func (x *analysis) operator(e *pg.A_Expr, s *scope) {
 		}
 		x.sides(e, s, func(c *schema.Column) *pgerror.Error { return refusePattern(c, word) })
 	case pg.A_Expr_Kind_AEXPR_NULLIF:
-		x.sides(e, s, func(c *schema.Column) *pgerror.Error { return refuseUse(c, "NULLIF") })
+		return x.nullIf(e, s)
 	default: // BETWEEN
 		refusal := func(c *schema.Column) *pgerror.Error { return refuseOperator(c, "BETWEEN") }
 		l := x.plainBut(e.Lexpr, s, refusal)
@@ -64,6 +64,7 @@ func (x *analysis) operator(e *pg.A_Expr, s *scope) {
 			x.free(l, n)
 		}
 	}
+	return operand{}
 }
 
 // sides analyses both sides of an operator that takes no sealed column.
@@ -134,12 +135,13 @@ func (x *analysis) match(l, r operand, name string) {
 	switch {
 	case !isEquality(name):
 		x.fail(refuseOperator(a, name), l.token)
-	case a.Mode != schema.Deterministic || b.Mode != schema.Deterministic || a.Domain != b.Domain ||
-		a.Context != b.Context || a.Key != b.Key:
+	case a.Mode != schema.Deterministic || b.Mode != schema.Deterministic || !oneDomain(a, b):
 		x.fail(refuseDomain(a, b, name), l.token)
+	case !x.compared(l.column) || !x.compared(r.column):
+		x.fail(refuseCompared(a, name), l.token)
 	default:
-		x.touch(a, Match)
-		x.touch(b, Match)
+		x.touchAll(l.column, Match)
+		x.touchAll(r.column, Match)
 	}
 }
 
@@ -150,11 +152,31 @@ func (x *analysis) search(name string, o operand, value *pg.Node, array bool) {
 		x.fail(refuseSearch(c, name), o.token)
 		return
 	}
-	if value == nil || !x.seal(value, c, logical.Compare, array) {
+	if !x.compared(o.column) {
+		x.fail(refuseCompared(c, name), o.token)
+		return
+	}
+	if value == nil || !x.sealAs(value, c, form{use: logical.Compare, array: array, base: comparedType(o.column, array)}) {
 		x.fail(refuseOperand(c, name), o.token)
 		return
 	}
-	x.touch(c, Search)
+	x.touchAll(o.column, Search)
+}
+
+// comparedType gives the type that a value without a cast has beside a column, 0 if it
+// is read as a value of the column.
+func comparedType(c *column, array bool) uint32 {
+	t := c.logicalType()
+	if t.Kind == c.tagged.Type.Kind {
+		return 0
+	}
+	if t.Kind == logical.Varchar {
+		t.Kind = logical.Text // there is no = of varchar
+	}
+	if array {
+		return t.ArrayOID()
+	}
+	return t.OID()
 }
 
 // distinctFrom analyses IS [NOT] DISTINCT FROM. With NULL it is IS [NOT] NULL.
@@ -166,9 +188,9 @@ func (x *analysis) distinctFrom(e *pg.A_Expr, s *scope) {
 	l.operand, r.operand = l.plainUse(), r.plainUse()
 	switch {
 	case l.sealed() && isNull(e.Rexpr):
-		x.touch(l.column.tagged, NullTest)
+		x.touchAll(l.column, NullTest)
 	case r.sealed() && isNull(e.Lexpr):
-		x.touch(r.column.tagged, NullTest)
+		x.touchAll(r.column, NullTest)
 	case l.sealed() && r.sealed():
 		x.match(l.operand, r.operand, "IS DISTINCT FROM")
 	case l.sealed():
@@ -198,13 +220,19 @@ func (x *analysis) in(e *pg.A_Expr, name string, s *scope) {
 		x.inRows(name, row, items, s)
 		return
 	}
-	l := side{e.Lexpr, x.expr(e.Lexpr, s)}
+	l, before := side{e.Lexpr, x.expr(e.Lexpr, s)}, len(x.edits)
+	x.equalityWithAny(name, l, items, s)
+	if l.sealed() && comparedType(l.column, false) == 0 {
+		x.list(items, x.edits[before:])
+	}
+}
+
+// equalityWithAny analyses the comparison of one expression with several.
+func (x *analysis) equalityWithAny(name string, l side, items []*pg.Node, s *scope) {
 	if l.sealed() {
-		before := len(x.edits)
 		for _, n := range items {
 			x.equality(name, l, side{n, x.expr(n, s)})
 		}
-		x.list(items, x.edits[before:])
 		return
 	}
 	x.valueIn(name, l, items, s)
@@ -277,13 +305,10 @@ func (x *analysis) valueIn(name string, l side, items []*pg.Node, s *scope) {
 	x.search(name, first, l.node, false)
 	for _, o := range operands {
 		a, b := first.column.tagged, o.column.tagged
-		if a == b {
-			continue
-		}
-		if a.Domain != b.Domain || a.Context != b.Context || a.Key != b.Key || a.Type != b.Type {
+		if !oneDomain(a, b) || a.Type != b.Type || o.column.logicalType() != first.column.logicalType() || !o.column.comparable() {
 			x.fail(refuseDomain(a, b, name), first.token)
 		}
-		x.touch(b, Search)
+		x.touchAll(o.column, Search)
 	}
 }
 
@@ -293,9 +318,16 @@ func (x *analysis) array(e *pg.A_Expr, name string, s *scope) {
 	if e.Kind == pg.A_Expr_Kind_AEXPR_OP_ALL {
 		word = " ALL"
 	}
-	o := x.expr(e.Lexpr, s)
-	x.plain(e.Rexpr, s, "an array for "+name+word)
+	o, r := x.expr(e.Lexpr, s), x.expr(e.Rexpr, s)
+	if r.sealed() && r.column.array {
+		element := *r.column
+		element.array = false
+		x.equality(name, side{e.Lexpr, o}, side{nil, operand{&element, r.token}})
+		return
+	}
 	switch {
+	case r.sealed():
+		x.fail(refuseUse(r.column.tagged, "an array for "+name+word), r.token)
 	case !o.sealed():
 		x.free(o, e.Rexpr)
 	case !isEquality(name):

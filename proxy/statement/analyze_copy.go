@@ -20,8 +20,7 @@ type CopyPlan struct {
 	Options  copydata.Options
 	Columns  []copydata.Column // the fields of a row
 	Tagged   []*schema.Column  // of each of Columns; nil: not sealed
-
-	outputs []Output // of the query
+	Outputs  []Output          // of each of Columns
 }
 
 // copy analyses COPY. Its rows are no result that the server describes.
@@ -58,14 +57,19 @@ func (x *analysis) copyQuery(n *pg.Node, c *CopyPlan) {
 		}
 	}
 	for i := range targets {
-		c.add(targets[i].name, targets[i].tagged)
-		c.outputs = append(c.outputs, Output{Column: targets[i].tagged, origin: targets[i].origin})
+		c.add(targets[i].name, targets[i].output())
 	}
 }
 
-func (c *CopyPlan) add(name string, tagged *schema.Column) {
-	c.Columns = append(c.Columns, copydata.Column{Name: name, Change: tagged != nil})
-	c.Tagged = append(c.Tagged, tagged)
+// tableOutput is a table's column as an output.
+func tableOutput(a *schema.Attribute) Output {
+	t := target{column: column{tagged: a.Tagged}}
+	return t.output()
+}
+
+func (c *CopyPlan) add(name string, o Output) {
+	c.Columns = append(c.Columns, copydata.Column{Name: name, Change: o.Column != nil})
+	c.Tagged, c.Outputs = append(c.Tagged, o.Column), append(c.Outputs, o)
 }
 
 func (x *analysis) copyTable(st *pg.CopyStmt, c *CopyPlan) {
@@ -88,7 +92,7 @@ func (x *analysis) copyTable(st *pg.CopyStmt, c *CopyPlan) {
 		how = Assign
 	}
 	add := func(a *schema.Attribute) {
-		c.add(a.Name, a.Tagged)
+		c.add(a.Name, tableOutput(a))
 		if a.Tagged != nil {
 			x.touch(a.Tagged, how)
 		}
@@ -237,11 +241,11 @@ func plainEncoding(name string) string {
 // VerifyCopy is Verify of the rows that a COPY of a query gives.
 func (p *Plan) VerifyCopy(statement int, fields []Field) error {
 	c := p.Statements[statement].Copy
-	if len(fields) != len(c.outputs) {
+	if len(fields) != len(c.Outputs) {
 		return errDisagree()
 	}
 	for i, f := range fields {
-		if !p.agree(&c.outputs[i], f) {
+		if !p.agree(&c.Outputs[i], f) {
 			return errDisagree()
 		}
 	}

@@ -7,12 +7,14 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/logical"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
 // expr analyses an expression. The result is sealed only if it is nothing but a
-// sealed column, or a scalar subquery of one; any other use of a sealed column
-// is either one of those that run on sealed values, noted, or refused.
+// sealed column, a choice between such values, an array of them, or a scalar
+// subquery of one; any other use of a sealed column is either one of those that run on
+// sealed values, noted, or refused.
 func (x *analysis) expr(n *pg.Node, s *scope) operand {
 	switch v := n.GetNode().(type) {
 	case nil, *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_SetToDefault:
@@ -21,14 +23,18 @@ func (x *analysis) expr(n *pg.Node, s *scope) operand {
 	case *pg.Node_SubLink:
 		return x.subLink(v.SubLink, s)
 	case *pg.Node_AExpr:
-		x.operator(v.AExpr, s)
+		return x.operator(v.AExpr, s)
 	case *pg.Node_FuncCall:
-		x.call(v.FuncCall, s)
+		return x.call(v.FuncCall, s)
+	case *pg.Node_CaseExpr:
+		return x.caseExpr(v.CaseExpr, s)
+	case *pg.Node_CoalesceExpr:
+		return x.coalesce(v.CoalesceExpr, s)
 	case *pg.Node_NullTest:
 		x.nullTest(v.NullTest, s)
 	case *pg.Node_TypeCast:
 		if o := x.expr(v.TypeCast.Arg, s); o.sealed() {
-			x.fail(refuseCast(o.column.tagged, typeText(v.TypeCast.TypeName)), o.token)
+			return x.cast(v.TypeCast, o)
 		}
 	case *pg.Node_BoolExpr:
 		for _, arg := range v.BoolExpr.Args {
@@ -111,39 +117,54 @@ func (x *analysis) nullTest(n *pg.NullTest, s *scope) {
 		return
 	}
 	if o := x.operandOf(n.Arg, s); o.sealed() {
-		x.touch(o.column.tagged, NullTest)
+		x.touchAll(o.column, NullTest)
 	}
 }
 
-// call analyses the call of a function. count(column) is the only one that may
-// have a sealed argument.
-func (x *analysis) call(f *pg.FuncCall, s *scope) {
+// call analyses the call of a function. Of those with a sealed argument only count
+// and array_agg run.
+func (x *analysis) call(f *pg.FuncCall, s *scope) operand {
 	names := stringNodes(f.Funcname)
 	name := names[len(names)-1]
-	counts := name == "count" && (len(names) == 1 || names[0] == "pg_catalog") &&
-		len(f.Args) == 1 && len(f.AggOrder) == 0
+	aggregates := (len(names) == 1 || names[0] == "pg_catalog") && len(f.Args) == 1 && !f.AggWithinGroup
+	counts := aggregates && name == "count" && len(f.AggOrder) == 0
+	collects := aggregates && name == "array_agg"
 	if name == "system_user" && f.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX {
 		// A key word since PostgreSQL 16, the name of a column before.
 		x.fail(refuseForm("SYSTEM_USER"), x.token(f.Location))
 	}
 	if x.typeOf(f, names, s) {
-		return
+		return operand{}
 	}
+	var result operand
 	for _, arg := range f.Args {
 		o := x.expr(arg, s)
 		switch {
 		case !o.sealed():
-		case counts && f.AggDistinct:
-			x.group(o.column.tagged, "count(DISTINCT)", o.token)
+			continue
+		case !counts && !collects || collects && o.column.array:
+			x.fail(refuseFunction(o.column.tagged, name, strings.Join(names, ".")), o.token)
+		case f.AggDistinct:
+			x.groupOf(o.column, name+"(DISTINCT)", o.token)
 		case counts:
-			x.touch(o.column.tagged, NullTest)
-		default:
-			x.fail(refuseFunction(o.column.tagged, strings.Join(names, ".")), o.token)
+			x.touchAll(o.column, NullTest)
 		}
+		if collects {
+			result = collected(o)
+		}
+		x.qualify(names, f.Location)
 	}
 	x.plain(f.AggFilter, s, "FILTER")
 	x.sort(f.AggOrder, s)
 	x.window(f.Over, s)
+	return result
+}
+
+// collected is what array_agg makes of a column; its type has no modifier.
+func collected(o operand) operand {
+	a := arrayOf(o, o.token)
+	a.column.shown = logical.Type{Kind: o.column.logicalType().Kind, Typmod: -1}
+	return a
 }
 
 // subLink analyses a subquery in an expression.
@@ -161,7 +182,7 @@ func (x *analysis) subLink(l *pg.SubLink, s *scope) operand {
 				return operand{}
 			}
 			c := targets[0].column
-			c.origin = origin{} // the server describes it as an expression
+			c.origin, c.computed = origin{}, true // the server describes it as an expression
 			return operand{&c, token}
 		}
 		x.noneSealed(targets, "a row of a subquery")
@@ -170,7 +191,11 @@ func (x *analysis) subLink(l *pg.SubLink, s *scope) operand {
 		x.inSubquery(l, x.query(sub, s, useMatch), s)
 		return operand{}
 	case pg.SubLinkType_ARRAY_SUBLINK:
-		x.noneSealed(x.query(sub, s, useMatch), "ARRAY")
+		targets := x.query(sub, s, useMatch)
+		if len(targets) == 1 && targets[0].tagged != nil && !targets[0].array {
+			return arrayOf(operand{&targets[0].column, token}, token)
+		}
+		x.noneSealed(targets, "ARRAY")
 		return operand{}
 	}
 	x.fail(refuseForm("this form of subquery"), token)

@@ -109,7 +109,8 @@ func (x *analysis) mergeColumns(j *pg.JoinExpr, names []string, left, right *ite
 		case l.tagged == nil || r.tagged == nil:
 			// The server may have cast either side: the origin is not known.
 		case j.Jointype == pg.JoinType_JOIN_FULL:
-			c.tagged, c.full = l.tagged, true
+			c = *x.mix([]branch{{operand: operand{l, -1}}, {operand: operand{r, -1}}}, "FULL JOIN").column
+			c.name = name
 		case j.Jointype == pg.JoinType_JOIN_RIGHT:
 			c = *r
 		default:

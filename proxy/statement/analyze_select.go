@@ -19,7 +19,15 @@ type target struct {
 	column
 	token int32
 	star  bool // it comes from *
+
+	// Of an item of a select list: its first token, whether AS names it, and, if it is
+	// a constant, what can be sealed for a set operation. start is -1 elsewhere.
+	start     int32
+	explicit  bool
+	constants *constants
 }
+
+func (t *target) sealed() bool { return t.tagged != nil }
 
 // query analyses a SELECT and gives the columns of its result.
 func (x *analysis) query(st *pg.SelectStmt, outer *scope, u use) []target {
@@ -36,9 +44,9 @@ func (x *analysis) query(st *pg.SelectStmt, outer *scope, u use) []target {
 	}
 	switch {
 	case len(st.ValuesLists) > 0:
-		return x.values(st, outer, g.settle())
+		return x.valuesQuery(st, outer, u, g.settle())
 	case st.Op != pg.SetOperation_SETOP_NONE && st.Op != pg.SetOperation_SET_OPERATION_UNDEFINED:
-		return x.setOperation(st, outer, recursive, g.inUnion())
+		return x.setOperation(st, outer, recursive, u, g.inUnion())
 	}
 	if len(st.DistinctClause) > 0 {
 		g = g.settle()
@@ -71,7 +79,7 @@ func (x *analysis) read(targets []target, u use) {
 		if t := &targets[i]; t.made && u == useRead {
 			x.fail(refuseShown(t.tagged), t.token)
 		} else if t.tagged != nil && (u == useRead || u == useExists && !t.star) {
-			x.touch(t.tagged, Read)
+			x.touchAll(&t.column, Read)
 		}
 	}
 }
@@ -79,75 +87,6 @@ func (x *analysis) read(targets []target, u use) {
 func (x *analysis) limits(st *pg.SelectStmt, s *scope) {
 	x.plain(st.LimitCount, s, "LIMIT")
 	x.plain(st.LimitOffset, s, "OFFSET")
-}
-
-// values analyses VALUES as a query.
-func (x *analysis) values(st *pg.SelectStmt, outer *scope, g *goals) []target {
-	s := &scope{outer: outer}
-	var targets []target
-	var columns [][]*pg.Node
-	for i, row := range st.ValuesLists {
-		for j, n := range row.GetList().GetItems() {
-			t := target{column: column{name: columnName(j)}, token: -1}
-			if a := g.of(j); a != nil {
-				x.assign(a, n, s, true)
-				t.tagged, t.made = a.Tagged, true
-			} else {
-				x.plain(n, s, "VALUES")
-			}
-			if i == 0 {
-				targets, columns = append(targets, t), append(columns, nil)
-			}
-			if j < len(columns) {
-				columns[j] = append(columns[j], n)
-			}
-		}
-	}
-	for j := range targets {
-		if g == nil && len(st.SortClause) == 0 {
-			targets[j].supply = x.supplies(columns[j]...)
-		}
-	}
-	x.orderBy(st.SortClause, targets, s)
-	x.limits(st, s)
-	return targets
-}
-
-// setOperation analyses UNION, INTERSECT and EXCEPT. recursive is the CTE whose whole
-// query this is, if it is one's.
-func (x *analysis) setOperation(st *pg.SelectStmt, outer *scope, recursive *cte, g *goals) []target {
-	left := x.queryInto(st.Larg, outer, g)
-	for i := range left {
-		left[i].supply = nil
-	}
-	x.recurse(recursive, left)
-	right := x.queryInto(st.Rarg, outer, g)
-	for _, side := range [][]target{left, right} {
-		for i := range side {
-			if c := side[i].tagged; c != nil && (g == nil || !st.All || st.Op != pg.SetOperation_SETOP_UNION) {
-				x.fail(refuseUse(c, setOperationName(st.Op)), side[i].token)
-			}
-			side[i].origin = origin{}
-		}
-	}
-	it := &item{unnamed: true}
-	for i := range left {
-		it.columns = append(it.columns, left[i].column)
-	}
-	s := &scope{items: []*item{it}, outer: outer}
-	x.orderBy(st.SortClause, left, s)
-	x.limits(st, s)
-	return left
-}
-
-func setOperationName(op pg.SetOperation) string {
-	switch op {
-	case pg.SetOperation_SETOP_INTERSECT:
-		return "INTERSECT"
-	case pg.SetOperation_SETOP_EXCEPT:
-		return "EXCEPT"
-	}
-	return "UNION"
 }
 
 // maxTargets is the server's MaxTupleAttributeNumber.
@@ -176,21 +115,35 @@ func (x *analysis) targets(list []*pg.Node, s *scope, g *goals) []target {
 		if ind := r.Val.GetAIndirection().GetIndirection(); len(ind) > 0 && ind[len(ind)-1].GetAStar() != nil {
 			x.fail(refuseForm("(expression).*"), token)
 		}
-		o := x.item(r.Val, s, g, len(targets))
-		t := target{token: token}
-		if o.column != nil {
-			t.column, t.token = *o.column, o.token
-		}
-		if g == nil && o.column == nil {
-			t.supply = x.supplies(r.Val)
-		}
-		t.name = r.Name
-		if t.name == "" {
-			t.name = figureName(r.Val)
-		}
-		targets = append(targets, t)
+		targets = append(targets, x.target(r, s, g, len(targets)))
 	}
 	return targets
+}
+
+// target analyses one item of a select list, result column i.
+func (x *analysis) target(r *pg.ResTarget, s *scope, g *goals, i int) target {
+	start := x.token(r.Location)
+	t := target{token: start, start: start, explicit: r.Name != ""}
+	x.castEnd = -1
+	o := x.item(r.Val, s, g, i)
+	if o.column != nil {
+		t.column, t.token = *o.column, o.token
+		t.marks = nil
+	}
+	if !t.sealed() && g.of(i) == nil {
+		t.constants = x.constantsOf(r.Val)
+	}
+	if g == nil && o.column == nil {
+		t.supply = x.supplies(r.Val)
+	}
+	if t.name = r.Name; t.name != "" {
+		return t
+	}
+	t.name = figureName(r.Val)
+	if t.sealed() && r.Val.GetTypeCast() != nil && x.castEnd >= 0 && figureName(withoutCasts(r.Val)) != t.name {
+		x.addName(t.name, start, x.castEnd) // without its casts it would have another
+	}
+	return t
 }
 
 // star expands * and table.*.
@@ -214,13 +167,11 @@ func (x *analysis) star(targets []target, ref *pg.ColumnRef, names []string, s *
 			x.fail(refuseForm("* over a function whose columns are not known"), token)
 		}
 		for i := range it.columns {
-			if c := x.readable(&it.columns[i], token); c != nil {
-				o := operand{c, token}.current()
-				if g == nil {
-					o = o.plainUse()
-				}
-				targets = append(targets, target{column: *o.column, token: token, star: true})
+			o := operand{&it.columns[i], token}.current()
+			if g == nil {
+				o = o.plainUse()
 			}
+			targets = append(targets, target{column: *o.column, token: token, star: true, start: -1})
 		}
 	}
 	return targets

@@ -42,7 +42,7 @@ func (x *analysis) statement(raw *pg.RawStmt) {
 		x.outputs = make([]Output, len(targets))
 	}
 	for i := range targets {
-		x.outputs[i] = Output{Column: targets[i].tagged, origin: targets[i].origin}
+		x.outputs[i] = targets[i].output()
 	}
 	x.wrap(raw.Stmt, inner)
 }

@@ -103,13 +103,17 @@ func (x *analysis) reach(targets []target, g *goals) {
 func (x *analysis) copied(c *schema.Column, o operand) {
 	from := o.column.tagged
 	switch {
-	case o.column.full || !interchangeable(c, from):
+	case !o.column.storable(c):
 		x.fail(refuseCopy(c, from), o.token)
 	case o.column.made: // nothing of a table's
-	case from == c:
-		x.touch(c, Read)
 	default:
-		x.touch(from, Copy)
+		for _, from := range o.column.columns() {
+			if from == c {
+				x.touch(c, Read)
+			} else {
+				x.touch(from, Copy)
+			}
+		}
 	}
 }
 
@@ -130,7 +134,7 @@ func interchangeable(to, from *schema.Column) bool {
 // column with the same sealed values, or a choice between such. The result is
 // sealed; anything else is refused.
 func (x *analysis) stored(n *pg.Node, c *schema.Column, s *scope, g *goals) operand {
-	b := branch{x: x, column: c, s: s, goals: g}
+	b := choice{x: x, column: c, s: s, goals: g}
 	b.look(n)
 	if x.err != nil {
 		return operand{}
@@ -142,15 +146,15 @@ func (x *analysis) stored(n *pg.Node, c *schema.Column, s *scope, g *goals) oper
 	return operand{&column{tagged: c, made: true}, x.token(locationOf(n))}
 }
 
-// branch analyses the choice that CASE and COALESCE make between values: which of
+// choice analyses the choice that CASE and COALESCE make between values: which of
 // them, the server decides.
-type branch struct {
+type choice struct {
 	x      *analysis
 	column *schema.Column
 	s      *scope
 	goals  *goals
 	use    logical.Use
-	choice bool // there is a CASE or COALESCE
+	chosen bool // there is a CASE or COALESCE
 	leaves []leaf
 }
 
@@ -162,7 +166,7 @@ type leaf struct {
 }
 
 // look takes an expression apart.
-func (b *branch) look(n *pg.Node) {
+func (b *choice) look(n *pg.Node) {
 	x := b.x
 	kind, known := kindOf(withoutCasts(n))
 	computed, _ := x.compile(n)
@@ -172,7 +176,7 @@ func (b *branch) look(n *pg.Node) {
 	}
 	switch v := n.GetNode().(type) {
 	case *pg.Node_CaseExpr:
-		b.choice = true
+		b.chosen = true
 		x.plain(v.CaseExpr.Arg, b.s, "CASE")
 		for _, w := range v.CaseExpr.Args {
 			when := w.GetCaseWhen()
@@ -184,13 +188,13 @@ func (b *branch) look(n *pg.Node) {
 		}
 		return
 	case *pg.Node_CoalesceExpr:
-		b.choice = true
+		b.chosen = true
 		for _, arg := range v.CoalesceExpr.Args {
 			b.look(arg)
 		}
 		return
 	case *pg.Node_SubLink:
-		if l := v.SubLink; l.SubLinkType == pg.SubLinkType_EXPR_SUBLINK && !b.choice {
+		if l := v.SubLink; l.SubLinkType == pg.SubLinkType_EXPR_SUBLINK && !b.chosen {
 			g := &goals{attributes: []*schema.Attribute{{Name: b.column.Name, Tagged: b.column}}, settled: true}
 			if t := x.queryInto(l.Subselect.GetSelectStmt(), b.s, g); len(t) == 1 {
 				t[0].made = true
@@ -207,7 +211,7 @@ func (b *branch) look(n *pg.Node) {
 		x.fail(refuseExpression(b.column, n), x.token(locationOf(n)))
 		return
 	}
-	if b.choice && o.column.tagged.Type.Kind != b.column.Type.Kind {
+	if b.chosen && o.column.tagged.Type.Kind != b.column.Type.Kind {
 		x.fail(refuseCopy(b.column, o.column.tagged), o.token)
 	}
 	x.copied(b.column, o)
@@ -216,10 +220,10 @@ func (b *branch) look(n *pg.Node) {
 
 // seal plans the values among the leaves. Those without a type of their own have that
 // of the others, or are text.
-func (b *branch) seal() {
+func (b *choice) seal() {
 	x := b.x
 	as := uint32(0)
-	if b.choice || b.goals.settled {
+	if b.chosen || b.goals.settled {
 		as = b.commonType()
 	}
 	for _, l := range b.leaves {
@@ -228,14 +232,14 @@ func (b *branch) seal() {
 			return
 		case l.operand.sealed():
 		default:
-			x.sealAs(l.node, b.column, b.use, false, as)
+			x.sealAs(l.node, b.column, form{use: b.use, base: as})
 		}
 	}
 }
 
 // commonType is the type that the server gives to values whose type is unknown, in
 // view of those beside them (select_common_type).
-func (b *branch) commonType() uint32 {
+func (b *choice) commonType() uint32 {
 	as, open := uint32(0), false
 	for _, l := range b.leaves {
 		t := uint32(0)

@@ -79,7 +79,7 @@ func (x *analysis) supplied(o operand, c *schema.Column, use logical.Use) bool {
 		x.fail(refuseSupply(c), o.token)
 	case v.column == nil:
 		v.column = c
-		b := branch{x: x, column: c, goals: &goals{settled: true}, use: use}
+		b := choice{x: x, column: c, goals: &goals{settled: true}, use: use}
 		for _, n := range v.nodes {
 			b.look(n)
 		}
@@ -111,8 +111,12 @@ func (x *analysis) meets(name string, l, r operand) bool {
 		x.fail(refuseSearch(c, name), l.token)
 		return true
 	}
+	if !x.compared(l.column) {
+		x.fail(refuseCompared(c, name), l.token)
+		return true
+	}
 	x.supplied(r, c, logical.Compare)
-	x.touch(c, Search)
+	x.touchAll(l.column, Search)
 	return true
 }
 

@@ -230,8 +230,9 @@ type analysis struct {
 	first     int32 // token of the folded text with which the statement begins
 	copying   *CopyPlan
 
-	recursive *cte // whose query is to be analysed next
-	defining  *cte // the innermost whose query is being analysed
+	castEnd   int32 // the last token of the cast that was dropped last
+	recursive *cte  // whose query is to be analysed next
+	defining  *cte  // the innermost whose query is being analysed
 }
 
 // fail refuses the statement at a token.

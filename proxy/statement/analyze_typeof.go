@@ -26,10 +26,13 @@ func (x *analysis) typeOf(f *pg.FuncCall, names []string, s *scope) bool {
 	if !o.sealed() {
 		return true
 	}
-	c := o.column.tagged
-	x.touch(c, NullTest) // no value is looked at
-	if c.Type.Kind != logical.Bytea {
-		x.edits = append(x.edits, edit{kind: editText, first: first, last: last, token: first, text: "NULL::pg_catalog." + storedTypes[c.Type.Kind].name})
+	brackets := ""
+	if o.column.array {
+		brackets = "[]"
+	}
+	x.touchAll(o.column, NullTest) // no value is looked at
+	if kind := o.column.logicalType().Kind; kind != logical.Bytea {
+		x.edits = append(x.edits, edit{kind: editText, first: first, last: last, token: first, text: "NULL::pg_catalog." + storedTypes[kind].name + brackets})
 	}
 	return true
 }

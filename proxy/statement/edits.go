@@ -52,6 +52,10 @@ type Value struct {
 	Array      bool   // Text is an array of such values
 	Column     *schema.Column
 	Use        logical.Use
+	// As is the type that the value is read as; the zero Type is the column's.
+	As logical.Type
+	// Unpadded says that the value is one of char(n) that is shown without padding.
+	Unpadded bool
 	// From is the type the value has for the client: that of an explicit cast (of an
 	// array, the array's), 23, 20 or 1700 of a number, 16 of a truth value, 0 unknown.
 	From uint32
@@ -75,6 +79,8 @@ type Param struct {
 	Column     *schema.Column
 	Use        logical.Use
 	From       uint32 // type of an explicit cast, or 0
+	As         logical.Type
+	Unpadded   bool
 	// Listed says that it is one of several values in a list, which the server reads as
 	// values of the column's own type.
 	Listed bool
@@ -237,11 +243,14 @@ func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 		}
 		e.Params = append(e.Params, Param{
 			Start: start, End: end, Number: n, Array: d.array, Column: d.column, Use: d.usage(), From: d.from, Chars: int(d.chars), Implied: d.implied,
-			Both: d.both(), Listed: r.listed(d),
+			Both: d.both(), Listed: r.listed(d), As: d.as, Unpadded: d.unpadded,
 		})
 		e.tokens = append(e.tokens, int32(token))
 	default:
-		v := Value{Start: start, End: end, Array: d.array, Column: d.column, Use: d.usage(), From: Listed(d.column, d.from, r.listed(d)), Both: d.both()}
+		v := Value{
+			Start: start, End: end, Array: d.array, Column: d.column, Use: d.usage(), From: Listed(d.column, d.from, r.listed(d)), Both: d.both(),
+			As: d.as, Unpadded: d.unpadded,
+		}
 		if err := e.constant(t, token, d, &v); err != nil {
 			return err
 		}
@@ -295,6 +304,9 @@ func (e *Edits) constant(t *Text, token int, d *edit, v *Value) error {
 		}
 		if v.From == 0 {
 			v.From = numberType(v.Text)
+			if !holds(d.as, v.From) {
+				return refuseNumber(d.column).At(int(k.Start) + 1)
+			}
 		}
 		v.Text = Cut(v.Text, int(d.chars))
 		return nil
@@ -318,6 +330,23 @@ func numberType(text []byte) uint32 {
 		return int4OID
 	}
 	return int8OID
+}
+
+// holds reports whether a number of that type does not make the others of its column
+// values of another type than the one they are shown as.
+func holds(as logical.Type, from uint32) bool {
+	switch as.Kind {
+	case logical.Int4:
+		return from == int4OID
+	case logical.Int8:
+		return from == int4OID || from == int8OID
+	}
+	return true
+}
+
+func refuseNumber(c *schema.Column) *pgerror.Error {
+	return refuse(c, "use", " beside a number of another type").
+		WithHint("All values would get the type of the number. Write one of type %s.", c.Type)
 }
 
 // unreadable is the error for a constant that AppendString does not read.

@@ -35,8 +35,25 @@ type Touch struct {
 // Output is a result column of a statement. Column is nil if it is not sealed.
 type Output struct {
 	Column *schema.Column
+	// Also are further columns that a value may come from; [schema.Column.Header] of
+	// the value tells. Several columns may have the same.
+	Also []*schema.Column
+	// Type is what the client sees: of the elements if the output is an Array of sealed
+	// values. Where it is char(n) without n, a value has the length of its column.
+	Type  logical.Type
+	Array bool
+	// Casts are the types that an opened value goes through, the first of them the one
+	// that it has; none if it can be written as a value of Type as it is.
+	Casts []logical.Type
+	// Computed says that for the client it is an expression, not a table's column.
+	Computed bool
 
 	origin origin
+}
+
+// Columns returns all tagged columns that the output's values may come from.
+func (o *Output) Columns() []*schema.Column {
+	return append([]*schema.Column{o.Column}, o.Also...)
 }
 
 // Statement is what a Plan says of one statement of the text.
@@ -128,10 +145,12 @@ type edit struct {
 	slot     int32 // of an argument of EXECUTE: number of the parameter, from 1
 	extra    bool  // it stands before its token, as an argument more
 	column   *schema.Column
-	computed *expression // of editComputed
-	implied  bool        // from is no cast's: it is the type that the server deduces
-	uses     *uses       // what the value is for, if that is not use alone
-	text     string      // of editText, editBefore and editAfter
+	computed *expression  // of editComputed
+	implied  bool         // from is no cast's: it is the type that the server deduces
+	uses     *uses        // what the value is for, if that is not use alone
+	as       logical.Type // the type the value is read as; zero: the column's
+	unpadded bool
+	text     string // of editText, editBefore and editAfter
 }
 
 // begin and end are the folded tokens [begin, end) that an edit replaces: none of

@@ -65,12 +65,24 @@ func refusePattern(c *schema.Column, operator string) *pgerror.Error {
 	return refuse(c, "match", " with "+operator).WithHint("Search by a whole value with =, if the column is deterministic, or match the opened rows.")
 }
 
-func refuseFunction(c *schema.Column, name string) *pgerror.Error {
-	return refuse(c, "call function "+name+"() on", "").WithHint("%s", hintRows)
+func refuseFunction(c *schema.Column, name, written string) *pgerror.Error {
+	hint := hintRows
+	switch name {
+	case "min", "max":
+		hint = "Sealed values have no order. Order by a column that is not sealed, or take the least or greatest of the opened values."
+	case "string_agg":
+		hint = "Collect the values with array_agg, and join the opened ones."
+	}
+	return refuse(c, "call function "+written+"() on", "").WithHint("%s", hint)
+}
+
+func refuseCompared(c *schema.Column, where string) *pgerror.Error {
+	return refuse(c, "compare an expression of", " ("+where+")").
+		WithHint("Compare the column itself. A cast that shortens or converts values, constants of another form, and columns of several equality domains cannot be compared sealed.")
 }
 
 func refuseCast(c *schema.Column, to string) *pgerror.Error {
-	return refuse(c, "cast", " to "+to).WithHint("The column already has the logical type %s; leave the cast out.", c.Type)
+	return refuse(c, "cast", " to "+to).WithHint("The column has the logical type %s; convert the opened values.", c.Type)
 }
 
 func refuseUse(c *schema.Column, where string) *pgerror.Error {

@@ -62,15 +62,6 @@ func (x *analysis) columnOf(it *item, names []string, token int32) *column {
 		x.fail(errColumn(names...), token)
 		return nil
 	}
-	return x.readable(c, token)
-}
-
-// readable refuses what may be named but not read.
-func (x *analysis) readable(c *column, token int32) *column {
-	if c.full && c.tagged != nil {
-		x.fail(refuseUse(c.tagged, "a FULL JOIN's merged column"), token)
-		return nil
-	}
 	return c
 }
 
@@ -98,7 +89,7 @@ func (x *analysis) unqualified(name string, s *scope, token int32) *column {
 		case c.tagged == nil && it.loose && x.env.temporary():
 			x.checkLoose(name, level.outer, token)
 		}
-		return x.readable(c, token)
+		return c
 	}
 	if it := x.findTable(name, s, token); it != nil {
 		x.wholeRow(it, token)

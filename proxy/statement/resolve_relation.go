@@ -42,7 +42,8 @@ func (x *analysis) attributes(r *schema.Relation, token int32) []column {
 		a := &r.Attributes[i]
 		columns[i] = column{name: a.Name, tagged: a.Tagged, origin: origin{r.OID, a.Num}}
 		if v != nil {
-			columns[i].tagged = v.columns[i]
+			columns[i].tagged, columns[i].sealing = v.columns[i].tagged, v.columns[i].sealing
+			columns[i].computed = false // it is the view's own column
 		}
 		sealed = sealed || columns[i].tagged != nil
 	}

@@ -11,12 +11,10 @@ type column struct {
 	name   string
 	tagged *schema.Column // nil: not sealed
 	origin origin         // zero also where it is not known
-	// full: it is a sealed column merged by FULL JOIN USING, the COALESCE of two
-	// columns, which may be named but not read.
-	full bool
 	// made: it holds no column's values but ones that were sealed for the column.
 	made   bool
 	supply *supply // nothing but constants and parameters are in it
+	sealing
 }
 
 // item is a name that a FROM clause makes visible (the server's

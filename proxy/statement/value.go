@@ -16,15 +16,23 @@ import (
 // or without, nor an expression that pgveil computes; for a value that it knows and
 // cannot seal, it refuses the statement.
 func (x *analysis) seal(n *pg.Node, c *schema.Column, use logical.Use, array bool) bool {
-	return x.sealAs(n, c, use, array, 0)
+	return x.sealAs(n, c, form{use: use, array: array})
 }
 
-// sealAs is seal where the server gives a value of unknown type the type as, and NULL,
-// too. 0 is none.
-func (x *analysis) sealAs(n *pg.Node, c *schema.Column, use logical.Use, array bool, as uint32) bool {
+// form says how a value is sealed for a column.
+type form struct {
+	use      logical.Use
+	array    bool
+	as       logical.Type // the type that it is read as; zero: the column's
+	base     uint32       // the type that the server gives it if it has none of its own, and NULL too; or 0
+	unpadded bool         // it is one of char(n) that is not filled up with blanks
+}
+
+// sealAs is seal for values that are read in another way than the column's own.
+func (x *analysis) sealAs(n *pg.Node, c *schema.Column, f form) bool {
 	leaf := withoutCasts(n)
 	kind, known := kindOf(leaf)
-	if known && kind == constantArray && !array {
+	if known && kind == constantArray && !f.array {
 		return false
 	}
 	if known && x.defines && kind != constantNull && sealedConstant(n, c, array) {
@@ -36,11 +44,11 @@ func (x *analysis) sealAs(n *pg.Node, c *schema.Column, use logical.Use, array b
 		}
 		return true
 	}
-	v := &value{x: x, column: c, use: use, array: array, kind: kind, leaf: leaf, as: as}
+	v := &value{x: x, column: c, form: f, kind: kind, leaf: leaf}
 	if known && v.seal(castsOf(n)) {
 		return true
 	}
-	if !array && x.compute(n, c, use) {
+	if !f.array && f.as.Kind == 0 && x.compute(n, c, f.use) {
 		return true
 	}
 	if known {
@@ -126,12 +134,10 @@ func kindOf(n *pg.Node) (constantKind, bool) {
 type value struct {
 	x      *analysis
 	column *schema.Column
-	use    logical.Use
-	array  bool
-	kind   constantKind
-	leaf   *pg.Node
+	form
+	kind constantKind
+	leaf *pg.Node
 
-	as       uint32 // the type of the value if it has none of its own
 	problem  string // why it cannot be sealed
 	token    int32  // of the constant itself
 	negative bool
@@ -182,7 +188,7 @@ func (v *value) fails(problem string) bool {
 // add plans the edit of one constant or parameter with its casts.
 func (v *value) add(s span, chain []castType) bool {
 	if v.kind == constantNull {
-		if len(chain) > len(v.outer) || v.as != 0 {
+		if len(chain) > len(v.outer) || v.base != 0 {
 			v.x.edits = append(v.x.edits, v.edit(editNull, s))
 		}
 		return true
@@ -198,17 +204,27 @@ func (v *value) add(s span, chain []castType) bool {
 		return v.fails("a number as an array of values")
 	}
 	e := v.edit(kind, s)
-	e.from, e.chars = from, chars
+	e.from, e.chars = v.typeWithin(from), chars
 	if len(chain) == 0 && (v.kind == constantString || v.kind == constantParam) {
-		e.from, e.implied = v.as, v.as != 0
+		e.from, e.implied = v.base, v.base != 0
 	}
 	v.x.edits = append(v.x.edits, e)
 	return true
 }
 
+// typeWithin gives the type that a value with the type of its casts is compared as.
+func (v *value) typeWithin(from uint32) uint32 {
+	text := logical.Type{Kind: logical.Text}
+	switch {
+	case v.base == text.OID() && from == (logical.Type{Kind: logical.Varchar}).OID():
+		return v.base // there is no = of varchar
+	}
+	return from
+}
+
 func (v *value) edit(kind editKind, s span) edit {
 	return edit{
-		uses: v.x.usesNow(), kind: kind, array: v.array, negative: v.negative, use: v.use,
+		uses: v.x.usesNow(), kind: kind, array: v.array, negative: v.negative, use: v.use, as: v.as, unpadded: v.unpadded,
 		first: s.first, last: s.last, token: v.token, column: v.column,
 	}
 }
@@ -310,7 +326,8 @@ func (v *value) sealElements(s span, chain []castType, deletions []span) bool {
 		return true
 	}
 	for _, n := range elements {
-		e := &value{x: v.x, column: v.column, use: v.use, leaf: withoutCasts(n), outer: outer}
+		e := &value{x: v.x, column: v.column, form: v.form, leaf: withoutCasts(n), outer: outer}
+		e.array = false
 		e.kind, _ = kindOf(e.leaf)
 		if !e.seal(castsOf(n)) {
 			e.refuse(e.problem)

@@ -39,7 +39,12 @@ func (p *Plan) agree(o *Output, f Field) bool {
 	// System columns have negative numbers.
 	is := origin{f.TableOID, int16(f.Attribute)}
 	if o.Column != nil {
-		return is == o.origin && logical.KindOf(f.TypeOID) == logical.Bytea
+		want := logical.Type{Kind: logical.Bytea}
+		oid := want.OID()
+		if o.Array {
+			oid = want.ArrayOID()
+		}
+		return is == o.origin && f.TypeOID == oid
 	}
 	if o.origin != (origin{}) && is != o.origin {
 		return false

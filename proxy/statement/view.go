@@ -9,8 +9,8 @@ const maxViewDepth = 64
 
 // view is the analysis of a view's definition.
 type view struct {
-	columns []*schema.Column // of each attribute; nil: not sealed
-	touches []Touch          // what every use of the view does, whatever it reads
+	columns []column // of each attribute
+	touches []Touch  // what every use of the view does, whatever it reads
 	err     *refusal
 }
 
@@ -75,9 +75,9 @@ func (a *Analyzer) analyzeView(r *schema.Relation, deep int) *view {
 	if x.err != nil {
 		return &view{err: x.err}
 	}
-	v := &view{columns: make([]*schema.Column, len(targets)), touches: x.touches}
+	v := &view{columns: make([]column, len(targets)), touches: x.touches}
 	for i := range targets {
-		v.columns[i] = targets[i].tagged
+		v.columns[i] = targets[i].column
 	}
 	return v
 }
@@ -103,7 +103,7 @@ func (a *Analyzer) sealedAttribute(table uint32, attribute int16) (c *schema.Col
 		known = true
 		c = r.Attributes[i].Tagged
 		if v != nil {
-			c = v.columns[i]
+			c = v.columns[i].tagged
 		}
 		if c != nil {
 			return c, true

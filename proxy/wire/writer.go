@@ -110,6 +110,12 @@ func (w *Writer) EndValue() {
 	binary.BigEndian.PutUint32(w.buf[w.value:], uint32(len(w.buf)-w.value-4))
 }
 
+// NullValue makes the value that StartValue began a NULL.
+func (w *Writer) NullValue() {
+	w.buf = w.buf[:w.value]
+	w.Null()
+}
+
 // Tail lends the buffer for functions that append to a slice; SetTail gives it
 // back. Between the two the Writer must not be used. What lies before the end must
 // stay as it is.
