@@ -30,7 +30,7 @@ func (x *analysis) constantsOf(n *pg.Node) *constants {
 		return nil
 	}
 	c := &constants{nodes: []*pg.Node{n}}
-	if casts := castsOf(n); len(casts) > 0 {
+	if casts := castsOf(n); len(casts) > 0 && (x.text != nil || kind != constantNull) { // in a view NULL is cast to bytea
 		t, ok := x.castTypeOf(casts[0].TypeName)
 		if !ok {
 			return nil

@@ -280,7 +280,7 @@ func isTextType(oid uint32) bool { return isText(logical.KindOf(oid)) }
 
 // hasParam reports whether a parameter is among the values: its type, once declared,
 // may be that of all.
-func (b *branch) hasParam() bool {
+func (b *choice) hasParam() bool {
 	return slices.ContainsFunc(b.leaves, func(l leaf) bool {
 		return l.node.GetParamRef() != nil || l.computed != nil && slices.ContainsFunc(l.computed.leaves, func(n *node) bool { return n.op == opParam })
 	})

@@ -39,7 +39,7 @@ func (x *analysis) sealAs(n *pg.Node, c *schema.Column, f form) bool {
 		return true // of pg_dump
 	}
 	if known && x.text == nil {
-		if !sealedConstant(n, c, array) {
+		if !sealedConstant(n, c, f.array) {
 			x.fail(refuseViewConstant(c), -1)
 		}
 		return true
