@@ -130,7 +130,7 @@ func (x *analysis) mix(branches []branch, where string) operand {
 		}
 		c := b.column
 		padded := t.Kind == logical.Bpchar && c.shown.Kind == logical.Bpchar && c.shown.Typmod > 0 && c.shown != c.tagged.Type
-		if c.made || c.lossy || c.array != out.array || padded && t != c.shown {
+		if c.supply != nil || c.lossy || c.array != out.array || padded && t != c.shown {
 			x.fail(refuseMixedTypes(c.tagged, where), b.token)
 			return first
 		}

@@ -11,14 +11,10 @@ import (
 // query this is, if it is one's.
 func (x *analysis) setOperation(st *pg.SelectStmt, outer *scope, recursive *cte, u use, g *goals) []target {
 	left := x.queryInto(st.Larg, outer, g)
-	for i := range left {
-		left[i].supply = nil
-	}
+	x.unsupplied(left, g)
 	x.recurse(recursive, left)
 	right := x.queryInto(st.Rarg, outer, g)
-	for i := range right {
-		right[i].supply = nil
-	}
+	x.unsupplied(right, g)
 	name := setOperationName(st.Op)
 	if len(left) != len(right) {
 		x.fail(errSetColumns(name), -1)
@@ -39,6 +35,17 @@ func (x *analysis) setOperation(st *pg.SelectStmt, outer *scope, recursive *cte,
 	x.limits(st, s)
 	x.read(targets, u)
 	return targets
+}
+
+// unsupplied notes that the columns of a side of a set operation are not just those of
+// a supply.
+func (x *analysis) unsupplied(targets []target, g *goals) {
+	for i := range targets {
+		if t := &targets[i]; t.made && g == nil {
+			x.fail(refuseShown(t.tagged), t.token)
+		}
+		targets[i].supply = nil
+	}
 }
 
 // unite gives the column that a set operation makes of two. all says that it compares
