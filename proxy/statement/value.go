@@ -35,7 +35,7 @@ func (x *analysis) sealAs(n *pg.Node, c *schema.Column, f form) bool {
 	if known && kind == constantArray && !f.array {
 		return false
 	}
-	if known && x.defines && kind != constantNull && sealedConstant(n, c, array) {
+	if known && x.defines && kind != constantNull && sealedConstant(n, c, f.array) {
 		return true // of pg_dump
 	}
 	if known && x.text == nil {
