@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"math"
+	"slices"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
 	"github.com/pgveil/pgveil/proxy/statement"

@@ -10,14 +10,14 @@ import (
 // column is what is done with one column of the rows on their way to the client.
 type column struct {
 	output  *statement.Output // nil: passes
-	sources []source          // what its values may be sealed for
+	sources []opener          // what its values may be sealed for
 	scrub   bool              // text in which sealed values may stand
 	binary  bool              // as the server sends it
 	format  int16             // as the client wants it
 }
 
-// source is a tagged column whose values a column of a result may hold.
-type source struct {
+// opener is a tagged column whose values a column of a result may hold.
+type opener struct {
 	tagged *schema.Column
 	header [headerLen]byte
 	sealer Sealer
@@ -32,11 +32,11 @@ const hiddenValue = -1
 
 // sourcesOf finds what opens the values of an output. Of columns whose values look
 // alike the strictest verdict holds for all.
-func (c *conn) sourcesOf(o *statement.Output, roles []string) []source {
-	var sources []source
+func (c *conn) sourcesOf(o *statement.Output, roles []string) []opener {
+	var sources []opener
 next:
 	for _, tagged := range o.Columns() {
-		s := source{tagged: tagged, header: tagged.Header(), sealer: c.tracked.sealers[tagged], access: tagged.AccessFor(roles)}
+		s := opener{tagged: tagged, header: tagged.Header(), sealer: c.tracked.sealers[tagged], access: tagged.AccessFor(roles)}
 		for i := range sources {
 			if have := &sources[i]; have.header == s.header {
 				have.access = strictest(have.access, s.access)
@@ -71,7 +71,7 @@ func (col *column) hidden() bool {
 }
 
 // sourceOf finds what a sealed value is sealed for.
-func (col *column) sourceOf(sealed []byte) *source {
+func (col *column) sourceOf(sealed []byte) *opener {
 	if len(col.sources) == 1 {
 		return &col.sources[0]
 	}

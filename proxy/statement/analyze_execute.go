@@ -65,7 +65,7 @@ func (a *Analyzer) PlanExecute(t *Text, i int, slots []Slot, arguments int, env 
 func (x *analysis) argument(n *pg.Node, slot Slot, number int32, extra bool) {
 	leaf := withoutCasts(n)
 	kind, ok := kindOf(leaf)
-	v := &value{x: x, column: slot.Column, use: logical.Assign, array: slot.Array, kind: kind, leaf: leaf, token: -1}
+	v := &value{x: x, column: slot.Column, form: form{use: logical.Assign, array: slot.Array}, kind: kind, leaf: leaf, token: -1}
 	if !ok || kind == constantParam || kind == constantArray {
 		v.refuse("this expression")
 		return
