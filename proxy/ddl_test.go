@@ -121,6 +121,20 @@ var migrations = map[string][]string{
 		`CREATE OR REPLACE VIEW lab.positive AS SELECT p.nir, p.last_name, r.outcome FROM lab.patient p JOIN lab.result r USING (nir) WHERE r.outcome = 'positif'`,
 		`INSERT INTO lab.flyway_schema_history VALUES (1, '1', 'V1__lab.sql', true)`,
 	},
+	"golang-migrate, a file in one message": {
+		`CREATE TABLE IF NOT EXISTS lab.schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL)`,
+		`DROP TABLE IF EXISTS lab.result; DROP TABLE IF EXISTS lab.patient;
+		CREATE TABLE lab.patient (id serial PRIMARY KEY, nir char(15) NOT NULL UNIQUE, email varchar(120), last_name varchar(80) NOT NULL, city text);
+		CREATE INDEX ix_nir ON lab.patient (nir bpchar_pattern_ops);
+		ALTER TABLE lab.patient ADD COLUMN birth_date date;
+		CREATE TABLE lab.result (id serial PRIMARY KEY, patient_id int REFERENCES lab.patient (id), nir char(15) NOT NULL REFERENCES lab.patient (nir),
+			value numeric(10, 2), outcome varchar(20) NOT NULL DEFAULT 'négatif' CHECK (outcome IN ('positif', 'négatif', 'douteux')),
+			urgent bool NOT NULL DEFAULT false, sampled timestamptz DEFAULT now());
+		INSERT INTO lab.patient (nir, last_name, city) VALUES ('000000000000000', 'Lefèvre', 'Paris');
+		DELETE FROM lab.patient WHERE nir = '000000000000000';
+		ALTER SEQUENCE lab.patient_id_seq RESTART;`,
+		`INSERT INTO lab.schema_migrations VALUES (1, false)`,
+	},
 	"Rails": {
 		`SET search_path = 'lab'`,
 		`CREATE TABLE "schema_migrations" ("version" character varying NOT NULL PRIMARY KEY)`,
@@ -321,6 +335,9 @@ var leaking = []struct{ what, sql string }{
 	{"0A000", `CREATE TABLE lab.result (outcome varchar(20) DEFAULT '%s' GENERATED ALWAYS AS IDENTITY)`},
 	{"0A000", `CREATE TABLE lab.result (outcome varchar(20) GENERATED ALWAYS AS ('%s') STORED)`},
 	{"0A000", `CREATE TABLE lab.result (outcome varchar(20)) PARTITION BY LIST (outcome); CREATE TABLE lab.r1 PARTITION OF lab.result FOR VALUES IN ('%s')`},
+	{"0A000", `CREATE VIEW lab.v4 AS SELECT last_name AS a FROM lab.patient; SELECT a, '%s' FROM lab.v4`},
+	{"0A000", `CREATE TABLE lab.child () INHERITS (lab.patient); SELECT last_name, '%s' FROM lab.child`},
+	{"0A000", `SET search_path TO lab; CREATE TABLE result (outcome varchar(20) DEFAULT '%s')`},
 	{"0A000", `CREATE TABLE lab.part PARTITION OF lab.journal FOR VALUES IN ('%s')`},
 	{"0A000", `ALTER TABLE lab.journal ATTACH PARTITION lab.plain FOR VALUES IN ('%s')`},
 	{"0A000", `CREATE TABLE lab.copy AS SELECT last_name, '%s' AS x FROM lab.patient`},

@@ -420,13 +420,13 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 			return c.plan(raw)
 		}
 	}
-	if !plan.Tagged() && (s.problem != nil || changesMidway(text.Commands())) {
+	if !plan.Tagged() && (s.problem != nil || changesMidway(text.Commands(), plan)) {
 		plan = nil // the catalog then shows what is stored
 	}
 	switch {
-	case err == nil && !plan.Tagged() && !(changesMidway(text.Commands()) && s.snapshot.analyzer.Ambiguous(text)):
+	case err == nil && !plan.Tagged() && !(changesMidway(text.Commands(), plan) && s.snapshot.analyzer.Ambiguous(text)):
 		return text, plan, s, nil
-	case changesBefore(text.Commands(), plan.Last()):
+	case changesBefore(text.Commands(), plan.Last(), plan) && (err == nil || namesNothing(err)):
 		return text, nil, nil, errChanged()
 	case s.problem != nil:
 		return text, nil, nil, s.problem
@@ -463,13 +463,17 @@ func endsTransaction(text *statement.Text) bool {
 
 // changesMidway reports that a statement may change, for a later one of the same
 // message, what its names mean or whose rights count.
-func changesMidway(commands []statement.Command) bool {
-	return changesBefore(commands, len(commands)-1)
+func changesMidway(commands []statement.Command, plan *statement.Plan) bool {
+	return changesBefore(commands, len(commands)-1, plan)
 }
 
-// changesBefore reports the same of the statements before command n.
-func changesBefore(commands []statement.Command, n int) bool {
+// changesBefore reports the same of the statements before command n. What plan, which
+// may be nil, accounts for does not count.
+func changesBefore(commands []statement.Command, n int, plan *statement.Plan) bool {
 	for i := range commands[:max(min(n, len(commands)-1), 0)] {
+		if plan != nil && plan.Statements[i].Settled {
+			continue
+		}
 		if commands[i].Changes&statement.ChangesSession != 0 {
 			return true
 		}

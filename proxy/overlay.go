@@ -10,7 +10,7 @@ import (
 // how columns are stored. The nil plan means that it passes as it is: where pgveil
 // cannot have logical types shown, the stored ones do no harm.
 func (c *conn) overlay(text *statement.Text, s *state) *statement.Plan {
-	if s.problem != nil || s.backslashes && text.PlainBackslash() || changesMidway(text.Commands()) {
+	if s.problem != nil || s.backslashes && text.PlainBackslash() || changesMidway(text.Commands(), nil) {
 		return nil
 	}
 	plan, err := s.snapshot.analyzer.Plan(text, &s.env)

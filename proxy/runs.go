@@ -72,7 +72,7 @@ func (c *conn) runNamed(text *statement.Text, i int, n *named, r *result) error 
 		r.guard = n.verb != statement.VerbCreate && n.verb != statement.VerbExplain
 		return nil
 	}
-	if changesBefore(text.Commands(), i) {
+	if changesBefore(text.Commands(), i, nil) {
 		return errChanged()
 	}
 	s, err := c.mayRun(from.plan)

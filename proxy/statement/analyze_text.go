@@ -122,14 +122,23 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 	plan := &Plan{analyzer: a, Statements: make([]Statement, len(commands))}
 	used, private := false, false
 	overlays := folded.Mentions(a.overlaid)
-	changed := VerbUnknown
+	changed, path := VerbUnknown, false
+	spread := false // something may reach a tagged table by a name that is not watched yet
+	now := a        // as the definitions before leave the catalog
 	for i, raw := range tree.Stmts {
 		c := &commands[i]
-		x := &analysis{a: a, env: env, text: folded, verb: c.Verb, first: int32(folded.At(int(raw.StmtLocation)))}
+		x := &analysis{a: now, env: env, text: folded, verb: c.Verb, first: int32(folded.At(int(raw.StmtLocation)))}
 		x.statement(raw)
 		private = private || x.private
-		if x.err == nil && x.used && changed != VerbUnknown {
+		switch {
+		case x.err != nil:
+		case spread && raw.Stmt.GetTransactionStmt() == nil:
 			x.fail(refuseChanged(changed.String()), x.first)
+		case !x.used:
+		case changed != VerbUnknown:
+			x.fail(refuseChanged(changed.String()), x.first)
+		case path && x.loose(raw.Stmt), now != a && (x.outputs != nil || x.later != nil || x.copying != nil):
+			x.fail(refuseChanged("a definition"), x.first)
 		}
 		if x.err != nil {
 			return &outcome{refusal: x.err, private: private}
@@ -146,8 +155,15 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 		if changed == VerbUnknown && overlays {
 			plan.edits = append(plan.edits, x.overlay(raw)...)
 		}
-		if c.Changes != 0 {
-			changed = c.Verb
+		if i == len(commands)-1 || c.Changes == 0 && c.Verb != VerbCreate && c.Verb != VerbAlter && c.Verb != VerbDrop {
+			continue
+		}
+		next, newPath, ok := x.after(raw.Stmt)
+		switch {
+		case ok && changed == VerbUnknown:
+			now, path, s.Settled = next, path || newPath, true
+		case c.Changes != 0 || x.used && x.defines:
+			changed, spread = c.Verb, spread || x.used && x.defines
 		}
 	}
 	if !used && len(plan.edits) == 0 {

@@ -70,6 +70,8 @@ type Statement struct {
 	// statement that uses a tagged table.
 	Later *Plan
 	Copy  *CopyPlan // a COPY whose data has sealed columns; else nil
+	// Settled says that what it changes is accounted for in the statements behind it.
+	Settled bool
 
 	planned bool // it uses a relation that is or reaches a tagged table
 }
