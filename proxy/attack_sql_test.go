@@ -134,7 +134,6 @@ var attackTexts = []string{
 	`CREATE POLICY x ON lab.patient USING (nir = '%s')`,
 	`CREATE TABLE lab.part PARTITION OF lab.patient FOR VALUES IN ('%s')`,
 	`ALTER TABLE lab.patient ADD CHECK (nir <> '%s')`,
-	`COMMENT ON COLUMN lab.patient.nir IS '%s'`,
 	`SELECT lab.patient.nir = '%s' FROM lab.patient`,
 	`CREATE VIEW lab.x AS SELECT 1 FROM lab.patient WHERE nir = '%s'`,
 	`DO 'BEGIN UPDATE lab.patient SET nir = ''%s''; END'`,
