@@ -6,7 +6,7 @@ STATEMENTS ?= 50000
 # Options of make demo and make bench; see README.md.
 export KEYS PATIENTS RESULTS ONCE PORT SERVER_PORT
 
-.PHONY: help build test test-differential demo bench lint fuzz tools clean
+.PHONY: help build test test-conformance test-differential demo bench lint fuzz tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -24,6 +24,12 @@ test: tools ## run all tests against a real PostgreSQL, Vault and drivers
 test-differential: tools ## run random statements through pgveil and directly, and compare; STATEMENTS=…, PGVEIL_SEED=…
 	PGVEIL_STATEMENTS=$(STATEMENTS) PGVEIL_DIFFERENTIAL_DOC=$(CURDIR)/docs/differential.md \
 		$(GO) test -count=1 -v -timeout 0 ./testenv/differential
+
+# Debian's source package of the server is fetched and built once; see docs/conformance.md.
+SUITES ?= all
+test-conformance: ## run PostgreSQL's own suites through pgveil and directly; SUITES=subset for a few minutes' worth
+	@GO=$(GO) sh testenv/install.sh conformance
+	PGVEIL_CONFORMANCE=$(SUITES) $(GO) test -count=1 -v -timeout 90m ./testenv/conformance
 
 # The demo is built and not given to go run, which passes no SIGTERM on.
 demo: ## run the laboratory demo; KEYS=vault, PATIENTS=…, RESULTS=…, ONCE=1, PORT=…, SERVER_PORT=…

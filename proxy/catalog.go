@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,13 +56,13 @@ type tracked struct {
 	changes announced
 	names   announced // those that may change which names are watched
 
-	loading     sync.Mutex
+	loading     chan struct{} // holds a value while the catalog is read
 	fingerprint string
 	gaps        []string // of the current snapshot
 }
 
 func newTracked(config *Config, database *schema.Database) (*tracked, error) {
-	t := &tracked{config: config, database: database, sealers: make(map[*schema.Column]Sealer)}
+	t := &tracked{config: config, database: database, sealers: make(map[*schema.Column]Sealer), loading: make(chan struct{}, 1)}
 	for _, column := range database.Columns {
 		sealer, err := config.Sealer(column)
 		if err != nil {
@@ -124,8 +123,12 @@ func (c *conn) watching() (*snapshot, error) {
 // refresh reads the catalog if it has changed: always, or only if that was announced
 // and nobody has done so since.
 func (t *tracked) refresh(ctx context.Context, always bool) error {
-	t.loading.Lock()
-	defer t.loading.Unlock()
+	select {
+	case t.loading <- struct{}{}:
+		defer func() { <-t.loading }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if !always && t.changes.known() {
 		return nil
 	}

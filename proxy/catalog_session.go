@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,23 +15,32 @@ import (
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
-// own is the catalog as a session's open transaction has changed it: nobody else can
-// read it, pgveil's own login included.
+// own is the catalog as the session itself reads it. What its open transaction has
+// changed nobody else can read, pgveil's own login included.
 type own struct {
 	snapshot *snapshot
 	shared   *snapshot // the newest one at that time
 	order    uint64    // of the last change in it
 }
 
+// patience is how long a session that may hold locks waits for pgveil's login to read
+// the catalog. The login may be waiting for one of these locks, or behind somebody who
+// is, which no server can know for a deadlock.
+const patience = 2 * time.Second
+
+// stillBlocked is how long it does not wait again.
+const stillBlocked = 10 * time.Second
+
 // snapshot gives the catalog that the message at hand is to be read by: the newest
-// shared one, or the session's own after a change that is not committed.
+// shared one, or what the session itself reads, after a change that is not committed or
+// where pgveil's login cannot.
 func (c *conn) snapshot() (*snapshot, error) {
-	shared, err := c.tracked.snapshot(c.ctx)
+	shared, blocked, err := c.shared()
 	if err != nil {
 		return nil, err
 	}
 	changed := c.uncommitted()
-	if changed != 0 && (c.own.order != changed || c.own.shared != shared) {
+	if blocked || changed != 0 && (c.own.order != changed || c.own.shared != shared) {
 		// What was sent before is answered first; that may end the transaction.
 		path, err := c.askSession(sessionPath)
 		changed = c.uncommitted()
@@ -40,10 +50,11 @@ func (c *conn) snapshot() (*snapshot, error) {
 			return shared, nil // only its end can follow
 		case err != nil:
 			return nil, err
-		case changed != 0:
+		case changed != 0 || blocked && c.mayHoldLocks():
 			if err := c.readOwn(path.text(0), changed, shared); err != nil {
 				return nil, err
 			}
+			return c.own.snapshot, nil
 		}
 	}
 	if changed == 0 {
@@ -51,6 +62,37 @@ func (c *conn) snapshot() (*snapshot, error) {
 		return c.tracked.snapshot(c.ctx)
 	}
 	return c.own.snapshot, nil
+}
+
+// shared gives the newest shared snapshot, or says that it cannot be had while the
+// session holds its locks; what it gives is then an older one.
+func (c *conn) shared() (s *snapshot, blocked bool, err error) {
+	older := c.tracked.current.Load()
+	if older == nil || c.tracked.changes.known() || !c.mayHoldLocks() {
+		s, err = c.tracked.snapshot(c.ctx)
+		return s, false, err
+	}
+	if time.Since(c.blocked) < stillBlocked {
+		return older, true, nil
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, patience)
+	defer cancel()
+	switch err := c.tracked.refresh(ctx, false); {
+	case err == nil:
+		return c.tracked.current.Load(), false, nil
+	case ctx.Err() != nil && c.ctx.Err() == nil:
+		c.blocked = time.Now()
+		return older, true, nil
+	}
+	s, err = c.tracked.snapshot(c.ctx)
+	return s, false, err
+}
+
+// mayHoldLocks reports that the session is, or may be, in a transaction.
+func (c *conn) mayHoldLocks() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queue.Status() != 'I' || c.queue.InSequence() || !c.queue.Idle()
 }
 
 // uncommitted gives the order of the last message of an open transaction that may

@@ -55,6 +55,7 @@ type conn struct {
 	rewriter    rewriter
 	state       *state
 	own         own
+	blocked     time.Time         // when pgveil's login could last not read the catalog while the session held its locks
 	sequence    uint64            // of the messages between two Syncs
 	noted       statement.Changes // what the message at hand may change
 	prepared    names[prepared]

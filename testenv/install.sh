@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs from Debian's packages what the tests and the benchmarks need, or with
 # the argument "demo" what the demo needs: as root (or with passwordless sudo) by
-# itself, else it says what to install.
+# itself, else it says what to install. "conformance" adds what builds PostgreSQL's suites.
 set -eu
 missing=
 need() { # need PACKAGE COMMAND…: the package, if the command fails
@@ -22,6 +22,12 @@ need libc6-dev test -e /usr/include/stdio.h
 need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 need postgresql have_postgres
 need postgresql-client command -v psql
+if [ "${1:-}" = conformance ]; then
+	need dpkg-dev command -v dpkg-source
+	need make command -v make
+	need perl command -v perl
+	need bzip2 command -v bzip2
+fi
 if [ "${1:-}" != demo ]; then
 	need postgresql-contrib have_pgbench
 	need pgbouncer test -x /usr/sbin/pgbouncer

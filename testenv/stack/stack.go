@@ -18,7 +18,7 @@ import (
 	"github.com/pgveil/pgveil/testenv"
 )
 
-// Database is the name of the described database.
+// Database is the name of the described database, unless the options name another.
 const Database = "laboratory"
 
 // Password is that of every role of the test database.
@@ -27,6 +27,7 @@ const Password = "a-test-password"
 // Options says how the parts are put together.
 type Options struct {
 	Postgres testenv.PostgresOptions
+	Database string   // Database of this package when empty
 	Schema   string   // the schema file's text; Schema of this package when empty
 	Tables   []string // DDL beside what the schema file needs; Tables of this package when nil
 	Clients  *proxy.ClientTLS
@@ -37,12 +38,14 @@ type Options struct {
 	// address; nil: nothing.
 	Between func(server string) (port int)
 	Log     *slog.Logger
+	Refresh time.Duration // how often the catalog is compared; half a second when 0
 }
 
 // Stack is everything running together. It stops when the test ends.
 type Stack struct {
 	Postgres *testenv.Postgres
 	Server   *proxy.Server
+	Database string
 	Audit    *audit.Log
 	AuditDir string
 	MAC      *keys.MAC
@@ -72,6 +75,9 @@ func Start(t testing.TB, opts Options) *Stack {
 	if opts.Schema == "" {
 		opts.Schema = Schema
 	}
+	if s.Database = opts.Database; s.Database == "" {
+		s.Database = Database
+	}
 	if opts.Tables == nil {
 		opts.Tables = Tables
 	}
@@ -83,11 +89,11 @@ func Start(t testing.TB, opts Options) *Stack {
 	for _, role := range []string{"biologist", "secretary", "researcher", "pgveil"} {
 		must(s.Postgres.CreateRole(ctx, role, Password))
 	}
-	must(s.Postgres.CreateDatabase(ctx, Database))
+	must(s.Postgres.CreateDatabase(ctx, s.Database))
 	for _, ddl := range opts.Tables {
-		must(s.Postgres.ExecIn(ctx, Database, ddl))
+		must(s.Postgres.ExecIn(ctx, s.Database, ddl))
 	}
-	must(s.Postgres.ExecIn(ctx, Database, schema.DDL(s.File.Databases[Database], schema.AddConstraints)))
+	must(s.Postgres.ExecIn(ctx, s.Database, schema.DDL(s.File.Databases[s.Database], schema.AddConstraints)))
 
 	store, err := keys.CreateInsecureLocal(filepath.Join(t.TempDir(), "insecure-keys"))
 	must(err)
@@ -108,6 +114,9 @@ func Start(t testing.TB, opts Options) *Stack {
 	must(err)
 	t.Cleanup(func() { s.Audit.Close() })
 
+	if opts.Refresh == 0 {
+		opts.Refresh = 500 * time.Millisecond
+	}
 	sslmode := opts.SSLMode
 	if sslmode == "" {
 		sslmode = "prefer"
@@ -131,7 +140,7 @@ func Start(t testing.TB, opts Options) *Stack {
 		Login: func(ctx context.Context, database string) (*pgx.Conn, error) {
 			return pgx.Connect(ctx, s.Postgres.DSN("pgveil", Password, database))
 		},
-		Refresh: 500 * time.Millisecond,
+		Refresh: opts.Refresh,
 		Log:     opts.Log,
 	})
 	must(err)
@@ -180,7 +189,7 @@ func (s *Stack) Sealer(column *schema.Column) (proxy.Sealer, error) {
 
 // DSN is how a role connects through pgveil. Further settings are appended.
 func (s *Stack) DSN(role string, settings ...string) string {
-	dsn := fmt.Sprintf("host=127.0.0.1 port=%d user=%s password='%s' dbname=%s", s.Port, role, Password, Database)
+	dsn := fmt.Sprintf("host=127.0.0.1 port=%d user=%s password='%s' dbname=%s", s.Port, role, Password, s.Database)
 	for _, setting := range settings {
 		dsn += " " + setting
 	}
@@ -201,7 +210,7 @@ func (s *Stack) Connect(t testing.TB, role string, settings ...string) *pgx.Conn
 // Direct connects a role to the server itself.
 func (s *Stack) Direct(t testing.TB, role string) *pgx.Conn {
 	t.Helper()
-	conn, err := pgx.Connect(context.Background(), s.Postgres.DSN(role, Password, Database))
+	conn, err := pgx.Connect(context.Background(), s.Postgres.DSN(role, Password, s.Database))
 	if err != nil {
 		t.Fatal(err)
 	}
