@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -162,5 +163,24 @@ func TestComputedDescribed(t *testing.T) {
 	defer conn.Close(ctx)
 	if err := conn.QueryRow(ctx, "SELECT count(*) FROM lab.every").Scan(&n); err != nil || n != 0 {
 		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+// TestComputedShadowed: where a database has functions or operators of its own, pgveil
+// does not compute what these would.
+func TestComputedShadowed(t *testing.T) {
+	tables := append(slices.Clone(stack.Tables),
+		`CREATE FUNCTION lab.upper(varchar) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$`,
+		`CREATE FUNCTION lab.join_text(varchar, varchar) RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$`,
+		`CREATE OPERATOR public.|| (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = lab.join_text)`,
+	)
+	s := stack.Start(t, stack.Options{Tables: tables})
+	p := &pair{stack: s, through: connectPg(t, s.DSN("biologist"))}
+	p.run(t, []step{
+		{sql: "INSERT INTO lab.every (id, d_text) VALUES (1, upper('Marker'::varchar))", refused: "upper()"},
+		{sql: "INSERT INTO lab.every (id, d_text) VALUES (1, 'Marker' || 'x')", refused: "cannot assign an expression"},
+	})
+	if a := ask(p.through, step{sql: "INSERT INTO lab.every (id, d_text) VALUES (1, lower('Marker'))"}); a.err != nil {
+		t.Error(a.err)
 	}
 }

@@ -14,6 +14,7 @@ type Catalog struct {
 	byOID     map[uint32]*Relation
 	watched   map[string]struct{} // relations and functions
 	functions map[string]struct{}
+	shadowed  map[string]struct{}        // functions and operators: see Shadowed
 	tags      map[relationName][]*Column // of the schema file, whether the table is there or not
 	schemas   map[string]struct{}        // that tags are in
 	declared  map[string][]declared      // by the function's name

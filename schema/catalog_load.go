@@ -50,6 +50,7 @@ func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error)
 	l := &loader{db: db, byOID: make(map[uint32]*Relation)}
 	for _, step := range []func(context.Context, Querier) error{
 		l.readRelations, l.readAttributes, l.readInheritance, l.readPartitionKeys, l.readSealing, l.readDependencies, l.readFunctions, l.readNamesakes,
+		l.readShadowed,
 	} {
 		if err := step(ctx, q); err != nil {
 			return nil, err
@@ -79,6 +80,8 @@ type loader struct {
 	watched map[string]struct{}
 	// namesakes are the schemas that have a function of a declared name.
 	namesakes map[string]map[string]struct{}
+	// shadowed are the names of functions and operators that Shadowed reports.
+	shadowed map[string]struct{}
 }
 
 type function struct {

@@ -157,6 +157,7 @@ func (l *loader) catalog() *Catalog {
 		}
 	}
 	c := NewCatalog(kept, functions, l.db.Columns...)
+	c.shadowed = l.shadowed
 	for name := range l.watched {
 		c.watched[name] = struct{}{}
 	}

@@ -191,7 +191,7 @@ func (c *compiler) function(f *pg.FuncCall) (*node, span) {
 		return nil, span{}
 	}
 	fn := functions[names[len(names)-1]]
-	if fn == nil || len(f.Args) < fn.least || len(f.Args) > fn.most {
+	if fn == nil || c.x.a.catalog.Shadowed(fn.name) || len(f.Args) < fn.least || len(f.Args) > fn.most {
 		return nil, span{}
 	}
 	made := c.list(opCall, f.Args)
@@ -207,13 +207,21 @@ func (c *compiler) function(f *pg.FuncCall) (*node, span) {
 	return made, c.call(f.Location)
 }
 
+// own reports whether an operator between strings is the server's own.
+func (c *compiler) own(name string) bool {
+	return c.x.env.catalogFirst() && !c.x.a.catalog.Shadowed(name)
+}
+
 func (c *compiler) operator(e *pg.A_Expr) (*node, span) {
 	if e.Kind == pg.A_Expr_Kind_AEXPR_NULLIF {
+		if !c.own("=") {
+			return nil, span{}
+		}
 		return c.list(opNullif, []*pg.Node{e.Lexpr, e.Rexpr}), c.call(e.Location)
 	}
 	at := c.x.token(e.Location)
 	name := stringNodes(e.Name)
-	if e.Kind != pg.A_Expr_Kind_AEXPR_OP || e.Lexpr == nil || at < 0 || len(name) != 1 || name[0] != "||" || !c.x.env.catalogFirst() {
+	if e.Kind != pg.A_Expr_Kind_AEXPR_OP || e.Lexpr == nil || at < 0 || len(name) != 1 || name[0] != "||" || !c.own("||") {
 		return nil, span{}
 	}
 	l, ls := c.node(e.Lexpr)
@@ -239,7 +247,9 @@ func (c *compiler) choice(e *pg.CaseExpr) (*node, span) {
 	for _, w := range e.Args {
 		when := w.GetCaseWhen()
 		var condition *node
-		if e.Arg != nil {
+		if e.Arg != nil && !c.own("=") {
+			return nil, span{}
+		} else if e.Arg != nil {
 			condition = c.list(opEqual, []*pg.Node{e.Arg, when.GetExpr()})
 		} else {
 			condition = c.condition(when.GetExpr())
@@ -301,7 +311,7 @@ func (c *compiler) condition(n *pg.Node) *node {
 		return made
 	case *pg.Node_AExpr:
 		e := v.AExpr
-		if e.Kind != pg.A_Expr_Kind_AEXPR_OP || e.Lexpr == nil || !c.x.env.catalogFirst() {
+		if e.Kind != pg.A_Expr_Kind_AEXPR_OP || e.Lexpr == nil || !c.own(operatorName(e.Name)) {
 			return nil
 		}
 		switch operatorName(e.Name) {

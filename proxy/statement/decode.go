@@ -13,7 +13,7 @@ const maxIdent = 63
 
 // Errors of AppendString. They hold nothing of the text.
 var (
-	ErrUnicodeString = errors.New("string constants with U& are not supported")
+	ErrUnicodeString = errors.New("this string constant with U& is not supported")
 	ErrNotString     = errors.New("not a string constant")
 	ErrEscape        = errors.New("invalid escape in a string constant")
 )
@@ -83,7 +83,7 @@ func (t *Text) Param(i int) int {
 }
 
 // AppendString appends the value of a string constant, its quotes doubled,
-// escapes and continuations resolved (manual, 4.1.2). It refuses U&'…', escapes
+// escapes and continuations resolved (manual, 4.1.2). It refuses escapes
 // that the server refuses and \v, which servers before PostgreSQL 16 read
 // differently. On error dst is returned as it was.
 func (t *Text) AppendString(dst []byte, i int) ([]byte, error) {
@@ -100,7 +100,16 @@ func (t *Text) AppendString(dst []byte, i int) ([]byte, error) {
 		tag := bytes.IndexByte(raw[1:], '$') + 2
 		return append(dst, raw[tag:len(raw)-tag]...), nil
 	case UnicodeString:
-		return dst, ErrUnicodeString
+		escape, ok := t.unicodeEscapeChar(i)
+		s := scanner{sql: raw}
+		if !ok || s.closingQuote(UnicodeString, 3) != len(raw)-1 { // or it goes on in another line
+			return dst, ErrUnicodeString
+		}
+		value, ok := appendUnicodeBody(dst, raw[3:len(raw)-1], escape, '\'')
+		if !ok {
+			return dst, ErrUnicodeString
+		}
+		return value, nil
 	}
 	return dst, ErrNotString
 }

@@ -13,19 +13,32 @@ func (t *Text) appendUnicodeIdent(dst []byte, i int) ([]byte, bool) {
 	if len(raw) < 5 || t.unclosed {
 		return dst, false
 	}
-	escape := byte('\\')
-	if k := t.Token(i + 1); k.Kind == Ident && k.Word == WordUescape {
-		value := t.Bytes(i + 2)
-		if t.Token(i+2).Kind != String || len(value) != 3 {
-			return dst, false
-		}
-		escape = value[1]
-		if digitOf(escape) < 16 || bytes.IndexByte([]byte("+'\" \t\n\r\f\v"), escape) >= 0 {
-			return dst, false
-		}
+	escape, ok := t.unicodeEscapeChar(i)
+	if !ok {
+		return dst, false
 	}
 	start := len(dst)
-	body := raw[3 : len(raw)-1]
+	dst, ok = appendUnicodeBody(dst, raw[3:len(raw)-1], escape, '"')
+	return dst[:start+len(truncateIdent(dst[start:]))], ok
+}
+
+// unicodeEscapeChar gives the escape character of token i, U&"…" or U&'…': that of the
+// UESCAPE after it, if there is one.
+func (t *Text) unicodeEscapeChar(i int) (escape byte, ok bool) {
+	if k := t.Token(i + 1); k.Kind != Ident || k.Word != WordUescape {
+		return '\\', true
+	}
+	value := t.Bytes(i + 2)
+	if t.Token(i+2).Kind != String || len(value) != 3 {
+		return 0, false
+	}
+	escape = value[1]
+	return escape, digitOf(escape) >= 16 && bytes.IndexByte([]byte("+'\" \t\n\r\f\v"), escape) < 0
+}
+
+// appendUnicodeBody appends what stands between the quotes of U&"…" or U&'…', escapes
+// resolved. It reports whether it could be read.
+func appendUnicodeBody(dst, body []byte, escape, quote byte) ([]byte, bool) {
 	high := rune(0) // of a surrogate pair, 0 outside one
 	for at := 0; at < len(body); {
 		r, n := rune(0), 0
@@ -41,7 +54,7 @@ func (t *Text) appendUnicodeIdent(dst []byte, i int) ([]byte, bool) {
 			n++
 		case high != 0:
 			return dst, false
-		case c == '"': // doubled
+		case c == quote: // doubled
 			dst = append(dst, c)
 			at += 2
 			continue
@@ -66,7 +79,7 @@ func (t *Text) appendUnicodeIdent(dst []byte, i int) ([]byte, bool) {
 		}
 		dst = utf8.AppendRune(dst, r)
 	}
-	return dst[:start+len(truncateIdent(dst[start:]))], high == 0
+	return dst, high == 0
 }
 
 // unicodeIdentEscape reads what stands after the escape character: XXXX or +XXXXXX.

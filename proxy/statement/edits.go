@@ -353,7 +353,7 @@ func refuseNumber(c *schema.Column) *pgerror.Error {
 func unreadable(err error, start int) error {
 	e := pgerror.New(pgerror.FeatureNotSupported, "a string constant for a sealed column has an escape that pgveil does not read")
 	if errors.Is(err, ErrUnicodeString) {
-		e = pgerror.New(pgerror.FeatureNotSupported, "a string constant with U& cannot be a value for a sealed column")
+		e = pgerror.New(pgerror.FeatureNotSupported, "a string constant with U& for a sealed column has an escape that pgveil does not read")
 	}
 	return e.WithHint("Write the characters themselves, or use a parameter.").At(start + 1)
 }

@@ -21,7 +21,7 @@ func (s *scanner) quoted(kind TokenKind, i int) {
 		i = next
 		s.comments = s.comments || comment
 	}
-	if s.backslash && kind == String && bytes.IndexByte(s.sql[body:i], '\\') >= 0 {
+	if s.backslash && (kind == UnicodeString || kind == String && bytes.IndexByte(s.sql[body:i], '\\') >= 0) {
 		s.mark()
 	}
 	s.emit(kind, i)

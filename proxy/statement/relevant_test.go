@@ -51,7 +51,9 @@ func TestMentions(t *testing.T) {
 		`DO E'select * from\npatient'`:                   true,
 		"DO $a$ $b$patient$b$ $a$":                       true,
 		"DO $a$ $patient$ x $patient$ $a$":               true,
-		"DO U&'select'":                                  true, // not readable
+		"DO U&'select'":                                  false,
+		`DO U&'select * from p\0061tient'`:               true,
+		"DO U&'\\00'":                                    true, // not readable
 		"DO $$ select 1 from patients $$":                false,
 		"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1 FROM lab.patient'": true,
 		"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 FROM patient; END":     true,

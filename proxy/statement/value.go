@@ -265,7 +265,9 @@ func (v *value) locateConstant(first int32) (span, bool) {
 	ok := false
 	switch v.kind {
 	case constantString:
-		ok = k.Kind.IsString()
+		if ok = k.Kind.IsString(); k.Kind == UnicodeString && t.Word(int(v.token)+1) == WordUescape {
+			return span{first, v.token + 2}, true
+		}
 	case constantInteger:
 		ok = k.Kind == Integer
 	case constantDecimal: // an int4 with a sign may be out of its range
