@@ -81,7 +81,7 @@ var refused = []string{
 	`SET ROLE secretary; SELECT last_name, '%s' FROM lab.patient`,
 	`SELECT query_to_xml('SELECT last_name FROM lab.patient WHERE city = ''%s''', true, true, '')`,
 	`SELECT U&"l\0061st_name", '%s' FROM lab.patient`,
-	`INSERT INTO lab.patient (id, last_name) VALUES (10, U&'%s')`,
+	`INSERT INTO lab.patient (id, last_name) VALUES (10, U&'%s\00')`,
 	`SELECT last_name FROM lab.patient WHERE city = '%s`,
 	`SELECT last_name, '%s' FROM lab.patient WHERE`,
 	`TABLE lab.patient ORDER BY '%s', last_name`,
