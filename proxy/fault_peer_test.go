@@ -15,19 +15,20 @@ import (
 
 	"github.com/pgveil/pgveil/proxy"
 	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/testenv"
 	"github.com/pgveil/pgveil/testenv/stack"
 )
 
 // breakAfter relays connections to the server and breaks one that has passed so many
 // bytes to its client. It gives its port.
-func breakAfter(t *testing.T, limit int64) func(server string) int {
+func breakAfter(t *testing.T, limit int64) func(server *testenv.Postgres) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	return func(server string) int {
+	return func(server *testenv.Postgres) int {
 		go func() {
 			for {
 				client, err := l.Accept()
@@ -36,7 +37,7 @@ func breakAfter(t *testing.T, limit int64) func(server string) int {
 				}
 				go func() {
 					defer client.Close()
-					conn, err := net.Dial("tcp", server)
+					conn, err := net.Dial("tcp", server.Addr())
 					if err != nil {
 						return
 					}

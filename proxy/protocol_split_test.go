@@ -9,19 +9,20 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/pgveil/pgveil/testenv"
 	"github.com/pgveil/pgveil/testenv/stack"
 )
 
 // dribble relays connections to the server and passes what the server says one byte at
 // a time. It gives its port.
-func dribble(t *testing.T) func(server string) int {
+func dribble(t *testing.T) func(server *testenv.Postgres) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	return func(server string) int {
+	return func(server *testenv.Postgres) int {
 		go func() {
 			for {
 				client, err := l.Accept()
@@ -30,7 +31,7 @@ func dribble(t *testing.T) func(server string) int {
 				}
 				go func() {
 					defer client.Close()
-					conn, err := net.Dial("tcp", server)
+					conn, err := net.Dial("tcp", server.Addr())
 					if err != nil {
 						return
 					}

@@ -37,9 +37,9 @@ const probeSQL = `SELECT current_user, session_user, pg_catalog.array_to_json(pg
 	` pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('standard_conforming_strings'),` +
 	` pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('TimeZone'),` +
 	` pg_catalog.current_setting('bytea_output'), pg_catalog.current_setting('server_encoding'),` +
-	` pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('server_version_num')`
+	` pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid()`
 
-const probeColumns = 13
+const probeColumns = 14
 
 // probeName names the probe's statement and portal; a client's own unnamed ones
 // stay as they are.
@@ -105,7 +105,18 @@ func (c *conn) ask(snapshot *snapshot) (*state, error) {
 	if len(p.values) != probeColumns {
 		return nil, pgerror.New(pgerror.InternalError, "the server did not tell the session's state")
 	}
-	return newState(snapshot, c.params.user, p)
+	s, err := newState(snapshot, c.params.user, p)
+	if err != nil {
+		return nil, err
+	}
+	process, err := strconv.ParseUint(p.text(13), 10, 32)
+	if err != nil {
+		return nil, pgerror.New(pgerror.InternalError, "the server's process cannot be read")
+	}
+	if problem := c.settled(uint32(process)); problem != nil {
+		s.problem = problem
+	}
+	return s, nil
 }
 
 // askSession runs a query of pgveil's own in the session, in its place in the pipeline.

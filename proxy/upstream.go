@@ -38,6 +38,9 @@ type UpstreamConfig struct {
 	Roots *x509.CertPool
 	// Certificates holds pgveil's own certificate for the server, if any.
 	Certificates []tls.Certificate
+	// Pooler says what connection pooler stands before the server: PoolerNone, also
+	// when empty, or PoolerSession, one that keeps a server process for each session.
+	Pooler string
 	// ConnectTimeout bounds the making of a connection, without TLS and
 	// authentication; 0 leaves it to the system.
 	ConnectTimeout time.Duration

@@ -20,6 +20,9 @@ import (
 type PgBouncerOptions struct {
 	// Server is where it connects to.
 	Server *Postgres
+	// ServerPort is where it connects to on 127.0.0.1 in place of the server's own
+	// port, unless 0: what stands in front of the server.
+	ServerPort int
 	// Port is where it listens on 127.0.0.1; 0 takes a free one.
 	Port int
 	// PoolMode is session by default.
@@ -147,9 +150,13 @@ func (b *PgBouncer) config(list string, opts PgBouncerOptions) string {
 	if mode == "" {
 		mode = "session"
 	}
+	port := opts.ServerPort
+	if port == 0 {
+		port = b.server.Port()
+	}
 	lines := []string{
 		"[databases]",
-		"* = host=127.0.0.1 port=" + strconv.Itoa(b.server.Port()),
+		"* = host=127.0.0.1 port=" + strconv.Itoa(port),
 		"[pgbouncer]",
 		"listen_addr = 127.0.0.1",
 		"listen_port = " + strconv.Itoa(b.port),

@@ -194,6 +194,6 @@ func (c *call) upstream() (*proxy.UpstreamConfig, error) {
 	if err != nil {
 		return nil, &config.Error{Message: fmt.Sprintf("server: %v", err)}
 	}
-	u.ConnectTimeout = s.ConnectTimeout
+	u.ConnectTimeout, u.Pooler = s.ConnectTimeout, s.Pooler
 	return u, nil
 }

@@ -36,7 +36,8 @@ type Options struct {
 	Sealer func(column *schema.Column, sealer proxy.Sealer) proxy.Sealer
 	// Between gives the port of what stands between pgveil and the server at this
 	// address; nil: nothing.
-	Between func(server string) (port int)
+	Between func(server *testenv.Postgres) (port int)
+	Pooler  string // what Between is, as proxy.UpstreamConfig has it
 	Log     *slog.Logger
 	Refresh time.Duration // how often the catalog is compared; half a second when 0
 }
@@ -127,10 +128,11 @@ func Start(t testing.TB, opts Options) *Stack {
 	}
 	port := s.Postgres.Port()
 	if opts.Between != nil {
-		port = opts.Between(s.Postgres.Addr())
+		port = opts.Between(s.Postgres)
 	}
 	upstream, err := proxy.NewUpstream("127.0.0.1", port, sslmode, "", "", "")
 	must(err)
+	upstream.Pooler = opts.Pooler
 	s.Server, err = proxy.New(proxy.Config{
 		Databases: s.File.Databases,
 		Sealer:    s.Sealer,

@@ -52,6 +52,7 @@ type Server struct {
 	Host                                  string
 	Port                                  int
 	SSLMode, SSLRootCert, SSLCert, SSLKey string
+	Pooler                                string
 	ConnectTimeout                        time.Duration
 }
 

@@ -43,6 +43,7 @@ var settings = []*Setting{
 	{Key: "server.sslrootcert", Kind: RootCert, Help: "`file` of the authorities of the server's certificate, in PEM, or system", field: func(c *Config) any { return &c.Server.SSLRootCert }},
 	{Key: "server.sslcert", Kind: Path, Help: "`file` of pgveil's own certificate for the server, in PEM", field: func(c *Config) any { return &c.Server.SSLCert }},
 	{Key: "server.sslkey", Kind: Path, Help: "`file` of the private key of server.sslcert, in PEM, not readable by others", field: func(c *Config) any { return &c.Server.SSLKey }},
+	{Key: "server.pooler", Kind: Choice, Words: []string{"none", "session"}, Default: "none", Help: "the connection pooler between pgveil and the server, which must pool by session", field: func(c *Config) any { return &c.Server.Pooler }},
 	{Key: "server.connect_timeout", Kind: Duration, Default: "10s", Help: "how long a connection to the server may take to be made", field: func(c *Config) any { return &c.Server.ConnectTimeout }},
 
 	{Key: "login.user", Kind: Text, Default: "pgveil", Help: "the `role` that pgveil reads catalogs as", field: func(c *Config) any { return &c.Login.User }},
