@@ -113,6 +113,14 @@ func (l *loader) spread() {
 			reach(object{false, r.OID}, r.Name)
 		}
 	}
+	for _, d := range l.db.Functions { // whatever their source names
+		for _, f := range l.functions {
+			if f.name == d.Name && !f.watched {
+				f.watched = true
+				reach(object{true, f.oid}, f.name)
+			}
+		}
+	}
 	for again := true; again; {
 		again = false
 		for _, r := range l.relations {

@@ -368,8 +368,8 @@ func TestFunctions(t *testing.T) {
 		`      lab.f: {}`: "says neither what it returns nor its columns",
 		`      lab.f: {returns: plain, columns: {a: plain}}`:                       "has returns and columns",
 		`      lab.f: {returns: lab.patient.nyr}`:                                  `"lab.patient.nyr" is not a tagged column as schema.table.column, nor the word plain; did you mean "lab.patient.nir"?`,
-		`      lab.f: {returns: plain, arguments: {"0": lab.patient.nir}}`:           "an argument is named by its position",
-		`      lab.f: {returns: plain, argument: {"1": lab.patient.nir}}`:            `did you mean "arguments"?`,
+		`      lab.f: {returns: plain, arguments: {"0": lab.patient.nir}}`:         "an argument is named by its position",
+		`      lab.f: {returns: plain, argument: {"1": lab.patient.nir}}`:          `did you mean "arguments"?`,
 		`      f: {returns: plain}`:                                                "with its schema",
 		"      lab.f: {returns: plain}\n      \"\\\"lab\\\".f\": {returns: plain}": "is named twice",
 	} {

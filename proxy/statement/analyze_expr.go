@@ -125,6 +125,9 @@ func (x *analysis) nullTest(n *pg.NullTest, s *scope) {
 // and array_agg run.
 func (x *analysis) call(f *pg.FuncCall, s *scope) operand {
 	names := stringNodes(f.Funcname)
+	if d := x.a.declared(names); d != nil {
+		return x.callDeclared(d, f, s)
+	}
 	name := names[len(names)-1]
 	aggregates := (len(names) == 1 || names[0] == "pg_catalog") && len(f.Args) == 1 && !f.AggWithinGroup
 	counts := aggregates && name == "count" && len(f.AggOrder) == 0

@@ -66,6 +66,9 @@ func (x *analysis) rangeSubselect(n *pg.RangeSubselect, s *scope) *item {
 // are not known, but they cannot be sealed: what could read a tagged table is a
 // watched function and refused as such.
 func (x *analysis) rangeFunction(n *pg.RangeFunction, s *scope) *item {
+	if it := x.declaredItem(n, s); it != nil {
+		return it
+	}
 	it := &item{open: true}
 	before := s.lateral
 	s.lateral = true

@@ -174,7 +174,7 @@ func (w *surveyor) function(names []string, call bool, location int32) {
 		return
 	}
 	if w.x.a.catalog.Function(name) {
-		w.hit(refuseWatchedFunction(name), call, location)
+		w.hit(refuseWatchedFunction(name), call && w.x.a.declared(names) == nil, location)
 	}
 }
 

@@ -18,6 +18,7 @@ type fixture struct {
 	relations []*schema.Relation
 	functions []string
 	columns   []*schema.Column
+	declared  []*schema.Function
 }
 
 func (f *fixture) catalog() *schema.Catalog {
@@ -27,7 +28,9 @@ func (f *fixture) catalog() *schema.Catalog {
 			here = append(here, r)
 		}
 	}
-	return schema.NewCatalog(here, f.functions, f.columns...)
+	c := schema.NewCatalog(here, f.functions, f.columns...)
+	c.Declare(f.declared, func(_, name string) bool { return name == "shared" })
+	return c
 }
 
 // awaited stands for the kind of a table that is tagged and does not exist.
@@ -77,6 +80,10 @@ func readFixture(t testing.TB) *fixture {
 			f.functions = append(f.functions, words[1])
 			continue
 		}
+		if words[0] == "declared" {
+			f.declare(words[1:])
+			continue
+		}
 		s, name, _ := strings.Cut(words[1], ".")
 		r = &schema.Relation{OID: oid, Schema: s, Name: name, Definition: definition}
 		r.Kind = map[string]byte{"table": 'r', "partitioned": 'p', "reaching": 'r', "view": 'v', "matview": 'm'}[words[0]]
@@ -84,6 +91,35 @@ func readFixture(t testing.TB) *fixture {
 		f.relations = append(f.relations, r)
 	}
 	return f
+}
+
+// declare reads a function: its name, its arguments in parentheses, and what it returns,
+// columns with their names before an equals sign.
+func (f *fixture) declare(words []string) {
+	tagged := func(name string) *schema.Column {
+		for _, r := range f.relations {
+			for i := range r.Attributes {
+				if c := r.Attributes[i].Tagged; c != nil && c.QualifiedName() == name {
+					return c
+				}
+			}
+		}
+		return nil
+	}
+	d := &schema.Function{}
+	d.Schema, d.Name, _ = strings.Cut(words[0], ".")
+	for _, word := range words[1:] {
+		if argument, ok := strings.CutPrefix(word, "("); ok {
+			d.Arguments = append(d.Arguments, tagged(strings.TrimSuffix(argument, ")")))
+			continue
+		}
+		name, column, named := strings.Cut(word, "=")
+		if !named {
+			name, column = "", word
+		}
+		d.Columns = append(d.Columns, schema.Returned{Name: name, Column: tagged(column)})
+	}
+	f.declared = append(f.declared, d)
 }
 
 func (f *fixture) attribute(t testing.TB, r *schema.Relation, words []string, domains map[string]*schema.Column) {

@@ -80,7 +80,7 @@ func startFixture(t *testing.T) (*pgx.Conn, *Analyzer) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-	catalog, err := schema.LoadCatalog(t.Context(), conn, &schema.Database{Name: "postgres", Columns: f.columns})
+	catalog, err := schema.LoadCatalog(t.Context(), conn, &schema.Database{Name: "postgres", Columns: f.columns, Functions: f.declared})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +119,10 @@ func (f *fixture) ddl() []string {
 		"ALTER TABLE lab.visit ADD PRIMARY KEY (id)",
 		"CREATE RULE r AS ON INSERT TO lab.ruled DO ALSO DELETE FROM lab.patient",
 		"CREATE FUNCTION lab.export_patients() RETURNS int LANGUAGE sql AS 'SELECT count(*)::int FROM lab.patient'",
+		"CREATE FUNCTION lab.find_patient(bytea, int DEFAULT 0) RETURNS TABLE (id int, nir bytea, last_name bytea) LANGUAGE sql AS 'SELECT 1, $1, $1'",
+		"CREATE FUNCTION lab.name_of(int) RETURNS bytea LANGUAGE sql AS 'SELECT NULL::bytea'",
+		"CREATE FUNCTION lab.shared() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+		"CREATE FUNCTION archive.shared() RETURNS int LANGUAGE sql AS 'SELECT 1'",
 	)
 }
 
