@@ -123,8 +123,7 @@ func (c *wireClient) everything(in messages) string {
 // runAttacks runs each attack in a session of its own and tells what got through.
 func runAttacks(t *testing.T, s *stack.Stack, attacks []attack) {
 	t.Helper()
-	header := keys.Header(1, "")
-	ciphertext := []string{hex.EncodeToString(header[:2]), base64.StdEncoding.EncodeToString(header[:3])[:3], strings.Trim(fmt.Sprintf("%q", header[:2]), `"`), fmt.Sprintf(`\\%03o`, header[0])}
+	ciphertext := sealedMarks()
 	for i, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
 			role := a.role
@@ -161,4 +160,11 @@ func runAttacks(t *testing.T, s *stack.Stack, attacks []attack) {
 			}
 		})
 	}
+}
+
+// sealedMarks are how the first bytes of sealed values look in the forms in which they
+// can come back.
+func sealedMarks() []string {
+	header := keys.Header(1, "")
+	return []string{hex.EncodeToString(header[:2]), base64.StdEncoding.EncodeToString(header[:3])[:3], strings.Trim(fmt.Sprintf("%q", header[:2]), `"`), fmt.Sprintf(`\\%03o`, header[0])}
 }

@@ -61,6 +61,8 @@ func TestAttackSession(t *testing.T) {
 		{"trigger that sets search_path", "", []messages{{query(other)}, {query(prime)}, {query(`INSERT INTO other.paths VALUES ('lab')`)}, {query(insert)}}},
 		{"COPY to such a trigger", "", []messages{{query(other)}, {query(prime)}, {query(`COPY other.paths FROM STDIN`), &pgproto3.CopyData{Data: []byte("lab\n")}, &pgproto3.CopyDone{}}, {query(insert)}}},
 		{"SET LOCAL, COMMIT pipelined", "", []messages{{query(`SET search_path TO lab`)}, {query(`BEGIN; SET LOCAL search_path TO other`)}, {query(prime)}, {query(`COMMIT`), query(insert)}}},
+		{"SET LOCAL, COMMIT in the same message", "", []messages{{query(`SET search_path TO lab`)}, {query(`BEGIN; SET LOCAL search_path TO other`)}, {query(prime)}, {query(`COMMIT; ` + insert)}}},
+		{"SET LOCAL, END in the same message, a role", "", []messages{{query(`SET search_path TO lab`)}, {query(`BEGIN; SET LOCAL search_path TO other; SAVEPOINT x`)}, {query(prime)}, {query(`RELEASE x; END; ` + insert)}}},
 		{"SET LOCAL, ROLLBACK pipelined", "", []messages{{query(`SET search_path TO lab`)}, {query(`BEGIN; SET LOCAL search_path TO other`)}, {query(prime)}, {query(`ROLLBACK`), query(insert)}}},
 		{"SET LOCAL, END by the extended protocol", "", []messages{{query(`SET search_path TO lab`)}, {query(`BEGIN; SET LOCAL search_path TO other`)}, {query(prime)}, {parse("", `END`), bind("", ""), execute("", 0), sync_, query(insert)}}},
 		{"SET LOCAL, COMMIT AND CHAIN", "", []messages{{query(`SET search_path TO lab`)}, {query(`BEGIN; SET LOCAL search_path TO other`)}, {query(prime)}, {query(`COMMIT AND CHAIN`)}, {query(insert)}}},

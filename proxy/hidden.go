@@ -13,6 +13,12 @@ func (c *conn) noteHidden(text *statement.Text, s *snapshot) {
 	for i := range commands {
 		command := &commands[i]
 		switch command.Verb {
+		case statement.VerbCommit: // ends what SET LOCAL has set
+			c.mu.Lock()
+			if c.lastChange != 0 {
+				command.Changes |= statement.ChangesSession
+			}
+			c.mu.Unlock()
 		case statement.VerbDeclare:
 			c.restless = c.restless || command.Changes != 0
 		case statement.VerbFetch, statement.VerbMove:

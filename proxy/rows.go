@@ -194,7 +194,7 @@ func (c *conn) dataRow(r *result) error {
 		col := &r.columns[i]
 		switch {
 		case col.scrub && !row.Null():
-			out.Value(hideSealed(row.Value()))
+			out.Value(hideInPlan(row.Value()))
 		case col.output == nil || row.Null():
 			out.Bytes(row.Raw())
 		case col.hidden():

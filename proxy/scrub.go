@@ -68,3 +68,26 @@ func hideSealed(text []byte) []byte {
 func isHex(b byte) bool {
 	return '0' <= b && b <= '9' || 'a' <= b && b <= 'f'
 }
+
+// hideInPlan takes sealed values out of a query plan, in which they stand as quoted
+// constants, so that the end of one in escape form can be told. In JSON and YAML every
+// backslash is doubled.
+func hideInPlan(text []byte) []byte {
+	for _, mark := range [][]byte{bytes.ReplaceAll(sealedEscape, []byte(`\`), []byte(`\\`)), sealedEscape} {
+		for {
+			at := bytes.Index(text, mark)
+			if at < 0 {
+				break
+			}
+			end := at
+			for end < len(text) && (text[end] != '\'' || end+1 < len(text) && text[end+1] == '\'') {
+				if text[end] == '\'' {
+					end++
+				}
+				end++
+			}
+			text = append(append(text[:at:at], "(sealed)"...), text[end:]...)
+		}
+	}
+	return hideSealed(text)
+}

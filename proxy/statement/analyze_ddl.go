@@ -69,8 +69,8 @@ func (x *analysis) definitionOf(n *pg.Node) *definition {
 	case *pg.Node_CreateStatsStmt:
 		return &definition{false, func() { x.createStatistics(v.CreateStatsStmt) }}
 	case *pg.Node_DropStmt, *pg.Node_ReindexStmt, *pg.Node_AlterOwnerStmt, *pg.Node_RefreshMatViewStmt,
-		*pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt, *pg.Node_LockStmt, *pg.Node_TruncateStmt,
-		*pg.Node_CommentStmt, *pg.Node_GrantStmt:
+		*pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt, *pg.Node_LockStmt, *pg.Node_TruncateStmt, *pg.Node_VacuumStmt,
+		*pg.Node_ClusterStmt, *pg.Node_CommentStmt, *pg.Node_GrantStmt, *pg.Node_SecLabelStmt:
 		return &definition{false, func() { x.left = survey{} }} // they hold no value and give no row
 	}
 	return nil

@@ -2,6 +2,8 @@ package statement
 
 import (
 	"bytes"
+	"reflect"
+	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 
@@ -148,36 +150,30 @@ func (p *Plan) Same(o *Plan) bool {
 	if p == nil || o == nil {
 		return p == o
 	}
-	if len(p.Statements) != len(o.Statements) || len(p.edits) != len(o.edits) {
+	if len(p.Statements) != len(o.Statements) {
 		return false
 	}
-	for i := range p.edits {
-		if p.edits[i] != o.edits[i] {
-			return false
-		}
+	if !reflect.DeepEqual(p.edits, o.edits) {
+		return false
 	}
 	for i := range p.Statements {
-		if !p.Statements[i].same(&o.Statements[i]) {
+		a, b := p.Statements[i], o.Statements[i]
+		if !a.Later.Same(b.Later) {
+			return false
+		}
+		a.Later, b.Later = nil, nil
+		a.Outputs, b.Outputs = withoutOrigins(a.Outputs), withoutOrigins(b.Outputs)
+		if !reflect.DeepEqual(a, b) {
 			return false
 		}
 	}
 	return true
 }
 
-func (s *Statement) same(o *Statement) bool {
-	if s.Verb != o.Verb || s.planned != o.planned || s.Returning != o.Returning || s.Writes != o.Writes || s.Explains != o.Explains ||
-		len(s.Outputs) != len(o.Outputs) || len(s.Touches) != len(o.Touches) || !s.Later.Same(o.Later) {
-		return false
+func withoutOrigins(outputs []Output) []Output {
+	outputs = slices.Clone(outputs)
+	for i := range outputs {
+		outputs[i].origin = origin{}
 	}
-	for i := range s.Outputs {
-		if s.Outputs[i].Column != o.Outputs[i].Column {
-			return false
-		}
-	}
-	for i := range s.Touches {
-		if s.Touches[i] != o.Touches[i] {
-			return false
-		}
-	}
-	return true
+	return outputs
 }

@@ -27,8 +27,12 @@ func (t *Text) changes(c *Command) Changes {
 		}
 	case VerbInsert, VerbUpdate, VerbDelete, VerbMerge, VerbBegin, VerbCommit, VerbSavepoint, VerbRelease, VerbShow,
 		VerbDeallocate, VerbFetch, VerbMove, VerbClose, VerbLock, VerbListen, VerbUnlisten, VerbNotify, VerbTruncate:
-	case VerbSet, VerbReset, VerbDiscard, VerbExecute, VerbRollback, VerbPrepareTransaction, VerbVacuum, VerbAnalyze,
-		VerbCheckpoint:
+	case VerbSet, VerbReset:
+		if t.setsCalm(c) {
+			return 0
+		}
+		return ChangesSession
+	case VerbDiscard, VerbExecute, VerbRollback, VerbPrepareTransaction, VerbVacuum, VerbAnalyze, VerbCheckpoint:
 		return ChangesSession
 	case VerbDrop, VerbComment, VerbSecurityLabel, VerbGrant, VerbRevoke, VerbReindex, VerbCluster, VerbRefresh:
 		return ChangesSession | ChangesCatalog // no name is watched that was not before
