@@ -110,6 +110,8 @@ var sameQueries = []queryCase{
 	{`SELECT city, array_agg(last_name ORDER BY id) FROM lab.patient GROUP BY city ORDER BY city`, nil},
 	{`SELECT array_agg(r_text ORDER BY id), array_agg(d_bool ORDER BY id), array_agg(r_numeric ORDER BY id), array_agg(r_jsonb ORDER BY id), array_agg(r_timestamptz ORDER BY id), array_agg(d_uuid ORDER BY id), array_agg(d_bytea ORDER BY id), array_agg(d_text ORDER BY id) FROM lab.every`, nil},
 	{`SELECT id FROM lab.patient WHERE nir = ANY (ARRAY(SELECT nir FROM lab.result)) ORDER BY id`, nil},
+	{`SELECT id FROM lab.patient WHERE nir = ANY (ARRAY['1234 ', '278037512345642']) OR email = ANY (ARRAY['', $1])`, []string{"anne@exemple.fr"}},
+	{`SELECT id FROM lab.patient WHERE nir = ANY (ARRAY['1234 '::varchar, '278037512345642'])`, nil},
 	{`SELECT count(DISTINCT nir), count(email) FROM lab.patient`, nil},
 	// Casts.
 	{`SELECT nir::text, nir::varchar, nir::varchar(15), nir::char(15), nir::varchar(3), nir::char(20), CAST(p.nir AS bpchar) AS x FROM lab.patient p`, nil},

@@ -18,6 +18,8 @@ type Catalog struct {
 	tags      map[relationName][]*Column // of the schema file, whether the table is there or not
 	schemas   map[string]struct{}        // that tags are in
 	declared  map[string][]declared      // by the function's name
+
+	ownEquality bool
 }
 
 type relationName struct{ schema, name string }

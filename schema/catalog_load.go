@@ -50,7 +50,7 @@ func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error)
 	l := &loader{db: db, byOID: make(map[uint32]*Relation)}
 	for _, step := range []func(context.Context, Querier) error{
 		l.readRelations, l.readAttributes, l.readInheritance, l.readPartitionKeys, l.readSealing, l.readDependencies, l.readFunctions, l.readNamesakes,
-		l.readShadowed,
+		l.readShadowed, l.readOperators,
 	} {
 		if err := step(ctx, q); err != nil {
 			return nil, err
@@ -82,6 +82,8 @@ type loader struct {
 	namesakes map[string]map[string]struct{}
 	// shadowed are the names of functions and operators that Shadowed reports.
 	shadowed map[string]struct{}
+
+	ownEquality bool // an operator that Catalog.OwnEquality is about
 }
 
 type function struct {
@@ -293,6 +295,8 @@ SELECT concat_ws(' ',
 	(SELECT concat(count(*), ',', sum(hashint8extended(i.indexrelid::bigint, i.indrelid::bigint))) FROM pg_catalog.pg_index i JOIN relation r ON r.oid = i.indrelid),
 	(SELECT concat(count(*), ',', sum(hashint8extended(inhrelid::bigint, inhparent::bigint))) FROM pg_catalog.pg_inherits),
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_rewrite),
+	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_operator
+		WHERE oprnamespace <> 'pg_catalog'::regnamespace),
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_proc
 		WHERE pronamespace <> 'pg_catalog'::regnamespace))`
 

@@ -165,7 +165,7 @@ func (l *loader) catalog() *Catalog {
 		}
 	}
 	c := NewCatalog(kept, functions, l.db.Columns...)
-	c.shadowed = l.shadowed
+	c.shadowed, c.ownEquality = l.shadowed, l.ownEquality
 	for name := range l.watched {
 		c.watched[name] = struct{}{}
 	}

@@ -276,6 +276,9 @@ func (x *analysis) token(location int32) int32 {
 
 // touch notes a use of a tagged column.
 func (x *analysis) touch(c *schema.Column, how How) {
+	if (how == Search || how == Match) && x.a.catalog.OwnEquality() && !x.env.catalogFirst() {
+		x.fail(refuseOwnEquality(c), -1)
+	}
 	t := Touch{c, how}
 	if !slices.Contains(x.touches, t) {
 		x.touches = append(x.touches, t)

@@ -6,6 +6,7 @@ import (
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/logical"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
@@ -76,6 +77,11 @@ func refuseFunction(c *schema.Column, name, written string) *pgerror.Error {
 	return refuse(c, "call function "+written+"() on", "").WithHint("%s", hint)
 }
 
+func refuseOwnEquality(c *schema.Column) *pgerror.Error {
+	return refuse(c, "compare", " by an operator that may not be the server's own").
+		WithHint("search_path has a schema before pg_catalog, and there is an operator = or <> for bytea outside of pg_catalog. Leave pg_catalog out of search_path, or put it first.")
+}
+
 func refuseCompared(c *schema.Column, where string) *pgerror.Error {
 	return refuse(c, "compare an expression of", " ("+where+")").
 		WithHint("Compare the column itself. A cast that shortens or converts values, constants of another form, and columns of several equality domains cannot be compared sealed.")
@@ -86,7 +92,11 @@ func refuseCast(c *schema.Column, to string) *pgerror.Error {
 }
 
 func refuseUse(c *schema.Column, where string) *pgerror.Error {
-	return refuse(c, "use", " in "+where).WithHint("%s", hintRows)
+	hint := hintRows
+	if c.Type.Kind == logical.Bool && c.Mode == schema.Deterministic {
+		hint = "Compare it with a truth value: column = true."
+	}
+	return refuse(c, "use", " in "+where).WithHint("%s", hint)
 }
 
 func refuseWholeRow(c *schema.Column, name string) *pgerror.Error {

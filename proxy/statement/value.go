@@ -327,9 +327,13 @@ func (v *value) sealElements(s span, chain []castType, deletions []span) bool {
 		v.x.edits = append(v.x.edits, e)
 		return true
 	}
+	base := logical.ElementOf(v.base)
+	if len(outer) == 0 && base == 0 {
+		base = v.x.elementType(elements)
+	}
 	for _, n := range elements {
 		e := &value{x: v.x, column: v.column, form: v.form, leaf: withoutCasts(n), outer: outer}
-		e.array = false
+		e.array, e.base = false, base
 		e.kind, _ = kindOf(e.leaf)
 		if !e.seal(castsOf(n)) {
 			e.refuse(e.problem)
@@ -339,4 +343,19 @@ func (v *value) sealElements(s span, chain []castType, deletions []span) bool {
 		v.x.edits = append(v.x.edits, edit{kind: editText, first: d.first, last: d.last})
 	}
 	return true
+}
+
+// elementType gives the type that the server gives to the elements of ARRAY[…] that have
+// none of their own: that of the others, or text. 0 is that of numbers.
+func (x *analysis) elementType(elements []*pg.Node) uint32 {
+	for _, n := range elements {
+		if casts := castsOf(n); len(casts) > 0 {
+			if t, ok := x.castTypeOf(casts[0].TypeName); ok {
+				return t.OID()
+			}
+		} else if kind, _ := kindOf(n); kind == constantInteger || kind == constantDecimal || kind == constantBool {
+			return 0
+		}
+	}
+	return textOID
 }
