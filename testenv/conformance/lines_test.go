@@ -29,17 +29,25 @@ func (r *reader) oid(oid uint32) string {
 	return fmt.Sprintf("user%d", r.oids[oid])
 }
 
-// transcript gives all that a session was answered, behind what it asked.
+// transcript gives all that a session was answered, behind what it asked. How often
+// isolationtester asks whether a session waits depends on the clock, and is left out.
 func (r *reader) transcript(s *session) []string {
 	var lines []string
-	at := 0
+	at, from := 0, 0
+	polls := false
 	for i := range s.server {
 		lines = append(lines, r.line(&s.server[i]))
 		if s.server[i].typ != 'Z' {
 			continue
 		}
+		if polls {
+			lines = lines[:from]
+		}
+		from, polls = len(lines), false
 		for asked := true; asked && at < len(s.client); at++ {
-			lines = append(lines, question(&s.client[at]))
+			line := question(&s.client[at])
+			lines = append(lines, line)
+			polls = polls || strings.HasPrefix(line, "> B isolationtester_waiting")
 			asked = s.client[at].typ != 'Q' && s.client[at].typ != 'S' && s.client[at].typ != 'F'
 		}
 	}
