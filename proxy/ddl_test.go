@@ -421,3 +421,84 @@ func TestDefinitionsLeak(t *testing.T) {
 		}
 	}
 }
+
+// TestDefinitionVerdicts: defining shows nothing, so that whoever may define at the server
+// may do so here; only to have a guess sealed takes the right to search.
+func TestDefinitionVerdicts(t *testing.T) {
+	s, _ := ddlStack(t, "")
+	if err := s.Postgres.ExecIn(context.Background(), stack.Database, `GRANT USAGE, CREATE ON SCHEMA lab TO secretary`); err != nil {
+		t.Fatal(err)
+	}
+	conn := s.Connect(t, "secretary") // whom the schema file does not name
+	for _, step := range []struct{ sql, want string }{
+		{`CREATE TABLE lab.patient (id int PRIMARY KEY, nir char(15) DEFAULT '185057800608436')`, "42501"},
+		{`CREATE TABLE lab.patient (id int PRIMARY KEY, nir char(15) UNIQUE, last_name varchar(80) DEFAULT 'Lefèvre')`, ""},
+		{`ALTER TABLE lab.patient ADD email varchar(120) NULL DEFAULT NULL, ALTER nir DROP NOT NULL, ALTER id SET NOT NULL`, ""},
+		{`ALTER TABLE lab.patient ADD CONSTRAINT c CHECK (nir IS NOT NULL OR last_name IS NOT NULL)`, ""},
+		{`ALTER TABLE lab.patient ADD CONSTRAINT d CHECK (nir <> '185057800608436')`, "42501"},
+		{`CREATE INDEX ON lab.patient (id) WHERE email = 'anne@exemple.fr'`, "42501"},
+		{`CREATE VIEW lab.all_of_it AS SELECT * FROM lab.patient`, ""},
+		{`CREATE VIEW lab.one AS SELECT id FROM lab.patient WHERE nir = '185057800608436'`, "42501"},
+		{`INSERT INTO lab.patient (id) VALUES (1)`, ""},
+		{`SELECT id FROM lab.all_of_it`, "1"},
+		{`SELECT last_name FROM lab.all_of_it`, "42501"},
+		{`CREATE TABLE lab.counts AS SELECT count(email) AS n FROM lab.patient`, "42501"},
+		{`CREATE MATERIALIZED VIEW lab.known AS SELECT id FROM lab.patient WHERE email IS NULL`, "42501"},
+		{`GRANT ALL ON lab.patient, lab.all_of_it TO biologist`, ""},
+	} {
+		if got := show(t, conn, step.sql); got != step.want {
+			t.Errorf("%s: %q, want %q", step.sql, got, step.want)
+		}
+	}
+	if got := show(t, s.Connect(t, "biologist"), `SELECT last_name FROM lab.all_of_it`); got != "Lefèvre" {
+		t.Errorf("biologist reads %q", got)
+	}
+}
+
+// TestDefinitionErrors: what is wrong with a definition is said as the server says it,
+// with its place in the client's own text.
+func TestDefinitionErrors(t *testing.T) {
+	ctx := context.Background()
+	s, twin := ddlStack(t, "")
+	plain, sealed := twin(), s.Connect(t, "biologist")
+	for _, sql := range []string{
+		`CREATE TABLE lab.patient (nir char(15) DEFAULT '185057800608436' NOT NULL, x nosuchtype)`,
+		`CREATE TABLE lab.patient (nir char(15), last_name varchar(80) NOT NULL NULL)`,
+		`CREATE TABLE lab.patient (nir char(15), nir char(15))`,
+		`CREATE TABLE lab.patient (nir char(15), city text DEFAULT nothing)`,
+		`CREATE TABLE lab.patient (nir char(15), PRIMARY KEY (number))`,
+		`CREATE TABLE lab.patient (nir char(15), city text, CHECK (town = 'é' AND nir IS NOT NULL))`,
+		`CREATE TABLE lab.patient (nir char(15) NOT NULL,)`,
+		`CREATE TABLE nowhere.patient (nir char(15))`,
+		`ALTER TABLE lab.patient ADD nir char(15)`,
+		`CREATE TABLE lab.patient (id int, nir char(15))`,
+		`CREATE TABLE lab.patient (id int, nir char(15))`,
+		`ALTER TABLE lab.patient ADD nir char(15)`,
+		`ALTER TABLE lab.patient ALTER nothing SET DEFAULT 'x'`,
+		`ALTER TABLE lab.patient ADD doctor int REFERENCES lab.nothing`,
+		`ALTER TABLE lab.patient ADD CONSTRAINT f FOREIGN KEY (id) REFERENCES lab.patient (id)`,
+		`CREATE INDEX ON lab.patient (nir, nothing)`,
+		`CREATE VIEW lab.v AS SELECT nir, nothing FROM lab.patient`,
+		`CREATE VIEW lab.v AS SELECT nir FROM lab.patient WHERE nir = '185057800608436' AND id = 'é'`,
+		`ALTER TABLE lab.patient DROP CONSTRAINT nothing`,
+		`DROP TABLE lab.nothing`,
+		`DROP TABLE lab.patient`,
+		`DROP TABLE lab.patient`,
+	} {
+		for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+			_, err1 := plain.Exec(ctx, sql, mode)
+			_, err2 := sealed.Exec(ctx, sql, mode)
+			var e1, e2 *pgconn.PgError
+			if errors.As(err1, &e1) != errors.As(err2, &e2) || e1 != nil && (e1.Code != e2.Code || e1.Message != e2.Message || e1.Position != e2.Position) {
+				t.Errorf("%v: %s\n\twithout pgveil %v %+v\n\twith pgveil %v %+v", mode, sql, err1, position(e1), err2, position(e2))
+			}
+		}
+	}
+}
+
+func position(e *pgconn.PgError) int32 {
+	if e == nil {
+		return 0
+	}
+	return e.Position
+}

@@ -172,7 +172,7 @@ func (x *analysis) existing(rv *pg.RangeVar, missingOK bool) *table {
 		x.fail(refuseTemporary(rv.Relname), token)
 		return nil
 	case r == nil && !missingOK:
-		x.fail(errRelation(rv.Schemaname, rv.Relname), token)
+		x.fail(errRelation(rv.Schemaname, rv.Relname), -1) // the server does not say where either
 		return nil
 	case r == nil:
 		t.schemaName, _ = x.creates(rv)

@@ -64,7 +64,8 @@ func (x *analysis) setDefault(c *schema.Column, n *pg.Node) {
 		return
 	}
 	if c == nil {
-		x.defined(n, &scope{}, func(c *schema.Column) *pgerror.Error { return refuseUse(c, "DEFAULT") })
+		none := &scope{items: []*item{{unnamed: true, open: true}}} // the server refuses any column
+		x.defined(n, none, func(c *schema.Column) *pgerror.Error { return refuseUse(c, "DEFAULT") })
 		return
 	}
 	x.used = true

@@ -34,16 +34,6 @@ type item struct {
 	lateralDenied bool // and not even to that
 }
 
-// tagged returns a sealed column of the item, nil if it has none.
-func (it *item) tagged() *schema.Column {
-	for i := range it.columns {
-		if c := it.columns[i].tagged; c != nil {
-			return c
-		}
-	}
-	return nil
-}
-
 // scope is what names mean in one query.
 type scope struct {
 	items   []*item
