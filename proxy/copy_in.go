@@ -56,6 +56,20 @@ type copyIn struct {
 	seen   int             // how many of them the message has had
 }
 
+// sendCopies sends a message, and waits for what the server makes of it where it may
+// read the data of a tagged table.
+func (c *conn) sendCopies(w *work, send func() error) error {
+	err := func() error {
+		c.send.Lock()
+		defer c.send.Unlock()
+		return send()
+	}()
+	if err != nil || w.copies == nil {
+		return err
+	}
+	return c.awaitCopy(&copyIn{work: w})
+}
+
 // awaitCopy waits until the server reads data for the message that was sent last, or
 // has answered it. The caller does not hold c.send.
 func (c *conn) awaitCopy(in *copyIn) error {

@@ -71,10 +71,17 @@ func TestCopyProtocol(t *testing.T) {
 		{"WHERE", []messages{{query(in + ` WHERE nir <> '` + nir2 + `' AND id > 1`), data("1\t" + nir1 + "\t" + secret + "\n2\t" + nir1 + "\t" + secret + "\n3\t" + nir2 + "\t" + secret + "\n"), copyDone}, {all}}},
 		{"writing queries", []messages{{query(`COPY (INSERT INTO lab.patient (id, last_name) VALUES (1, '` + secret + `') RETURNING id, last_name) TO STDOUT`)}, {query(`COPY (DELETE FROM lab.patient RETURNING last_name) TO STDOUT CSV`)}}},
 		{"errors of the statement", []messages{
-			{query(`COPY lab.patient (nosuch) FROM STDIN`)}, {query(`COPY lab.patient (id, id, nir) TO STDOUT`)}, {query(`COPY lab.patient TO STDOUT (FORMAT x)`)},
-			{query(`COPY (SELECT nosuch, nir FROM lab.patient) TO STDOUT`)}, {query(`COPY (SELECT 'é', nir, 1 + city FROM lab.patient) TO STDOUT`)},
-			{query(`BEGIN`)}, {query(`COPY (SELECT nir, 1 + city FROM lab.patient WHERE nir = 'x') TO STDOUT`)}, {query(out)}, {query(`ROLLBACK`)},
-			{parse("", `COPY (SELECT nir, 1/0 FROM lab.patient) TO STDOUT`), bind("", ""), execute("", 0), sync_}, {query(`COPY (SELECT nir, 1/(id-id) FROM lab.patient) TO STDOUT`)},
+			{query(`COPY lab.patient (nosuch) FROM STDIN`)},
+			{query(`COPY lab.patient (id, id, nir) TO STDOUT`)},
+			{query(`COPY lab.patient TO STDOUT (FORMAT x)`)},
+			{query(`COPY (SELECT nosuch, nir FROM lab.patient) TO STDOUT`)},
+			{query(`COPY (SELECT 'é', nir, 1 + city FROM lab.patient) TO STDOUT`)},
+			{query(`BEGIN`)},
+			{query(`COPY (SELECT nir, 1 + city FROM lab.patient WHERE nir = 'x') TO STDOUT`)},
+			{query(out)},
+			{query(`ROLLBACK`)},
+			{parse("", `COPY (SELECT nir, 1/0 FROM lab.patient) TO STDOUT`), bind("", ""), execute("", 0), sync_},
+			{query(`COPY (SELECT nir, 1/(id-id) FROM lab.patient) TO STDOUT`)},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -340,20 +340,6 @@ func (c *conn) beginAudits(w *work, text *statement.Text) error {
 	return nil
 }
 
-// sendCopies sends a message, and waits for what the server makes of it where it may
-// read the data of a tagged table.
-func (c *conn) sendCopies(w *work, send func() error) error {
-	err := func() error {
-		c.send.Lock()
-		defer c.send.Unlock()
-		return send()
-	}()
-	if err != nil || w.copies == nil {
-		return err
-	}
-	return c.awaitCopy(&copyIn{work: w})
-}
-
 // plan analyses a text. The nil plan means that it may pass untouched. The text is
 // valid until the next call.
 func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error) {
