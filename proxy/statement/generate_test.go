@@ -113,9 +113,24 @@ func (g *generator) condition() string {
 	return g.sealed() + " IS NULL"
 }
 
+// source writes something with the columns id, n and s, of which n is meant for a sealed
+// column.
+func (g *generator) source() string {
+	row := func() string { return "(1, " + g.value() + ", 'plain')" }
+	return g.of("(VALUES "+g.list(row)+") v (id, n, s)", "(SELECT 1 AS id, "+g.value()+" AS n, 'plain' AS s) v",
+		"(SELECT * FROM (VALUES "+g.list(row)+") w (id, n, s)) v", "(SELECT 1 AS id, "+g.value()+" AS n, 'plain' AS s UNION ALL SELECT 2, "+g.value()+", 'plain') v")
+}
+
 // statement writes a whole statement.
 func (g *generator) statement() string {
-	switch g.pick(8) {
+	switch g.pick(10) {
+	case 8:
+		return "UPDATE patient p SET " + g.of("nir", "email", "last_name") + " = v.n" + g.of("", ", sex = v.s", ", email = v.n") + " FROM " + g.source() + " WHERE " +
+			g.of("p.id = v.id", "p.nir = v.n", "v.n IS NOT NULL", "lower(v.n) = 'plain'", "p.sex = v.s AND v.n IS DISTINCT FROM p.nir")
+	case 9:
+		return "MERGE INTO patient p USING " + g.source() + " ON " + g.of("p.id = v.id", "p.nir = v.n", "p.email = v.n") +
+			" WHEN MATCHED AND p.nir = " + g.value() + " THEN UPDATE SET last_name = " + g.value() + " WHEN NOT MATCHED THEN INSERT (id, nir, sex) VALUES (v.id, v.n, " +
+			g.of("'plain'", "v.s", "v.n") + ")"
 	case 5:
 		return "INSERT INTO patient (id, nir, sex, last_name) SELECT " + g.of("", "DISTINCT ") + "1, " + g.value() + ", 'plain', " + g.value() +
 			g.of(" FROM visit p", " FROM patient p WHERE "+g.condition(), " UNION ALL SELECT 1, "+g.value()+", 'plain', "+g.value(), " LIMIT 1")
