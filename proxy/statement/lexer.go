@@ -132,7 +132,7 @@ type scanner struct {
 	tokens    []Token
 	pos       int
 	odd       bool
-	unicode   bool // a U&"…" identifier was met
+	unicode   bool // markUnicode was called
 	vouched   int  // tokens before the first odd one
 	unclosed  bool // the last token or comment has no end
 	comments  bool
@@ -246,9 +246,7 @@ func (s *scanner) prefixed(c byte) bool {
 			s.quoted(UnicodeString, s.pos+3)
 			return true
 		case '"':
-			if !s.odd {
-				s.markUnicode()
-			}
+			s.markUnicode()
 			s.quotedIdent(UnicodeIdent, s.pos+3)
 			return true
 		}
@@ -278,9 +276,10 @@ func (s *scanner) quotedIdent(kind TokenKind, i int) {
 	s.emit(kind, i)
 }
 
-// markUnicode notes that the token about to be emitted is a U&"…" identifier.
+// markUnicode notes that the token about to be emitted is a U&"…" identifier, or a
+// U&'…' constant that the server may refuse: where it ends is plain.
 func (s *scanner) markUnicode() {
-	if !s.unicode {
+	if !s.unicode && !s.odd {
 		s.unicode, s.vouched = true, len(s.tokens)
 	}
 }

@@ -21,7 +21,11 @@ func (s *scanner) quoted(kind TokenKind, i int) {
 		i = next
 		s.comments = s.comments || comment
 	}
-	if s.backslash && (kind == UnicodeString || kind == String && bytes.IndexByte(s.sql[body:i], '\\') >= 0) {
+	switch {
+	case !s.backslash:
+	case kind == UnicodeString: // the server refuses it with standard_conforming_strings off
+		s.markUnicode()
+	case kind == String && bytes.IndexByte(s.sql[body:i], '\\') >= 0:
 		s.mark()
 	}
 	s.emit(kind, i)

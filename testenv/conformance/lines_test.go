@@ -56,6 +56,9 @@ func (r *reader) transcript(s *session) []string {
 
 // question is one message of a client, shortened.
 func question(m *message) string {
+	if m.typ == 'F' { // of a large object, by its OID
+		return fmt.Sprintf("> F %d bytes", len(m.body))
+	}
 	text := strings.Trim(strings.ReplaceAll(string(m.body), "\x00", " "), " ")
 	return fmt.Sprintf("> %c %s", m.typ, numbers.ReplaceAllString(masked(strings.ReplaceAll(text, "\n", " ")), "…"))
 }
@@ -108,6 +111,8 @@ func (r *reader) line(m *message) string {
 		return fmt.Sprintf("NotificationResponse %q", m.body[4:])
 	case 'C':
 		return fmt.Sprintf("CommandComplete %q", m.body)
+	case 'V':
+		return fmt.Sprintf("FunctionCallResponse %d bytes", len(m.body))
 	case 'Z':
 		return fmt.Sprintf("ReadyForQuery %q", m.body)
 	}
@@ -115,9 +120,9 @@ func (r *reader) line(m *message) string {
 }
 
 // varying is what differs between two runs of the same statements on two servers.
-var varying = regexp.MustCompile(`\b\d{5,}\b|pg_(?:toast_)?temp_\d+|\(\d+,\d+\)|pgveil-conformance-\d+/[\w./-]*|\b\d+\.\d+ ms\b`)
+var varying = regexp.MustCompile(`\b\d{5,}\b|\b[Pp]rocess \d+|pg_(?:toast_)?temp_\d+|\(\d+,\d+\)|pgveil-conformance-\d+/[\w./-]*|\b\d+\.\d+ ms\b`)
 
-// numbers, in what a client asks, may be out of an earlier answer.
-var numbers = regexp.MustCompile(`\d{3,}`)
+// numbers and times, in what a client asks, may be out of an earlier answer.
+var numbers = regexp.MustCompile(`\d{3,}|\b\d\d:\d\d:\d\d\S*`)
 
 func masked(s string) string { return varying.ReplaceAllString(s, "…") }
