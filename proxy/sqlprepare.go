@@ -188,7 +188,9 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.layout.types, p.layout.deduced = types, false
+		told := *p.layout
+		told.types, told.deduced = types, false
+		next.layout = &told
 	}
 	if p.named != nil && p.named.cursor.planned() { // a DECLARE
 		named, cursor, declared := *p.named, *p.named.cursor, *p.named.cursor.prepared

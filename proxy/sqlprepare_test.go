@@ -122,3 +122,28 @@ func TestSQLPrepareRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestPlannedAgain: a statement prepared before a change of the catalog that does not
+// concern it goes on; its parameters whose type the server tells, too.
+func TestPlannedAgain(t *testing.T) {
+	s := stack.Start(t, stack.Options{})
+	fill(t, s)
+	w := dialWire(t, s.DSN("biologist"))
+	w.exchange(parse("d", `SELECT id, last_name FROM lab.patient WHERE city = $1 OR nir = $1 ORDER BY id`), parse("s", `SELECT nir FROM lab.patient WHERE nir = $1`), sync_,
+		query(`PREPARE p (text) AS SELECT last_name FROM lab.patient WHERE nir = $1`))
+	if err := s.Postgres.ExecIn(context.Background(), stack.Database, `CREATE TABLE lab.another (id int)`, `ALTER TABLE lab.patient ADD COLUMN note text`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Server.Check(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for _, in := range []messages{
+			{bind("", "d", nir1), execute("", 0), sync_}, {bind("", "s", nir1), execute("", 0), sync_}, {query(`EXECUTE p('` + nir1 + `')`)}, {bind("", "p", nir1), describe('P', ""), execute("", 0), sync_}, {query(`EXECUTE s('` + nir1 + `')`)},
+		} {
+			if got := w.exchange(in...); !strings.Contains(got, "DataRow") || strings.Contains(got, "ErrorResponse") {
+				t.Errorf("%s", got)
+			}
+		}
+	}
+}
