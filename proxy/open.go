@@ -12,6 +12,7 @@ type column struct {
 	output  *statement.Output // nil: passes
 	sources []opener          // what its values may be sealed for
 	scrub   bool              // text in which sealed values may stand
+	json    *jsonOpener       // JSON in which they do
 	binary  bool              // as the server sends it
 	format  int16             // as the client wants it
 }

@@ -146,6 +146,14 @@ func (c *conn) prepare(r *result) *pgerror.Error {
 	r.columns = make([]column, len(outputs))
 	explains := r.plan.Statements[r.index].Explains
 	for i := range outputs {
+		if shape := outputs[i].JSON; shape != nil {
+			opener, e := c.openedJSON(r, shape)
+			if e != nil {
+				return e
+			}
+			r.columns[i] = column{json: opener, binary: formatOf(r.asked, i) == 1}
+			continue
+		}
 		if outputs[i].Column == nil {
 			r.columns[i].scrub = explains
 			continue
@@ -195,6 +203,16 @@ func (c *conn) dataRow(r *result) error {
 		switch {
 		case col.scrub && !row.Null():
 			out.Value(hideInPlan(row.Value()))
+		case col.json != nil && !row.Null():
+			out.StartValue()
+			value, e := col.json.open(out.Tail(), row.Value(), col.binary)
+			if e != nil {
+				out.Abandon()
+				return c.fail(r, e)
+			}
+			out.SetTail(value)
+			out.EndValue()
+			opened += col.json.opened
 		case col.output == nil || row.Null():
 			out.Bytes(row.Raw())
 		case col.hidden():

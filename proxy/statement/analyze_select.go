@@ -1,6 +1,8 @@
 package statement
 
 import (
+	"cmp"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -25,6 +27,7 @@ type target struct {
 	start     int32
 	explicit  bool
 	constants *constants
+	json      *JSON
 }
 
 func (t *target) sealed() bool { return t.tagged != nil }
@@ -114,6 +117,12 @@ func (x *analysis) targets(list []*pg.Node, s *scope, g *goals) []target {
 		token := x.token(r.Location)
 		if ind := r.Val.GetAIndirection().GetIndirection(); len(ind) > 0 && ind[len(ind)-1].GetAStar() != nil {
 			x.fail(refuseForm("(expression).*"), token)
+		}
+		if x.shown[r] {
+			if j, ok := x.json(r.Val, s); ok {
+				targets = append(targets, target{column: column{name: cmp.Or(r.Name, figureName(r.Val))}, token: token, start: -1, json: j})
+				continue
+			}
 		}
 		targets = append(targets, x.target(r, s, g, len(targets)))
 	}

@@ -36,6 +36,9 @@ func (x *analysis) statement(raw *pg.RawStmt) {
 	if x.err != nil {
 		return
 	}
+	if inner == raw.Stmt {
+		x.mayShowJSON(inner.GetSelectStmt())
+	}
 	targets := work()
 	x.leftover()
 	if targets != nil {

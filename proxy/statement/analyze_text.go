@@ -228,10 +228,11 @@ type analysis struct {
 	verb  Verb
 	err   *refusal
 
-	left      survey  // what the statement names and the analysis has not come to
-	ranges    []*item // the relations of all FROM clauses
-	goals     *goals  // of the query analysed next
-	supplying *supply // what is being sealed
+	shown     map[*pg.ResTarget]bool // the items whose JSON may be opened
+	left      survey                 // what the statement names and the analysis has not come to
+	ranges    []*item                // the relations of all FROM clauses
+	goals     *goals                 // of the query analysed next
+	supplying *supply                // what is being sealed
 
 	used      bool
 	private   bool

@@ -47,6 +47,7 @@ type Output struct {
 	Casts []logical.Type
 	// Computed says that for the client it is an expression, not a table's column.
 	Computed bool
+	JSON     *JSON // of JSON with sealed values in it; else nil
 
 	origin origin
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -260,6 +261,9 @@ func describeOutputs(outputs []Output) string {
 		if o.Column != nil {
 			words[i] = o.Column.QualifiedName()
 		}
+		if o.JSON != nil {
+			words[i] = describeJSON(o.JSON)
+		}
 		if o.origin != (origin{}) {
 			words[i] += fmt.Sprintf("(%d.%d)", o.origin.table, o.origin.attribute)
 		}
@@ -347,4 +351,27 @@ func typeName(oid uint32) string {
 		return k.String() + "[]"
 	}
 	return fmt.Sprint(oid)
+}
+
+// describeJSON shows where in JSON sealed values are.
+func describeJSON(j *JSON) string {
+	switch {
+	case j == nil:
+		return "-"
+	case j.Value != nil:
+		return j.Value.Column.QualifiedName()
+	case j.Element != nil:
+		return "[" + describeJSON(j.Element) + "]"
+	}
+	var words []string
+	for _, key := range slices.Sorted(maps.Keys(j.Members)) {
+		words = append(words, key+": "+describeJSON(j.Members[key]))
+	}
+	for _, m := range j.Ordered {
+		words = append(words, describeJSON(m))
+	}
+	if j.Binary {
+		words = append(words, "jsonb")
+	}
+	return "{" + strings.Join(words, ", ") + "}"
 }

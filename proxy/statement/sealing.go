@@ -139,7 +139,7 @@ func commonType(a, b logical.Type) (t logical.Type, ok bool) {
 
 // output gives the result column that a target is.
 func (t *target) output() Output {
-	o := Output{Column: t.tagged, origin: t.origin}
+	o := Output{Column: t.tagged, JSON: t.json, origin: t.origin}
 	if t.tagged != nil {
 		o.Also, o.Type, o.Casts, o.Array, o.Computed = t.also, t.logicalType(), t.casts, t.array, t.computed
 	}

@@ -1,0 +1,263 @@
+package statement
+
+import (
+	"cmp"
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgveil/pgveil/schema/logical"
+)
+
+// jsonForm is what a function that makes JSON makes of its arguments.
+type jsonForm uint8
+
+const (
+	jsonValue jsonForm = iota + 1 // of the one argument: a row or a value
+	jsonArray                     // an array of the argument, of all rows
+	jsonPairs                     // an object of keys and values
+)
+
+var jsonFunctions = map[string]struct {
+	form   jsonForm
+	binary bool
+}{
+	"row_to_json": {jsonValue, false}, "to_json": {jsonValue, false}, "to_jsonb": {jsonValue, true},
+	"json_agg": {jsonArray, false}, "jsonb_agg": {jsonArray, true},
+	"json_build_object": {jsonPairs, false}, "jsonb_build_object": {jsonPairs, true},
+}
+
+// mayShowJSON notes of which columns of a result JSON may have sealed values in it:
+// those of a SELECT that is the whole statement, and in which nothing looks at them.
+func (x *analysis) mayShowJSON(st *pg.SelectStmt) {
+	if st == nil || st.Op > pg.SetOperation_SETOP_NONE || st.IntoClause != nil || len(st.DistinctClause) > 0 || len(st.ValuesLists) > 0 {
+		return
+	}
+	x.shown = make(map[*pg.ResTarget]bool)
+	for _, n := range st.TargetList {
+		if r := n.GetResTarget(); r != nil && !namesTarget(st.SortClause, r) && !namesTarget(st.GroupClause, r) {
+			x.shown[r] = true
+		}
+	}
+}
+
+// namesTarget reports whether an ORDER BY or GROUP BY may mean an item of the select
+// list, by its name or number.
+func namesTarget(clause []*pg.Node, r *pg.ResTarget) bool {
+	name := cmp.Or(r.Name, figureName(r.Val))
+	return slices.ContainsFunc(clause, func(n *pg.Node) bool {
+		if by := n.GetSortBy(); by != nil {
+			n = by.Node
+		}
+		ref := n.GetColumnRef()
+		return n.GetAConst() != nil || n.GetGroupingSet() != nil || ref != nil && len(ref.Fields) == 1 && stringNodes(ref.Fields)[0] == name
+	})
+}
+
+// jsonCall gives the call of a function that makes JSON in a way that is understood,
+// nil for anything else.
+func (x *analysis) jsonCall(n *pg.Node) (f *pg.FuncCall, form jsonForm, binary bool) {
+	f = n.GetFuncCall()
+	if f == nil {
+		return nil, 0, false
+	}
+	names := stringNodes(f.Funcname)
+	known := jsonFunctions[names[len(names)-1]]
+	switch {
+	case known.form == 0, len(names) > 1 && names[0] != "pg_catalog", len(names) == 1 && !x.env.catalogFirst():
+	case f.FuncVariadic, f.AggDistinct, f.AggWithinGroup, f.Over != nil, f.AggStar:
+	case known.form != jsonPairs && len(f.Args) != 1, known.form == jsonPairs && len(f.Args)%2 != 0:
+	case slices.ContainsFunc(f.Args, func(arg *pg.Node) bool { return arg.GetNamedArgExpr() != nil }):
+	default:
+		return f, known.form, known.binary
+	}
+	return nil, 0, false
+}
+
+// json analyses an item of the select list that is JSON of rows. ok is false if it is
+// of another form, which is then not analysed yet.
+func (x *analysis) json(n *pg.Node, s *scope) (j *JSON, ok bool) {
+	if c := n.GetCoalesceExpr(); c != nil && len(c.Args) > 1 {
+		// json_agg(…) of no rows is NULL.
+		f, _, _ := x.jsonCall(c.Args[0])
+		if f == nil || slices.ContainsFunc(c.Args[1:], func(arg *pg.Node) bool { return !constantNode(arg) }) {
+			return nil, false
+		}
+		return x.json(c.Args[0], s)
+	}
+	f, _, binary := x.jsonCall(n)
+	if f == nil {
+		return nil, false
+	}
+	if j = x.jsonOf(n, s, binary); j != nil {
+		whole := *j
+		whole.Binary = binary
+		j = &whole
+		j.Values(func(o *Output) {
+			for _, c := range o.Columns() {
+				x.touch(c, Read)
+			}
+		})
+	}
+	return j, true
+}
+
+// constantNode reports whether an expression is a constant, cast or not.
+func constantNode(n *pg.Node) bool {
+	if c := n.GetTypeCast(); c != nil {
+		n = c.Arg
+	}
+	return n.GetAConst() != nil
+}
+
+// jsonOf analyses what becomes a part of JSON. binary says that jsonb is made of it.
+func (x *analysis) jsonOf(n *pg.Node, s *scope, binary bool) *JSON {
+	f, form, inner := x.jsonCall(n)
+	if f == nil {
+		return x.jsonLeaf(n, s, binary)
+	}
+	binary = binary || inner
+	var j *JSON
+	switch form {
+	case jsonValue:
+		j = x.jsonOf(f.Args[0], s, binary)
+	case jsonArray:
+		if e := x.jsonOf(f.Args[0], s, binary); e != nil {
+			j = &JSON{Element: e}
+		}
+	case jsonPairs:
+		j = x.jsonObject(f, s, binary)
+	}
+	x.plain(f.AggFilter, s, "FILTER")
+	x.sort(f.AggOrder, s)
+	return j
+}
+
+// jsonObject analyses json_build_object. The members of jsonb come in an order of its
+// own, so that their keys must be known.
+func (x *analysis) jsonObject(f *pg.FuncCall, s *scope, binary bool) *JSON {
+	j := &JSON{}
+	found := false
+	members := make(map[string]*JSON)
+	twice, unknown := false, false
+	for i := 0; i < len(f.Args); i += 2 {
+		x.plain(f.Args[i], s, "a key")
+		value := x.jsonOf(f.Args[i+1], s, binary)
+		found = found || value != nil
+		j.Ordered = append(j.Ordered, value)
+		key, ok := f.Args[i].GetAConst().GetVal().(*pg.A_Const_Sval)
+		unknown = unknown || !ok
+		if ok {
+			_, again := members[key.Sval.Sval]
+			twice = twice || again
+			members[key.Sval.Sval] = value
+		}
+	}
+	switch {
+	case !found:
+		return nil
+	case !binary:
+		return j
+	case twice || unknown:
+		j.Values(func(o *Output) {
+			x.fail(refuseFunction(o.Column, "jsonb_build_object", "jsonb_build_object").WithHint("Write each key as a constant, and none twice."), x.token(f.Location))
+		})
+		return nil
+	}
+	x.private = true // the plan has the keys, which are constants of the text
+	return &JSON{Members: members}
+}
+
+// jsonLeaf analyses a value that is no JSON yet: a whole row, a column, or anything
+// that is not sealed.
+func (x *analysis) jsonLeaf(n *pg.Node, s *scope, binary bool) *JSON {
+	if ref := n.GetColumnRef(); ref != nil {
+		if it := x.rowItem(ref, s); it != nil {
+			return x.jsonRow(it, ref, binary)
+		}
+	}
+	o := x.expr(n, s)
+	if !o.sealed() || !x.jsonShows(o, binary) {
+		return nil
+	}
+	return valueOf(o.column)
+}
+
+// valueOf is the place of a sealed value.
+func valueOf(c *column) *JSON {
+	t := target{column: *c}
+	t.origin = origin{}
+	o := t.output()
+	return &JSON{Value: &o}
+}
+
+// jsonShows refuses what pgveil does not write in JSON as the server does.
+func (x *analysis) jsonShows(o operand, binary bool) bool {
+	c := o.column.tagged
+	switch kind := o.column.logicalType().Kind; {
+	case o.column.array:
+		x.fail(refuseUse(c, "an array in JSON"), o.token)
+	case o.column.made:
+		x.fail(refuseShown(c), o.token)
+	case binary && (kind == logical.Float4 || kind == logical.Float8):
+		x.fail(refuseUse(c, "jsonb").WithHint("Use json."), o.token) // which writes it otherwise
+	default:
+		return true
+	}
+	return false
+}
+
+// rowItem gives the item whose whole row a name means, nil if it means a column.
+func (x *analysis) rowItem(ref *pg.ColumnRef, s *scope) *item {
+	names := stringNodes(ref.Fields)
+	token := x.token(ref.Location)
+	switch {
+	case len(names) != 1 || len(ref.Fields) > 2:
+		return nil
+	case len(ref.Fields) == 1:
+		for level := s; level != nil; level = level.outer {
+			if c, _ := x.findHere(names[0], level, token); c != nil || slices.ContainsFunc(level.items, func(it *item) bool { return it.open }) {
+				return nil
+			}
+		}
+	}
+	it := x.findTable(names[0], s, token)
+	if it == nil || it.open {
+		return nil
+	}
+	delete(x.left.columns, ref)
+	return it
+}
+
+// jsonRow gives the object that the server makes of a whole row. That of a table has
+// the table's own names, whatever an alias calls its columns.
+func (x *analysis) jsonRow(it *item, ref *pg.ColumnRef, binary bool) *JSON {
+	j := &JSON{Members: make(map[string]*JSON)}
+	token := x.token(ref.Location)
+	found := false
+	for i := range it.columns {
+		name := it.columns[i].name
+		if it.of != nil {
+			name = it.of.Attributes[i].Name
+		}
+		o := (operand{&it.columns[i], token}).plainUse()
+		_, again := j.Members[name]
+		switch {
+		case again:
+			x.wholeRow(it, token) // of two members of a name nothing tells which is which
+			return nil
+		case !o.sealed():
+			j.Members[name] = nil
+			continue
+		case !x.jsonShows(o, binary):
+			x.wholeRow(it, token)
+			return nil
+		}
+		j.Members[name] = valueOf(o.column)
+		found = true
+	}
+	if !found {
+		return nil
+	}
+	return j
+}
