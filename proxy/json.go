@@ -23,8 +23,13 @@ type jsonOpener struct {
 	text   []byte // of a string, its escapes resolved
 	shown  []byte // of a value, as text
 	opened int64
+	depth  int
 	failed *pgerror.Error
 }
+
+// maxJSONDepth bounds arrays and objects within each other. The server's own bound
+// depends on max_stack_depth and is lower.
+const maxJSONDepth = 100_000
 
 // openedJSON readies a column of the result that is JSON with sealed values in it.
 func (c *conn) openedJSON(r *result, shape *statement.JSON) (*jsonOpener, *pgerror.Error) {
@@ -43,7 +48,7 @@ func (c *conn) openedJSON(r *result, shape *statement.JSON) (*jsonOpener, *pgerr
 
 // open appends one value of the result; binary is its format.
 func (o *jsonOpener) open(dst, value []byte, binary bool) ([]byte, *pgerror.Error) {
-	o.in, o.at, o.out, o.opened, o.failed = value, 0, dst, 0, nil
+	o.in, o.at, o.out, o.opened, o.depth, o.failed = value, 0, dst, 0, 0, nil
 	if binary && o.shape.Binary {
 		if len(value) == 0 || value[0] != 1 { // the version of jsonb's binary form
 			return dst, malformedJSON()
@@ -96,6 +101,11 @@ func (o *jsonOpener) next() byte {
 // value writes a value; nothing is sealed in it if shape is nil. What is not of the
 // shape, such as NULL or the default of a COALESCE, has nothing sealed in it either.
 func (o *jsonOpener) value(shape *statement.JSON) {
+	if o.depth++; o.depth > maxJSONDepth {
+		o.fail(malformedJSON())
+		return
+	}
+	defer func() { o.depth-- }()
 	switch c := o.next(); {
 	case c == '"' && shape != nil && shape.Value != nil:
 		o.leaf(shape.Value)
@@ -209,7 +219,7 @@ func (o *jsonOpener) string() int {
 	switch {
 	case bytes.IndexByte(raw, '\\') < 0:
 		o.text = append(o.text[:0], raw...)
-	case len(raw) > 1 && raw[1] == '\\' && bytes.IndexByte(raw[2:], '\\') < 0: // a bytea
+	case bytes.HasPrefix(raw, []byte(`\\`)) && bytes.IndexByte(raw[2:], '\\') < 0: // a bytea
 		o.text = append(append(o.text[:0], '\\'), raw[2:]...)
 	default:
 		var text string
@@ -263,7 +273,7 @@ func appendJSON(dst, text []byte, kind logical.Kind) []byte {
 		}
 		return append(dst, "false"...)
 	case logical.Int2, logical.Int4, logical.Int8, logical.Numeric, logical.Float4, logical.Float8:
-		if c := text[len(text)-1]; '0' <= c && c <= '9' { // not NaN, not Infinity
+		if n := len(text); n > 0 && '0' <= text[n-1] && text[n-1] <= '9' { // not NaN, not Infinity
 			return append(dst, text...)
 		}
 	case logical.JSONB:
