@@ -247,9 +247,9 @@ def cursors(conn, base):
     try:
         with conn.cursor("tagged") as named:
             named.execute("SELECT id, d_text FROM lab.every ORDER BY id")
-        step("refused 0A000: server cursor", None)
+        step("server cursor", None)
     except psycopg.Error as e:
-        step("refused 0A000: server cursor", steps.error(e))
+        step("server cursor", steps.error(e))
     conn.rollback()
     run("after the refused cursor", conn.cursor(), "SELECT id, d_text FROM lab.every WHERE id = %s", (base + 1,))
     conn.rollback()
