@@ -37,7 +37,10 @@ func (g *generator) insert() *statement {
 		n = seq(n, " (", names(columns), ")")
 	}
 	n = seq(n, " VALUES ", list(", ", 1, rows...))
-	if g.chance(2) {
+	switch {
+	case t.name != "journal" && g.chance(4):
+		n = seq(n, g.conflictUpdate(t, r.name))
+	case g.chance(2):
 		n = seq(n, g.conflict(t))
 	}
 	return &statement{tree: seq(n, g.returning(r)), changes: true}

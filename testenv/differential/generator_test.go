@@ -25,6 +25,7 @@ type generator struct {
 	inTx      bool
 	savepoint []string
 	holes     []*hole
+	cte       *relation // of the statement at hand
 }
 
 func newGenerator(r *rand.Rand) *generator {
@@ -50,13 +51,19 @@ func oneOf[T any](g *generator, all ...T) T { return all[g.pick(len(all))] }
 
 // next makes the next statement.
 func (g *generator) next() *statement {
-	g.bad, g.wrong, g.aliases, g.holes = g.chance(7), g.chance(12), 0, nil
+	g.bad, g.wrong, g.aliases, g.holes, g.cte = g.chance(7), g.chance(12), 0, nil, nil
 	faulty := g.wrong
 	s := &statement{}
 	switch n := g.pick(100); {
-	case n < 55:
+	case n < 48:
 		s = g.query()
 		s.kind = "SELECT"
+	case n < 55:
+		s = g.setOperation()
+		s.kind = "UNION, INTERSECT, EXCEPT"
+	case n < 59:
+		s = g.insertSelect()
+		s.kind = "INSERT … SELECT"
 	case n < 72:
 		s = g.insert()
 		s.kind = "INSERT"

@@ -32,7 +32,11 @@ func (g *generator) outputItem(s *scope) *node {
 			return text(g.write(s, c))
 		}
 	}
-	switch g.pick(8) {
+	switch g.pick(10) {
+	case 8, 9:
+		if n := g.itself(s); n != nil {
+			return n
+		}
 	case 0:
 		if s.depth() < 1 {
 			return g.scalar(s)
@@ -171,7 +175,11 @@ func (g *generator) aggregate(s *scope) *node {
 				return refusing("an aggregate function", text(oneOf(g, "min(", "max(")+name+")"))
 			}
 		}
-		switch g.pick(5) {
+		switch g.pick(6) {
+		case 5:
+			if n := g.arrayOf(s); n != nil {
+				return n
+			}
 		case 0:
 			return text("count(" + name + ")")
 		case 1:

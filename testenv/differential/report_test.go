@@ -110,7 +110,7 @@ A run is repeated with its seed: `+"`PGVEIL_SEED=%d`"+`.
 | kind | statements |
 |---|---:|
 `, r.statements, seed, r.statements, r.same, r.errors, total, r.invalid, r.faults)
-	for _, k := range []string{"SELECT", "INSERT", "UPDATE", "DELETE", "session"} {
+	for _, k := range []string{"SELECT", "UNION, INTERSECT, EXCEPT", "INSERT", "INSERT … SELECT", "UPDATE", "DELETE", "session"} {
 		fmt.Fprintf(&b, "| %s | %d |\n", k, r.kinds[k])
 	}
 	b.WriteString("\n## What was refused, and why\n\n| operation | statements | for example |\n|---|---:|---|\n")

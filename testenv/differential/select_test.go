@@ -106,7 +106,7 @@ func (g *generator) from(outer *scope) (*node, *scope) {
 			s = joined
 			continue
 		}
-		if g.chance(10) {
+		if g.chance(10) && len(s.relations) == 1 && r.total && other.total {
 			n = seq(n, oneOf(g, " CROSS JOIN ", ", "), right)
 			s = joined
 			continue
@@ -172,7 +172,7 @@ func (g *generator) joinCondition(s *scope, other *relation, all *scope) *node {
 	case len(keys) > 0:
 		n = equal(keys[g.pick(len(keys))])
 	default:
-		return text("true")
+		return text("false") // or the results would grow without bound
 	}
 	if g.chance(5) {
 		n = list(" AND ", 1, n, g.condition(all, 1))
@@ -181,6 +181,12 @@ func (g *generator) joinCondition(s *scope, other *relation, all *scope) *node {
 }
 
 func (g *generator) fromItem(s *scope) (*node, *relation) {
+	if g.cte != nil && g.chance(2) {
+		r := &relation{name: g.alias(), columns: g.cte.columns}
+		name := quoteName(g.cte.name)
+		g.cte = nil // once, or the results would grow
+		return text(name + " AS " + quoteName(r.name)), r
+	}
 	if g.chance(8) && s.depth() < 2 {
 		return g.derived(s)
 	}
@@ -202,18 +208,8 @@ func (g *generator) derived(s *scope) (*node, *relation) {
 		outer, lateral = s, "LATERAL "
 	}
 	body, columns := g.subquery(outer, nil)
-	r := &relation{name: g.alias()}
-	names := ""
-	for i, c := range columns {
-		named := *c
-		named.name, named.key = fmt.Sprintf("x%d", i+1), false
-		r.columns = append(r.columns, &named)
-		if i > 0 {
-			names += ", "
-		}
-		names += named.name
-	}
-	return seq(lateral+"(", body, ") AS "+quoteName(r.name)+" ("+names+")"), r
+	r := &relation{name: g.alias(), columns: renamed(columns)}
+	return seq(lateral+"(", body, ") AS "+quoteName(r.name)+" ("+names(r.columns)+")"), r
 }
 
 // subquery makes a query whose columns fit, or any; it knows no order.
@@ -257,13 +253,17 @@ func (g *generator) where(s *scope, n int) *node {
 // query makes a whole SELECT.
 func (g *generator) query() *statement {
 	st := &statement{}
+	var with *node
+	if g.chance(6) {
+		with = g.with()
+	}
 	from, s := g.from(nil)
 	switch {
 	case g.chance(5):
-		st.tree = g.grouped(from, s)
+		st.tree = seq(with, g.grouped(from, s))
 		return st
 	case g.chance(7):
-		st.tree = g.distinct(from, s)
+		st.tree = seq(with, g.distinct(from, s))
 		return st
 	}
 	items := g.items(s)
@@ -277,7 +277,7 @@ func (g *generator) query() *statement {
 	if len(s.relations) == 1 && s.relations[0].total && g.chance(12) {
 		lock = maybe(text(oneOf(g, " FOR UPDATE", " FOR SHARE", " FOR NO KEY UPDATE", " FOR KEY SHARE NOWAIT")))
 	}
-	st.tree = seq("SELECT ", items, " FROM ", from, g.where(s, 4), order, limit, lock)
+	st.tree = seq(with, "SELECT ", items, " FROM ", from, g.where(s, 4), order, limit, lock)
 	return st
 }
 
