@@ -123,7 +123,7 @@ func usable(s *scope, other *relation) (names []string, refused string) {
 	for _, r := range s.relations {
 		for _, a := range r.columns {
 			for _, b := range other.columns {
-				if a.name == b.name && comparable(a, b) && len(s.relations) == 1 {
+				if a.name == b.name && comparable(a, b) && a.typ == b.typ && len(s.relations) == 1 {
 					names = append(names, a.name)
 				}
 			}
