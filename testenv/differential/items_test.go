@@ -123,10 +123,6 @@ func (g *generator) refusedItem(s *scope, c col) *node {
 		if c.typ == typJSONB {
 			return refusing("an operator", text(name+oneOf(g, " -> 'a'", " ->> 'a'")))
 		}
-	case 5:
-		if !s.merged && g.chance(2) {
-			return refusing("the whole row", text(oneOf(g, "row_to_json(", "to_jsonb(")+quoteName(c.rel.name)+")"))
-		}
 	}
 	return nil
 }
