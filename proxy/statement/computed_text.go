@@ -2,6 +2,7 @@ package statement
 
 import (
 	"bytes"
+	"math"
 	"unicode/utf8"
 
 	"github.com/pgveil/pgveil/schema/pgerror"
@@ -116,8 +117,12 @@ func left(text []byte, n int64) []byte {
 	return chars(text, 0, n)
 }
 
-// right gives the last n characters, or all but the first -n.
+// right gives the last n characters, or all but the first -n. The least int4 has no
+// opposite of its type, and the server leaves nothing out.
 func right(text []byte, n int64) []byte {
+	if n == math.MinInt32 {
+		return text
+	}
 	count := int64(utf8.RuneCount(text))
 	if n < 0 {
 		n = count + n

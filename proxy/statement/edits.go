@@ -307,6 +307,8 @@ func (e *Edits) constant(t *Text, token int, d *edit, v *Value) error {
 			if !holds(d.as, v.From) {
 				return refuseNumber(d.column).At(int(k.Start) + 1)
 			}
+		} else if !e.castNumber(v) {
+			return refuseCastNumber(d.column).At(int(k.Start) + 1)
 		}
 		v.Text = Cut(v.Text, int(d.chars))
 		return nil
@@ -318,6 +320,22 @@ func (e *Edits) constant(t *Text, token int, d *edit, v *Value) error {
 		return nil
 	}
 	return errMisfit()
+}
+
+// castNumber writes a number that is cast as the server writes it before it casts:
+// 007::text is 7, and no number is -0. It reports false for a text of a number in another
+// base.
+func (e *Edits) castNumber(v *Value) bool {
+	if n, err := strconv.ParseInt(string(v.Text), 10, 64); err == nil {
+		at := len(e.text)
+		e.text = strconv.AppendInt(e.text, n, 10)
+		v.Text = e.text[at:]
+		return true
+	}
+	if mantissa, _, _ := bytes.Cut(bytes.ToLower(v.Text), []byte("e")); len(bytes.Trim(mantissa, "-.0")) == 0 {
+		v.Text = bytes.TrimPrefix(v.Text, []byte("-"))
+	}
+	return !isText(logical.KindOf(v.From))
 }
 
 // numberType gives the type of a numeric constant, as the server's make_const.
@@ -342,6 +360,11 @@ func holds(as logical.Type, from uint32) bool {
 		return from == int4OID || from == int8OID
 	}
 	return true
+}
+
+func refuseCastNumber(c *schema.Column) *pgerror.Error {
+	return refuse(c, "use", " with a number in this form that is cast to a string").
+		WithHint("Write the value as a string.")
 }
 
 func refuseNumber(c *schema.Column) *pgerror.Error {
