@@ -49,3 +49,31 @@ func TestAttackChangedRole(t *testing.T) {
 		}
 	}
 }
+
+// TestAttackConstants: texts that differ in constants only, of which the constants decide.
+func TestAttackConstants(t *testing.T) {
+	s := attackStack(t)
+	conn := s.Connect(t, "biologist")
+	for _, c := range [][2]string{
+		{`SELECT jsonb_build_object('a', nir, 'a', id) FROM lab.patient WHERE id = 1`, "0A000"},
+		{`SELECT jsonb_build_object('a', nir, 'b', id) FROM lab.patient WHERE id = 1`, `{"a": "` + nir1 + `", "b": 1}`},
+		{`SELECT jsonb_build_object('b', nir, 'a', id) FROM lab.patient WHERE id = 1`, `{"a": 1, "b": "` + nir1 + `"}`},
+		{`SELECT nir::varchar(3), CAST(nir AS varchar(4)) FROM lab.patient WHERE id = 1`, nir1[:3] + "|" + nir1[:4]},
+		{`SELECT nir::varchar(5), CAST(nir AS varchar(2)) FROM lab.patient WHERE id = 1`, nir1[:5] + "|" + nir1[:2]},
+		{`UPDATE lab.patient SET last_name = left('Zxqwabc', 5) WHERE id = 2 RETURNING last_name`, "Zxqwa"},
+		{`UPDATE lab.patient SET last_name = left('Zxqwabc', 6) WHERE id = 2 RETURNING last_name`, "Zxqwab"},
+		{`UPDATE lab.patient SET last_name = 'Zxqwabc'::varchar(5) WHERE id = 2 RETURNING last_name`, "Zxqwa"},
+		{`UPDATE lab.patient SET last_name = 'Zxqwabc'::varchar(6) WHERE id = 2 RETURNING last_name`, "Zxqwab"},
+	} {
+		if got := show(t, conn, c[0]); got != c[1] {
+			t.Errorf("%s: %q, not %q", c[0], got, c[1])
+		}
+	}
+	wire := dialWire(t, s.DSN("biologist"))
+	for delimiter, want := range map[string]string{";": "1;" + nir1, "|": "1|" + nir1, "7": "17"} {
+		said := wire.everything(messages{query(`COPY (SELECT id, nir FROM lab.patient WHERE id = 1) TO STDOUT (DELIMITER '` + delimiter + `', FORMAT csv)`)})
+		if !strings.Contains(said, want) {
+			t.Errorf("delimiter %s: %s", delimiter, said)
+		}
+	}
+}

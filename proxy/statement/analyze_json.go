@@ -158,13 +158,14 @@ func (x *analysis) jsonObject(f *pg.FuncCall, s *scope, binary bool) *JSON {
 		return nil
 	case !binary:
 		return j
-	case twice || unknown:
+	}
+	x.private = true // what becomes of it depends on the keys, which are constants of the text
+	if twice || unknown {
 		j.Values(func(o *Output) {
 			x.fail(refuseFunction(o.Column, "jsonb_build_object", "jsonb_build_object").WithHint("Write each key as a constant, and none twice."), x.token(f.Location))
 		})
 		return nil
 	}
-	x.private = true // the plan has the keys, which are constants of the text
 	return &JSON{Members: members}
 }
 
