@@ -83,7 +83,12 @@ func (x *analysis) json(n *pg.Node, s *scope) (j *JSON, ok bool) {
 		if f == nil || slices.ContainsFunc(c.Args[1:], func(arg *pg.Node) bool { return !constantNode(arg) }) {
 			return nil, false
 		}
-		return x.json(c.Args[0], s)
+		if j, ok = x.json(c.Args[0], s); j != nil && j.Value != nil {
+			for _, c := range j.Value.Columns() { // which values are NULL shows
+				x.touch(c, NullTest)
+			}
+		}
+		return j, ok
 	}
 	f, _, binary := x.jsonCall(n)
 	if f == nil {
