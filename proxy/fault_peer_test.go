@@ -82,6 +82,7 @@ func TestFaultShutdown(t *testing.T) {
 	var clients []*wireClient
 	for _, database := range []string{stack.Database, "postgres"} {
 		c := dialWire(t, strings.Replace(s.DSN("biologist"), "dbname="+stack.Database, "dbname="+database, 1))
+		c.exchange(query(`SELECT 1`)) // the login is over for pgveil, too
 		_ = c.Conn.SetDeadline(time.Now().Add(20 * time.Second))
 		clients = append(clients, c)
 	}
