@@ -10,16 +10,16 @@ import (
 func TestAttackCastNumbers(t *testing.T) {
 	p := startPair(t)
 	p.run(t, []step{
-		{sql: `INSERT INTO lab.every (id, d_text) VALUES (1, 0020917::text), (2, 20917::text) RETURNING d_text`},
+		{sql: `INSERT INTO lab.every (id, d_text) VALUES (1, 00209174638::text), (2, 209174638::text) RETURNING d_text`},
 		{sql: `INSERT INTO lab.every (id, d_text) VALUES (3, CAST(-0 AS text)), (4, CAST(-007 AS text)), (5, 000::varchar(2)), (6, 0012345::varchar(3)) RETURNING d_text`},
-		{sql: `INSERT INTO lab.every (id, d_char) VALUES (7, 00020917::char(5)) RETURNING d_char`},
-		{sql: `SELECT id FROM lab.every WHERE d_text = 0020917::text OR d_text IN (0123::text, 0::text) ORDER BY id`},
+		{sql: `INSERT INTO lab.every (id, d_char) VALUES (7, 000209174638::char(9)) RETURNING d_char`},
+		{sql: `SELECT id FROM lab.every WHERE d_text = 00209174638::text OR d_text IN (0123::text, 0::text) ORDER BY id`},
 		{sql: `INSERT INTO lab.every (id, r_double) VALUES (8, CAST(-0 AS float8)), (9, CAST(-0.0 AS float8)), (10, '-0'), (11, CAST(-0e3 AS float8)), (12, CAST(-0.5e-3 AS float8)) RETURNING r_double`},
-		{sql: `SELECT coalesce(d_text, 0020917::text) FROM lab.every WHERE id IN (1, 7) ORDER BY id`},
-		{sql: `INSERT INTO lab.every (id, d_text) VALUES (13, right('20917', -2147483648)), (14, right('20917', -2147483647)) RETURNING d_text`},
+		{sql: `SELECT coalesce(d_text, 00209174638::text) FROM lab.every WHERE id IN (1, 7) ORDER BY id`},
+		{sql: `INSERT INTO lab.every (id, d_text) VALUES (13, right('209174638', -2147483648)), (14, right('209174638', -2147483647)) RETURNING d_text`},
 		{sql: `INSERT INTO lab.every (id, d_text) VALUES (15, 0x51B5::text)`, refused: "cast to a string"},
 	})
-	p.sealed(t, "20917")
+	p.sealed(t, "209174638")
 }
 
 // TestAttackChangedRole: whoever holds a cursor, a portal or a prepared statement of

@@ -55,7 +55,7 @@ const mostFindings = 10
 // database: its data files after a checkpoint, all WAL since its start, its
 // log, and what pg_dump writes. A needle is found as it is, in hex as bytea is
 // shown, and in the spelling of COPY, of SQL literals and of JSON. It needs at
-// least 4 bytes, and rare ones: it must not be part of a catalog.
+// least 4 bytes (a number 9 digits), and rare ones: it must not be part of a catalog.
 //
 // A value stored by the server in a binary or compressed form is found in the
 // dump and in the log only: PostgreSQL compresses values over 2 kB.

@@ -136,7 +136,7 @@ func TestFindPlaintextSurvivesCheckpoints(t *testing.T) {
 func TestFindPlaintextRefuses(t *testing.T) {
 	t.Parallel()
 	p := startPostgres(t, PostgresOptions{LogStatements: true})
-	for _, needles := range [][][]byte{{[]byte("abc")}, {[]byte("long enough"), nil}} {
+	for _, needles := range [][][]byte{{[]byte("abc")}, {[]byte("long enough"), nil}, {[]byte("20917")}} {
 		if _, err := p.FindPlaintext(t.Context(), "postgres", needles...); err == nil {
 			t.Errorf("needles %q are accepted", needles)
 		}

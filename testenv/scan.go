@@ -15,6 +15,10 @@ import (
 // ciphertext once in 4,000 tries.
 const shortestNeedle = 4
 
+// shortestNumber keeps apart what a server writes itself: the log is full of process
+// IDs, the WAL and the catalog of OIDs.
+const shortestNumber = 9
+
 // pattern is one form of a needle.
 type pattern struct {
 	needle int
@@ -34,6 +38,9 @@ func newSearcher(needles [][]byte) (*searcher, error) {
 	for i, n := range needles {
 		if len(n) < shortestNeedle {
 			return nil, fmt.Errorf("needle %d has %d bytes; fewer than %d prove nothing", i, len(n), shortestNeedle)
+		}
+		if len(n) < shortestNumber && len(bytes.Trim(n, "0123456789")) == 0 {
+			return nil, fmt.Errorf("needle %d is a number of %d digits, which a process ID may be; give at least %d", i, len(n), shortestNumber)
 		}
 		for _, p := range forms(i, n) {
 			key := int(p.bytes[0])<<8 | int(p.bytes[1])
