@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"time"
+
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
@@ -208,23 +210,32 @@ func (c *conn) ready(w *work, status byte) error {
 // follows once the server has failed.
 func (c *conn) spoil() error {
 	fatal := pgerror.New(pgerror.DataCorrupted, "the transaction cannot be failed after an error in a pipeline").Fatal()
-	if !c.send.TryLock() {
-		return fatal
+	// Whoever sends has flushed and is about to let go, or queues more: to wait for them
+	// without looking at the queue could be to wait for a server that waits to be read.
+	for !c.send.TryLock() {
+		if !c.idle() {
+			return fatal
+		}
+		time.Sleep(20 * time.Microsecond)
 	}
 	defer c.send.Unlock()
-	c.mu.Lock()
-	idle := c.queue.Idle()
-	if idle {
-		c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Parse, Own: true, Data: &work{spoil: true}})
-		c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Sync, Own: true, Data: &work{spoil: true}})
-	}
-	c.mu.Unlock()
-	if !idle { // what follows was sent on the belief that all was well
+	if !c.idle() { // what follows was sent on the belief that all was well
 		return fatal
 	}
+	c.mu.Lock()
+	c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Parse, Own: true, Data: &work{spoil: true}})
+	c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Sync, Own: true, Data: &work{spoil: true}})
+	c.mu.Unlock()
 	wire.WriteParse(c.sw, failingName, failingSQL)
 	wire.WriteEmpty(c.sw, wire.TypeSync)
 	return c.sw.Flush() // its error is the first of all of these
+}
+
+// idle reports whether the server owes no answer.
+func (c *conn) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queue.Idle()
 }
 
 // invalidCursorName is what the server says of a portal that it does not hold.
