@@ -56,6 +56,7 @@ type tracked struct {
 	changes announced
 	names   announced // those that may change which names are watched
 
+	compared    atomic.Int64  // when the last comparison with the server's began, in nanoseconds since 1970
 	loading     chan struct{} // holds a value while the catalog is read
 	fingerprint string
 	gaps        []string // of the current snapshot
@@ -96,6 +97,15 @@ func (t *tracked) compare(ctx context.Context) (*snapshot, error) {
 	return t.snapshot(ctx)
 }
 
+// unseenAge is how old a comparison may be by which a statement of a new shape is planned:
+// an application that sends new statements may have had its tables changed beside pgveil.
+const unseenAge = 250 * time.Millisecond
+
+// aged reports whether the last comparison is older than unseenAge.
+func (t *tracked) aged() bool {
+	return time.Since(time.Unix(0, t.compared.Load())) > unseenAge
+}
+
 // invalidate announces a change of the catalog.
 func (t *tracked) invalidate() {
 	t.names.made.Add(1)
@@ -133,10 +143,11 @@ func (t *tracked) refresh(ctx context.Context, always bool) error {
 		return nil
 	}
 	// Counted first: one announced while loading may not be in what is loaded.
-	changes, names := t.changes.made.Load(), t.names.made.Load()
+	changes, names, began := t.changes.made.Load(), t.names.made.Load(), time.Now()
 	if err := t.load(ctx); err != nil {
 		return err
 	}
+	t.compared.Store(began.UnixNano())
 	t.changes.held.Store(changes)
 	t.names.held.Store(names)
 	return nil

@@ -47,6 +47,7 @@ func (c *conn) confirm(plan *statement.Plan, index int, body []byte) *pgerror.Er
 		return err
 	}
 	if err := plan.Verify(index, c.fields); err != nil {
+		c.tracked.invalidate() // most likely a table or view was changed beside pgveil
 		if e, ok := pgerror.As(err); ok {
 			return e
 		}

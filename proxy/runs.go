@@ -203,6 +203,7 @@ func (c *conn) confirmPlain(body []byte) *pgerror.Error {
 		return err
 	}
 	if err := snapshot.analyzer.VerifyPlain(c.fields); err != nil {
+		c.tracked.invalidate()
 		e, _ := pgerror.As(err)
 		return e
 	}

@@ -146,6 +146,12 @@ func (a *Analyzer) Plan(t *Text, env *Env) (*Plan, error) {
 	return plan, err
 }
 
+// Seen reports whether Plan has an answer for the text's shape without analysing it. It
+// does not allocate.
+func (a *Analyzer) Seen(t *Text, env *Env) bool {
+	return !t.Odd() && a.plans.get(t.Shape(), env) != nil
+}
+
 func (a *Analyzer) plan(t *Text, env *Env) (*Plan, error) {
 	switch {
 	case t.Odd() && t.unclosed:
