@@ -68,8 +68,7 @@ func (c *conn) receive(typ byte) error {
 	if typ == 'S' { // a setting has changed, by a function perhaps
 		c.changed.Store(true)
 	}
-	switch {
-	case (own || step.Mute) && typ == 'E':
+	if (own || step.Mute) && typ == 'E' {
 		if ended, err := c.sessionEnds(); ended || err != nil {
 			return err
 		}

@@ -32,18 +32,8 @@ type pair struct {
 
 func startPair(t *testing.T) *pair {
 	t.Helper()
-	ctx := context.Background()
 	s := stack.Start(t, stack.Options{Postgres: testenv.PostgresOptions{LogStatements: true}})
-	clear, err := testenv.StartPostgres(ctx, testenv.PostgresOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { clear.Stop() })
-	for _, ddl := range append(twinTables, everyTable()) {
-		if err := clear.Exec(ctx, ddl); err != nil {
-			t.Fatal(err)
-		}
-	}
+	clear := inTheClear(t, append(twinTables, everyTable())...)
 	return &pair{s, connectPg(t, clear.DSN(clear.Superuser(), clear.SuperPassword(), "postgres")), connectPg(t, s.DSN("biologist"))}
 }
 

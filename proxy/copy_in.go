@@ -270,7 +270,7 @@ func (c *conn) copyInResponse(w *work) error {
 		if err != nil {
 			return err
 		}
-		event.bad = confirmCopy(copied, true, body)
+		event.bad = c.disagrees(confirmCopy(copied, true, body))
 	}
 	w.copies.events <- event
 	if event.bad != nil {
@@ -289,7 +289,7 @@ func (c *conn) mutedCopyIn(w *work) error {
 }
 
 // confirmCopy checks the server's answer to a COPY against the plan.
-func confirmCopy(copied *statement.CopyPlan, in bool, body []byte) *pgerror.Error {
+func confirmCopy(copied *statement.CopyPlan, in bool, body []byte) error {
 	response, err := wire.DecodeCopyResponse(body)
 	if err != nil {
 		return pgerror.New(pgerror.ProtocolViolation, "malformed answer to COPY from the server")

@@ -31,7 +31,7 @@ func (c *conn) copyOutResponse(w *work) error {
 		return err
 	}
 	copied := r.copied()
-	if e := confirmCopy(copied, false, body); e != nil {
+	if e := c.disagrees(confirmCopy(copied, false, body)); e != nil {
 		return c.fail(r, e)
 	}
 	binary := copied.Options.Format == copydata.Binary
@@ -81,11 +81,8 @@ func (c *conn) copyOutData(r *result) error {
 	if err != nil {
 		return err
 	}
-	if !r.durable {
-		if e := r.waitAudit(); e != nil {
-			return c.fail(r, e)
-		}
-		r.durable = true
+	if e := r.waitAudit(); e != nil {
+		return c.fail(r, e)
 	}
 	return c.copyOut(r, func(dst []byte) ([]byte, error) { return r.stream.Write(dst, body) })
 }
@@ -148,8 +145,8 @@ func (c *conn) confirmCopies(plan *statement.Plan, sent []byte, m *remap) error 
 		for j, f := range p.fields {
 			fields[j] = statement.Field{TableOID: f.TableOID, Attribute: f.TableAttributeNumber, TypeOID: f.DataTypeOID}
 		}
-		if err := plan.VerifyCopy(i, fields); err != nil {
-			return err
+		if e := c.disagrees(plan.VerifyCopy(i, fields)); e != nil {
+			return e
 		}
 	}
 	return nil

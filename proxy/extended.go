@@ -59,7 +59,7 @@ func (c *conn) parse(body []byte) error {
 	if p.plan == nil && (p.named == nil || p.named.sealed == nil || len(edits.Splices) == 0) {
 		w.naming = c.newStatement(name, p)
 		if plan != nil {
-			return c.parseOverlaid(&m, plan, text, w)
+			return c.parseOverlaid(&m, text, w)
 		}
 		return c.forward(pipeline.Parse, w)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -23,32 +22,7 @@ import (
 // bytes to its client. It gives its port.
 func breakAfter(t *testing.T, limit int64) func(server *testenv.Postgres) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return func(server *testenv.Postgres) int {
-		go func() {
-			for {
-				client, err := l.Accept()
-				if err != nil {
-					return
-				}
-				go func() {
-					defer client.Close()
-					conn, err := net.Dial("tcp", server.Addr())
-					if err != nil {
-						return
-					}
-					defer conn.Close()
-					go func() { _, _ = io.Copy(conn, client) }()
-					_, _ = io.CopyN(client, conn, limit)
-				}()
-			}
-		}()
-		return l.Addr().(*net.TCPAddr).Port
-	}
+	return between(t, func(client io.Writer, server io.Reader) { _, _ = io.CopyN(client, server, limit) })
 }
 
 // TestFaultHalfARow: when the server goes away in the middle of a row, nothing that the

@@ -21,11 +21,8 @@ func (c *conn) overlay(text *statement.Text, s *state) *statement.Plan {
 }
 
 // parseOverlaid sends a Parse of which only the text is changed: for all that follows
-// it is a statement that touches nothing tagged.
-func (c *conn) parseOverlaid(m *wire.ParseMessage, plan *statement.Plan, text *statement.Text, w *work) error {
-	if err := plan.Edits(text, &c.rewriter.edits); err != nil {
-		return err
-	}
+// it is a statement that touches nothing tagged. The edits of its plan are known.
+func (c *conn) parseOverlaid(m *wire.ParseMessage, text *statement.Text, w *work) error {
 	sent, remap, err := c.rewrite(text, w.prepared.state, nil)
 	if err != nil {
 		return err

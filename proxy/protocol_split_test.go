@@ -2,7 +2,6 @@ package proxy_test
 
 import (
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -17,46 +16,20 @@ import (
 // a time. It gives its port.
 func dribble(t *testing.T) func(server *testenv.Postgres) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return func(server *testenv.Postgres) int {
-		go func() {
-			for {
-				client, err := l.Accept()
-				if err != nil {
+	return between(t, func(client io.Writer, server io.Reader) {
+		buffer := make([]byte, 4096)
+		for {
+			n, err := server.Read(buffer)
+			for i := range n {
+				if _, err := client.Write(buffer[i : i+1]); err != nil {
 					return
 				}
-				go func() {
-					defer client.Close()
-					conn, err := net.Dial("tcp", server.Addr())
-					if err != nil {
-						return
-					}
-					defer conn.Close()
-					go func() {
-						_, _ = io.Copy(conn, client)
-						conn.Close()
-					}()
-					buffer := make([]byte, 4096)
-					for {
-						n, err := conn.Read(buffer)
-						for i := range n {
-							if _, err := client.Write(buffer[i : i+1]); err != nil {
-								return
-							}
-						}
-						if err != nil {
-							return
-						}
-					}
-				}()
 			}
-		}()
-		return l.Addr().(*net.TCPAddr).Port
-	}
+			if err != nil {
+				return
+			}
+		}
+	})
 }
 
 // TestSplitMessages cuts what the client sends at every byte, while every byte of the

@@ -132,20 +132,9 @@ var sync_ = &pgproto3.Sync{}
 // TestProtocol sends the same messages to pgveil and, with the same tables in the
 // clear, to a server directly: every message of the answers must be the same.
 func TestProtocol(t *testing.T) {
-	ctx := context.Background()
 	s := stack.Start(t, stack.Options{})
 	fill(t, s)
-	clear := twin(t)
-	if err := clear.Exec(ctx,
-		`CREATE TABLE lab.patient (id int PRIMARY KEY, nir char(15) UNIQUE, email varchar(120), last_name varchar(80), birth_date date, city text)`,
-		`CREATE TABLE lab.plain (id int PRIMARY KEY, note text, nir text)`,
-		`INSERT INTO lab.patient (id, nir, email, last_name, birth_date, city) VALUES
-			(1, '`+nir1+`', 'anne@exemple.fr', 'Lefèvre', '1985-05-17', 'Paris'), (2, '`+nir2+`', NULL, 'Bernard', '1978-03-01', 'Lyon')`,
-		`INSERT INTO lab.plain VALUES (1, 'a note', 'not sealed')`,
-		`ALTER ROLE postgres SET TimeZone TO 'UTC'`,
-	); err != nil {
-		t.Fatal(err)
-	}
+	clear := twinOfAll(t)
 	byNIR := `SELECT id, nir, last_name FROM lab.patient WHERE nir = $1`
 	binary := bind("", "", nir1)
 	binary.ResultFormatCodes = []int16{1}
@@ -153,10 +142,7 @@ func TestProtocol(t *testing.T) {
 	mixed.ResultFormatCodes = []int16{0, 1, 0}
 	wrong := bind("", "", nir1, "2")
 	manyRows := `SELECT g, p.last_name FROM generate_series(1, 5) g, lab.patient p WHERE p.id = 1 ORDER BY g`
-	for _, c := range []struct {
-		name string
-		in   []messages
-	}{
+	sameAnswers(t, s, clear, []conversation{
 		{"simple", []messages{{query(`SELECT nir, last_name, city FROM lab.patient ORDER BY id`)}}},
 		{"two statements", []messages{{query(`SELECT nir FROM lab.patient WHERE id = 1; SELECT 2 AS two; SELECT last_name FROM lab.patient WHERE id = 2`)}}},
 		{"empty", []messages{{query(``)}, {query(`;`)}, {query(`-- nothing`)}, {parse("", ""), bind("", ""), execute("", 0), sync_}}},
@@ -199,18 +185,7 @@ func TestProtocol(t *testing.T) {
 		{"copy out, untagged", []messages{{query(`COPY lab.plain (id) TO STDOUT`)}}},
 		{"copy fails", []messages{{query(`COPY lab.plain FROM STDIN`), &pgproto3.CopyFail{Message: "enough"}}, {query(`SELECT 1`)}}},
 		{"insert returning", []messages{{query(`INSERT INTO lab.patient (id, nir, last_name) VALUES (70, '170017500100101', 'Été') RETURNING *`)}, {query(`DELETE FROM lab.patient WHERE nir = '170017500100101' RETURNING id, last_name`)}}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			through := dialWire(t, s.DSN("biologist"))
-			direct := dialWire(t, clear.DSN(clear.Superuser(), clear.SuperPassword(), "postgres"))
-			for i, in := range c.in {
-				got, want := through.exchange(in...), direct.exchange(in...)
-				if got != want {
-					t.Errorf("exchange %d\nthrough pgveil\n%s\ndirectly\n%s", i, got, want)
-				}
-			}
-		})
-	}
+	})
 }
 
 // TestProtocolEveryByte: a session's messages arrive one byte at a time.

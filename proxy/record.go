@@ -65,20 +65,23 @@ func (c *conn) beginAudit(r *result, text *statement.Text) error {
 			r.end(e.Code)
 			return e
 		}
-		r.durable = true
 	}
 	return nil
 }
 
-// waitAudit waits until the intent is durable.
+// waitAudit waits until the intent is durable, once.
 func (r *result) waitAudit() *pgerror.Error {
-	if r.intent == nil {
+	if r.durable {
 		return nil
+	}
+	if r.intent == nil {
+		return pgerror.New(pgerror.InternalError, "a statement that opens tagged columns has no audit record")
 	}
 	if err := r.intent.Wait(); err != nil {
 		return pgerror.New(pgerror.IOError, "the audit record of this statement cannot be written, so nothing is decrypted").
 			WithHint("Statements that open no tagged column go on working. See pgveil's log for the cause.")
 	}
+	r.durable = true
 	return nil
 }
 

@@ -46,14 +46,20 @@ func (c *conn) confirm(plan *statement.Plan, index int, body []byte) *pgerror.Er
 	if err := c.readFields(body); err != nil {
 		return err
 	}
-	if err := plan.Verify(index, c.fields); err != nil {
-		c.tracked.invalidate() // most likely a table or view was changed beside pgveil
-		if e, ok := pgerror.As(err); ok {
-			return e
-		}
-		return pgerror.New(pgerror.InternalError, "the server's description of the result does not fit the statement")
+	return c.disagrees(plan.Verify(index, c.fields))
+}
+
+// disagrees treats what the comparison of a description with the analysis has found,
+// which may be nothing.
+func (c *conn) disagrees(err error) *pgerror.Error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	c.tracked.invalidate() // most likely a table or view was changed beside pgveil
+	if e, ok := pgerror.As(err); ok {
+		return e
+	}
+	return pgerror.New(pgerror.InternalError, "the server's description of the result does not fit the statement")
 }
 
 // readFields fills c.fields from a RowDescription, nil for NoData.
@@ -183,11 +189,8 @@ func (c *conn) dataRow(r *result) error {
 			return c.fail(r, e)
 		}
 	}
-	if !r.durable {
-		if e := r.waitAudit(); e != nil {
-			return c.fail(r, e)
-		}
-		r.durable = true
+	if e := r.waitAudit(); e != nil {
+		return c.fail(r, e)
 	}
 	row, err := wire.DecodeDataRow(body)
 	if err != nil {

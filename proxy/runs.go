@@ -202,12 +202,7 @@ func (c *conn) confirmPlain(body []byte) *pgerror.Error {
 	if err := c.readFields(body); err != nil {
 		return err
 	}
-	if err := snapshot.analyzer.VerifyPlain(c.fields); err != nil {
-		c.tracked.invalidate()
-		e, _ := pgerror.As(err)
-		return e
-	}
-	return nil
+	return c.disagrees(snapshot.analyzer.VerifyPlain(c.fields))
 }
 
 // executeNamed treats the Execute of a bound command that has to do with names.

@@ -207,7 +207,6 @@ func newState(snapshot *snapshot, login string, p *probe) (*state, error) {
 		}
 	}
 	s.settings = logical.Settings{DateStyle: p.text(6), IntervalStyle: p.text(7), TimeZone: p.text(8), ByteaEscape: p.text(9) == "escape"}
-	// nil for a name that Go does not know: types that need it then refuse.
 	digits, err := strconv.Atoi(p.text(11))
 	if err != nil {
 		return nil, pgerror.New(pgerror.InternalError, "the server's extra_float_digits cannot be read")
@@ -218,6 +217,7 @@ func newState(snapshot *snapshot, login string, p *probe) (*state, error) {
 	}
 	s.backslashes = p.text(5) != "on"
 	s.settings.FloatDigits, s.settings.ServerVersion = digits-1, version/10000
+	// nil for a name that Go does not know: types that need it then refuse.
 	s.settings.Location = logical.LoadLocation(p.text(8))
 	client, server := p.text(4), p.text(10)
 	if server == "UTF8" || server == client {

@@ -14,6 +14,20 @@ type conversation struct {
 	in   []messages
 }
 
+// inTheClear is a server of its own, without pgveil, that has run these statements.
+func inTheClear(t *testing.T, statements ...string) *testenv.Postgres {
+	t.Helper()
+	pg, err := testenv.StartPostgres(context.Background(), testenv.PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pg.Stop() })
+	if err := pg.Exec(context.Background(), statements...); err != nil {
+		t.Fatal(err)
+	}
+	return pg
+}
+
 // twinOfAll is a server with the tables and rows of fill in the clear.
 func twinOfAll(t *testing.T) *testenv.Postgres {
 	t.Helper()

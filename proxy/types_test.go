@@ -45,17 +45,7 @@ var values = []struct {
 // twin is the same table in the clear, on a server of its own.
 func twin(t *testing.T) *testenv.Postgres {
 	t.Helper()
-	pg, err := testenv.StartPostgres(context.Background(), testenv.PostgresOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { pg.Stop() })
-	for _, ddl := range []string{"CREATE SCHEMA lab", everyTable()} {
-		if err := pg.Exec(context.Background(), ddl); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return pg
+	return inTheClear(t, "CREATE SCHEMA lab", everyTable())
 }
 
 // everyTable is lab.every in the clear.
