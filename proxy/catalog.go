@@ -56,7 +56,7 @@ type tracked struct {
 	changes announced
 	names   announced // those that may change which names are watched
 
-	compared    atomic.Int64  // when the last comparison with the server's began, in nanoseconds since 1970
+	compared    atomic.Int64  // when the comparison with the server's that is the last to have ended began, in nanoseconds since 1970
 	loading     chan struct{} // holds a value while the catalog is read
 	fingerprint string
 	gaps        []string // of the current snapshot
@@ -82,19 +82,22 @@ func (t *tracked) snapshot(ctx context.Context) (*snapshot, error) {
 	if t.changes.known() {
 		return t.current.Load(), nil
 	}
-	if err := t.refresh(ctx, false); err != nil {
+	return t.since(ctx, anyTime)
+}
+
+// compare gives the snapshot of this moment: whatever was committed before the call
+// is in it. Other sessions do not wait for it.
+func (t *tracked) compare(ctx context.Context) (*snapshot, error) {
+	return t.since(ctx, time.Now())
+}
+
+func (t *tracked) since(ctx context.Context, after time.Time) (*snapshot, error) {
+	if err := t.refresh(ctx, after); err != nil {
 		t.config.Log.Error("catalog cannot be read", "database", t.database.Name, "error", err)
 		return nil, pgerror.New(pgerror.CannotConnectNow, "pgveil cannot read the catalog of database %q", t.database.Name).
 			WithHint("See pgveil's log; statements are refused until its login can read the catalog.")
 	}
 	return t.current.Load(), nil
-}
-
-// compare gives the snapshot of this moment: whatever was committed before the call
-// is in it.
-func (t *tracked) compare(ctx context.Context) (*snapshot, error) {
-	t.invalidate()
-	return t.snapshot(ctx)
 }
 
 // unseenAge is how old a comparison may be by which a statement of a new shape is planned:
@@ -130,16 +133,19 @@ func (c *conn) watching() (*snapshot, error) {
 	return c.snapshot()
 }
 
-// refresh reads the catalog if it has changed: always, or only if that was announced
-// and nobody has done so since.
-func (t *tracked) refresh(ctx context.Context, always bool) error {
+// anyTime is for refresh: what is known will do, however old it is.
+var anyTime = time.Unix(0, 0)
+
+// refresh reads the catalog if it has changed. What is known will do if no change of it
+// was announced and it was compared with the server's after this moment.
+func (t *tracked) refresh(ctx context.Context, after time.Time) error {
 	select {
 	case t.loading <- struct{}{}:
 		defer func() { <-t.loading }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if !always && t.changes.known() {
+	if t.changes.known() && t.compared.Load() >= after.UnixNano() {
 		return nil
 	}
 	// Counted first: one announced while loading may not be in what is loaded.
@@ -210,7 +216,7 @@ func (t *tracked) watch(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if err := t.refresh(ctx, true); err != nil && ctx.Err() == nil {
+		if err := t.refresh(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			t.config.Log.Warn("catalog refresh failed", "database", t.database.Name, "error", err)
 		}
 	}

@@ -23,9 +23,9 @@ type own struct {
 	order    uint64    // of the last change in it
 }
 
-// patience is how long a session that may hold locks waits for pgveil's login to read
-// the catalog. The login may be waiting for one of these locks, or behind somebody who
-// is, which no server can know for a deadlock.
+// patience is how long a session waits for pgveil's login to read the catalog where it may
+// hold locks, or can do without. The login may be waiting for one of these locks, or
+// behind somebody who is, which no server can know for a deadlock.
 const patience = 2 * time.Second
 
 // stillBlocked is how long it does not wait again.
@@ -77,7 +77,7 @@ func (c *conn) shared() (s *snapshot, blocked bool, err error) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, patience)
 	defer cancel()
-	switch err := c.tracked.refresh(ctx, false); {
+	switch err := c.tracked.refresh(ctx, anyTime); {
 	case err == nil:
 		return c.tracked.current.Load(), false, nil
 	case ctx.Err() != nil && c.ctx.Err() == nil:
@@ -86,6 +86,23 @@ func (c *conn) shared() (s *snapshot, blocked bool, err error) {
 	}
 	s, err = c.tracked.snapshot(c.ctx)
 	return s, false, err
+}
+
+// changedBeside compares the catalog with the server's, and reports whether there is a
+// newer snapshot than this one. Where pgveil's login cannot read it in time, what is known
+// serves on, as it does for statements that have been planned before.
+func (c *conn) changedBeside(known *snapshot) bool {
+	if time.Since(c.blocked) < stillBlocked {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, patience)
+	defer cancel()
+	if err := c.tracked.refresh(ctx, time.Now()); err != nil {
+		c.blocked = time.Now()
+		c.config.Log.Warn("catalog cannot be compared", "database", c.tracked.database.Name, "error", err)
+		return false
+	}
+	return c.tracked.current.Load() != known
 }
 
 // mayHoldLocks reports that the session is, or may be, in a transaction.

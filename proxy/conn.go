@@ -56,7 +56,7 @@ type conn struct {
 	state       *state
 	process     uint32 // of the server, that the state was learnt from; 0 before the first time
 	own         own
-	blocked     time.Time         // when pgveil's login could last not read the catalog while the session held its locks
+	blocked     time.Time         // when pgveil's login could last not read the catalog in time
 	sequence    uint64            // of the messages between two Syncs
 	noted       statement.Changes // what the message at hand may change
 	prepared    names[prepared]

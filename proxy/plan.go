@@ -62,14 +62,8 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	if s.backslashes && text.PlainBackslash() {
 		return text, nil, nil, errBackslashes()
 	}
-	if c.own.snapshot == nil && !s.snapshot.analyzer.Seen(text, &s.env) && c.tracked.aged() && !c.mayHoldLocks() {
-		newer, err := c.tracked.compare(c.ctx)
-		if err != nil {
-			return text, nil, nil, err
-		}
-		if newer != s.snapshot {
-			return c.plan(raw)
-		}
+	if c.own.snapshot == nil && !s.snapshot.analyzer.Seen(text, &s.env) && c.tracked.aged() && !c.mayHoldLocks() && c.changedBeside(s.snapshot) {
+		return c.plan(raw)
 	}
 	plan, err := s.snapshot.analyzer.Plan(text, &s.env)
 	if namesNothing(err) && c.own.snapshot == nil {

@@ -55,7 +55,7 @@ func New(config Config) (*Server, error) {
 // or a missing database is found at start.
 func (s *Server) Check(ctx context.Context) error {
 	for name, t := range s.tracked {
-		if err := t.refresh(ctx, true); err != nil {
+		if err := t.refresh(ctx, time.Now()); err != nil {
 			return fmt.Errorf("catalog of database %q: %w", name, err)
 		}
 	}
