@@ -87,11 +87,8 @@ func (c *conn) receive(typ byte) error {
 		return c.ready(w, status)
 	case typ == 'E' || typ == 'N':
 		return c.receiveError(w, typ)
-	case w == nil && typ == 'D':
-		_, err := c.sr.ForwardRun(c.cw)
-		return err
 	case w == nil:
-		return c.sr.Forward(c.cw)
+		return c.pass(nil, typ == 'D')
 	}
 	return c.answer(w, typ)
 }
@@ -178,7 +175,7 @@ func (c *conn) answer(w *work, typ byte) error {
 			w.current++
 		}
 	}
-	return c.sr.Forward(c.cw)
+	return c.pass(w.result(), false)
 }
 
 // result is the statement whose answer is being received.

@@ -51,6 +51,7 @@ type tracked struct {
 	config   *Config
 	database *schema.Database
 	sealers  map[*schema.Column]Sealer
+	seals    seals
 
 	current atomic.Pointer[snapshot]
 	changes announced
@@ -63,7 +64,7 @@ type tracked struct {
 }
 
 func newTracked(config *Config, database *schema.Database) (*tracked, error) {
-	t := &tracked{config: config, database: database, sealers: make(map[*schema.Column]Sealer), loading: make(chan struct{}, 1)}
+	t := &tracked{config: config, database: database, sealers: make(map[*schema.Column]Sealer), seals: newSeals(database), loading: make(chan struct{}, 1)}
 	for _, column := range database.Columns {
 		sealer, err := config.Sealer(column)
 		if err != nil {

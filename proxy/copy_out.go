@@ -103,6 +103,10 @@ func (c *conn) copyOut(r *result, rewrite func([]byte) ([]byte, error)) error {
 	tail := w.Tail()
 	start := len(tail)
 	tail, err := rewrite(tail)
+	if err == nil && c.tracked.seals.found(tail[start:]) {
+		c.unopened()
+		err = errUnopened
+	}
 	w.SetTail(tail)
 	if err != nil || len(tail) == start {
 		w.Abandon()

@@ -217,6 +217,10 @@ func (c *conn) dataRow(r *result) error {
 			out.SetTail(value)
 			out.EndValue()
 			opened += col.json.opened
+		case col.output == nil && !row.Null() && c.tracked.seals.found(row.Value()):
+			out.Abandon()
+			c.unopened()
+			return c.fail(r, errUnopened)
 		case col.output == nil || row.Null():
 			out.Bytes(row.Raw())
 		case col.hidden():

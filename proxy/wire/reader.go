@@ -32,6 +32,7 @@ type Reader struct {
 	frame  int // bytes of the current frame, from r on, header included, that are not consumed
 	max    int
 	limits *Limits
+	guard  func(piece []byte, first, last bool) error
 	err    error
 }
 
@@ -51,6 +52,13 @@ func (r *Reader) SetLimits(l *Limits) { r.limits = l }
 
 // SetMaxBody sets the greatest length, in bytes, that Body holds in memory.
 func (r *Reader) SetMaxBody(n int) { r.max = n }
+
+// SetGuard has guard look at whatever Forward and ForwardRun are about to write of
+// messages that hold data: DataRow, CopyData, FunctionCallResponse. A message comes in
+// pieces, of which it is told the first and the last, or many messages in one piece, which
+// is valid until guard returns. An error of its is given back, and the piece and what
+// follows is not written; Partial then tells whether a part of the message has been.
+func (r *Reader) SetGuard(guard func(piece []byte, first, last bool) error) { r.guard = guard }
 
 // Err is the error that ended reading: io.EOF when the peer closed between two
 // frames, io.ErrUnexpectedEOF within one.
@@ -150,7 +158,8 @@ func (r *Reader) Forward(w *Writer) error {
 	if r.err != nil {
 		return r.err
 	}
-	for r.frame > 0 {
+	guarded := r.guard != nil && (r.typ == TypeDataRow || r.typ == TypeCopyData || r.typ == TypeFunctionResult)
+	for first := true; r.frame > 0; first = false {
 		if r.r == r.w {
 			r.r, r.w = 0, 0
 			if err := r.read(); err != nil {
@@ -158,6 +167,11 @@ func (r *Reader) Forward(w *Writer) error {
 			}
 		}
 		n := min(r.frame, r.w-r.r)
+		if guarded {
+			if err := r.guard(r.buf[r.r:r.r+n], first, n == r.frame); err != nil {
+				return err
+			}
+		}
 		if err := w.Raw(r.buf[r.r : r.r+n]); err != nil {
 			return err
 		}
