@@ -127,6 +127,9 @@ func TestComputed(t *testing.T) {
 		{sql: "INSERT INTO lab.every (id, d_date) VALUES (10006, $1)", params: []any{"5"}, oids: []uint32{23}},
 		{sql: "SELECT id FROM lab.every WHERE d_date = $1", params: []any{"5"}, oids: []uint32{23}},
 		{sql: "SELECT id FROM lab.every WHERE d_text = upper($1) AND $2 = plain", params: []any{"Zxqw", "open"}},
+		{sql: "SELECT id FROM lab.every WHERE d_int2 IN ($1, 1942)", params: []any{"70000"}},
+		{sql: "SELECT id FROM lab.every WHERE d_int2 IN ($1, 1942)", params: []any{"7000000000"}},
+		{sql: "SELECT id FROM lab.every WHERE d_int2 IN ($1, 1942)", params: []any{"70000"}, oids: []uint32{21}},
 	})
 	p.sealed(t, "Zxqw", "ZXQW")
 }
@@ -141,6 +144,8 @@ func TestComputedDescribed(t *testing.T) {
 		"UPDATE lab.every SET d_char = coalesce($2, d_char), d_date = coalesce($3, d_date), d_int4 = CASE WHEN id = $4 THEN $5 ELSE 1 END WHERE d_text = nullif($1, '')",
 		"UPDATE lab.every SET d_int4 = nullif($1, '')::int, plain = $2",
 		"INSERT INTO lab.every (plain, d_text) VALUES ($1, upper($1))",
+		"SELECT id FROM lab.every WHERE d_int2 IN ($1, 1942) AND d_int4 IN ($2, -19426666666) AND d_int8 NOT IN ($3, 5, NULL) AND d_int2 IN ($4, 5::int8, $5) AND d_int4 IN ($6, 1.5) AND d_int2 = $7",
+		"SELECT id FROM lab.every WHERE d_int2 IN ($1, NULL) OR d_int2 IN ($2, d_int2, 7) OR d_int2 IN ($3) OR d_int2 IN ($4, $5::int8) OR d_date IN ($6, '2020-01-01')",
 	} {
 		want, err := p.direct.Prepare(ctx, "", sql, nil)
 		if err != nil {

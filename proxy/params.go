@@ -155,7 +155,9 @@ func (l *layout) deduce(edits *statement.Edits, text *statement.Text) error {
 			l.deduced = true
 			continue
 		}
-		l.types[n-1] = ownOID(p)
+		if l.types[n-1] = edits.ListType(p, l.types); l.types[n-1] == 0 {
+			l.types[n-1] = ownOID(p)
+		}
 	}
 	return nil
 }

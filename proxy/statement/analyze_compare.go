@@ -225,6 +225,12 @@ func (x *analysis) in(e *pg.A_Expr, name string, s *scope) {
 	if l.sealed() && comparedType(l.column, false) == 0 {
 		x.list(items, x.edits[before:])
 	}
+	if l.sealed() && widthOf(l.column.tagged.Type.OID()) > 0 {
+		x.lists++
+		for i := range x.edits[before:] {
+			x.edits[before+i].list = x.lists
+		}
+	}
 }
 
 // equalityWithAny analyses the comparison of one expression with several.

@@ -247,6 +247,7 @@ type analysis struct {
 	first     int32 // token of the folded text with which the statement begins
 	copying   *CopyPlan
 
+	lists     int32 // of numbers, that have been analysed
 	castEnd   int32 // the last token of the cast that was dropped last
 	recursive *cte  // whose query is to be analysed next
 	defining  *cte  // the innermost whose query is being analysed

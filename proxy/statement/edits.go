@@ -68,6 +68,7 @@ type Value struct {
 	// other value. Extra says that the value follows the last argument, behind a comma.
 	Slot  int
 	Extra bool
+	list  int32 // as in edit
 }
 
 // Param is a parameter whose value is to be sealed. Its casts are inside
@@ -93,6 +94,7 @@ type Param struct {
 	// Computed, if it is not nil, gives the value; Number is then 0.
 	Computed *Computed
 	Both     bool // as in Value
+	list     int32
 }
 
 // Cut returns the first n characters of a value of a character type, as an
@@ -243,13 +245,13 @@ func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 		}
 		e.Params = append(e.Params, Param{
 			Start: start, End: end, Number: n, Array: d.array, Column: d.column, Use: d.usage(), From: d.from, Chars: int(d.chars), Implied: d.implied,
-			Both: d.both(), Listed: r.listed(d), As: d.as, Unpadded: d.unpadded,
+			Both: d.both(), Listed: r.listed(d), As: d.as, Unpadded: d.unpadded, list: d.list,
 		})
 		e.tokens = append(e.tokens, int32(token))
 	default:
 		v := Value{
 			Start: start, End: end, Array: d.array, Column: d.column, Use: d.usage(), From: Listed(d.column, d.from, r.listed(d)), Both: d.both(),
-			As: d.as, Unpadded: d.unpadded,
+			As: d.as, Unpadded: d.unpadded, list: d.list,
 		}
 		if err := e.constant(t, token, d, &v); err != nil {
 			return err
