@@ -189,20 +189,12 @@ func (x *analysis) quiet(m protoreflect.Message) bool {
 			return false
 		}
 	}
-	quiet := true
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch {
-		case fd.Kind() != protoreflect.MessageKind:
-		case fd.IsList():
-			for i := 0; i < v.List().Len() && quiet; i++ {
-				quiet = x.quiet(v.List().Get(i).Message())
-			}
-		default:
-			quiet = x.quiet(v.Message())
+	for inner := range inside(m) {
+		if !x.quiet(inner) {
+			return false
 		}
-		return quiet
-	})
-	return quiet
+	}
+	return true
 }
 
 // loose reports whether a statement has the name of a table without its schema.

@@ -142,23 +142,16 @@ func sameTree(a, b protoreflect.Message) bool {
 }
 
 // firstParam finds a parameter anywhere in a tree.
-func firstParam(m protoreflect.Message) (found *pg.ParamRef) {
+func firstParam(m protoreflect.Message) *pg.ParamRef {
 	if p, ok := m.Interface().(*pg.ParamRef); ok {
 		return p
 	}
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch {
-		case fd.Kind() != protoreflect.MessageKind:
-		case fd.IsList():
-			for i := 0; i < v.List().Len() && found == nil; i++ {
-				found = firstParam(v.List().Get(i).Message())
-			}
-		default:
-			found = firstParam(v.Message())
+	for inner := range inside(m) {
+		if p := firstParam(inner); p != nil {
+			return p
 		}
-		return found == nil
-	})
-	return found
+	}
+	return nil
 }
 
 // columnDef analyses a column of CREATE TABLE or ADD COLUMN.

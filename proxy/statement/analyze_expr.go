@@ -82,19 +82,9 @@ func (x *analysis) plainBut(n *pg.Node, s *scope, refusal func(*schema.Column) *
 
 // children analyses all that is inside a node of a form without rules of its own.
 func (x *analysis) children(m protoreflect.Message, s *scope, where string) {
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		if fd.Kind() != protoreflect.MessageKind {
-			return true
-		}
-		if !fd.IsList() {
-			x.child(v.Message(), s, where)
-			return true
-		}
-		for i := range v.List().Len() {
-			x.child(v.List().Get(i).Message(), s, where)
-		}
-		return true
-	})
+	for inner := range inside(m) {
+		x.child(inner, s, where)
+	}
 }
 
 func (x *analysis) child(m protoreflect.Message, s *scope, where string) {

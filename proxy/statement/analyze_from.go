@@ -93,19 +93,24 @@ func (x *analysis) rangeFunction(n *pg.RangeFunction, s *scope) *item {
 	if scalar {
 		it.open = false
 		it.columns = []column{{name: it.name}}
-		if n.Ordinality {
-			it.columns = append(it.columns, column{name: "ordinality"})
-		}
-		var ok bool
-		if it.columns, ok = rename(it.columns, names); !ok {
-			x.fail(refuseForm("more column aliases than columns"), -1)
-		}
+		x.nameRows(it, n, names)
 		return it
 	}
 	for _, name := range names {
 		it.columns = append(it.columns, column{name: name})
 	}
 	return it
+}
+
+// nameRows gives the columns of a function's rows the names of its alias.
+func (x *analysis) nameRows(it *item, n *pg.RangeFunction, names []string) {
+	if n.Ordinality {
+		it.columns = append(it.columns, column{name: "ordinality"})
+	}
+	var ok bool
+	if it.columns, ok = rename(it.columns, names); !ok {
+		x.fail(refuseForm("more column aliases than columns"), -1)
+	}
 }
 
 // scalarFunctions are those of pg_catalog in common use in FROM whose result is

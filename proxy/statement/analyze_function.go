@@ -100,13 +100,7 @@ func (x *analysis) declaredItem(n *pg.RangeFunction, s *scope) *item {
 		}
 		it.columns = append(it.columns, c)
 	}
-	if n.Ordinality {
-		it.columns = append(it.columns, column{name: "ordinality"})
-	}
-	var ok bool
-	if it.columns, ok = rename(it.columns, names); !ok {
-		x.fail(refuseForm("more column aliases than columns"), -1)
-	}
+	x.nameRows(it, n, names)
 	return it
 }
 

@@ -125,20 +125,9 @@ func (o *overlaying) message(m protoreflect.Message) {
 	case *pg.A_Const:
 		return
 	}
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		if fd.Kind() != protoreflect.MessageKind {
-			return true
-		}
-		if !fd.IsList() {
-			o.message(v.Message())
-			return true
-		}
-		list := v.List()
-		for i := range list.Len() {
-			o.message(list.Get(i).Message())
-		}
-		return true
-	})
+	for inner := range inside(m) {
+		o.message(inner)
+	}
 }
 
 func (o *overlaying) ranges(nodes ...*pg.Node) {
