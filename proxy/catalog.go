@@ -59,12 +59,16 @@ type tracked struct {
 
 	compared    atomic.Int64  // when the comparison with the server's that is the last to have ended began, in nanoseconds since 1970
 	loading     chan struct{} // holds a value while the catalog is read
+	login       keptLogin
 	fingerprint string
 	gaps        []string // of the current snapshot
 }
 
 func newTracked(config *Config, database *schema.Database) (*tracked, error) {
-	t := &tracked{config: config, database: database, sealers: make(map[*schema.Column]Sealer), seals: newSeals(database), loading: make(chan struct{}, 1)}
+	t := &tracked{
+		config: config, database: database, sealers: make(map[*schema.Column]Sealer), seals: newSeals(database),
+		loading: make(chan struct{}, 1), login: keptLogin{wait: loginIdle},
+	}
 	for _, column := range database.Columns {
 		sealer, err := config.Sealer(column)
 		if err != nil {
@@ -163,11 +167,10 @@ func (t *tracked) refresh(ctx context.Context, after time.Time) error {
 func (t *tracked) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	login, err := t.config.Login(ctx, t.database.Name)
-	if err != nil {
-		return err
-	}
-	defer login.Close(context.WithoutCancel(ctx))
+	return t.withLogin(ctx, func(login *pgx.Conn) error { return t.read(ctx, login) })
+}
+
+func (t *tracked) read(ctx context.Context, login *pgx.Conn) error {
 	catalogMark, err := schema.CatalogFingerprint(ctx, login)
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ func (c *conn) snapshot() (*snapshot, error) {
 	changed := c.uncommitted()
 	if blocked || changed != 0 && (c.own.order != changed || c.own.shared != shared) {
 		// What was sent before is answered first; that may end the transaction.
-		path, err := c.askSession(sessionPath)
+		settings, err := c.askSession(sessionSettings)
 		changed = c.uncommitted()
 		e, refused := pgerror.As(err)
 		switch {
@@ -51,7 +51,7 @@ func (c *conn) snapshot() (*snapshot, error) {
 		case err != nil:
 			return nil, err
 		case changed != 0 || blocked && c.mayHoldLocks():
-			if err := c.readOwn(path.text(0), changed, shared); err != nil {
+			if err := c.readOwn(settings, changed, shared); err != nil {
 				return nil, err
 			}
 			return c.own.snapshot, nil
@@ -120,12 +120,16 @@ func (c *conn) uncommitted() uint64 {
 	return c.lastDDL
 }
 
-const sessionPath = `SELECT pg_catalog.current_setting('search_path')`
+// sessionSettings asks for the settings under which a session reads the catalog
+// otherwise: it may have been told to start parallel workers for the smallest query.
+const sessionSettings = `SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('max_parallel_workers_per_gather'),` +
+	` pg_catalog.current_setting('jit')`
 
-// readOwn reads the catalog through the session. Its search_path is another one
-// meanwhile: nobody else sees that, and an error fails the transaction, which undoes it.
-func (c *conn) readOwn(path string, order uint64, shared *snapshot) error {
-	if _, err := c.askSession(setPath(schema.CatalogSearchPath)); err != nil {
+// readOwn reads the catalog through the session. Its settings are others meanwhile:
+// nobody else sees that, and an error fails the transaction, which undoes it.
+func (c *conn) readOwn(settings *probe, order uint64, shared *snapshot) error {
+	path, workers, jit := settings.text(0), settings.text(1), settings.text(2)
+	if _, err := c.askSession(setSettings(schema.CatalogSearchPath, "0", "off")); err != nil {
 		return err
 	}
 	through := &sessionQuerier{conn: c}
@@ -150,13 +154,15 @@ func (c *conn) readOwn(path string, order uint64, shared *snapshot) error {
 			WithHint("See pgveil's log; statements are refused until the catalog can be read.")
 	}
 	c.own.order, c.own.shared = order, shared
-	_, err = c.askSession(setPath(path))
+	_, err = c.askSession(setSettings(path, workers, jit))
 	return err
 }
 
-// setPath sets search_path until the end of the transaction, as SET LOCAL does.
-func setPath(path string) string {
-	return `SELECT pg_catalog.set_config('search_path', E'` + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(path) + `', true)`
+// setSettings sets what sessionSettings asks for until the end of the transaction, as
+// SET LOCAL does.
+func setSettings(path, workers, jit string) string {
+	return `SELECT pg_catalog.set_config('search_path', E'` + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(path) + `', true),` +
+		` pg_catalog.set_config('max_parallel_workers_per_gather', '` + workers + `', true), pg_catalog.set_config('jit', '` + jit + `', true)`
 }
 
 // sessionQuerier reads through the session. It satisfies schema.Querier.

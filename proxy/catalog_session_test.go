@@ -65,6 +65,10 @@ func TestUncommittedCatalog(t *testing.T) {
 			`SELECT * FROM mine.patient`, `SELECT 1`, `ROLLBACK TO a`, `CALL mine.run('CREATE TABLE mine.pati' || 'ent (id int, note text)')`, `SELECT note FROM mine.patient`, `COMMIT`,
 			`SELECT note FROM mine.patient`, `CALL mine.run('DROP TABLE mine.pati' || 'ent')`, `SELECT note FROM mine.patient`,
 		},
+		"its settings of the planner": {
+			`SET max_parallel_workers_per_gather TO 3`, `BEGIN`, `SET LOCAL jit TO on`, `CALL mine.run('CREATE TABLE mine.pati' || 'ent (id int)')`, `SELECT * FROM mine.patient`,
+			`SHOW max_parallel_workers_per_gather`, `SHOW jit`, `COMMIT`, `SHOW max_parallel_workers_per_gather`, `SHOW jit`, `DROP TABLE mine.patient`, `RESET ALL`,
+		},
 		"a path with a strange name": {
 			`CREATE SCHEMA "o'\x"`, `SET search_path TO "o'\x"`, `BEGIN`, `CALL mine.run('CREATE TABLE pati' || 'ent (id int)')`, `SELECT * FROM patient`, `SHOW search_path`,
 			`COMMIT`, `SHOW search_path`, `DROP SCHEMA "o'\x" CASCADE`, `RESET search_path`,

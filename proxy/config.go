@@ -30,8 +30,8 @@ type Config struct {
 	Clients  *ClientTLS
 	Upstream *UpstreamConfig
 	// Login opens a connection of pgveil's own to a described database. It is
-	// closed again after each use: an idle one would block CREATE DATABASE …
-	// TEMPLATE and DROP DATABASE.
+	// closed again within half a second of its last use: an idle one would block
+	// CREATE DATABASE … TEMPLATE and DROP DATABASE.
 	Login func(ctx context.Context, database string) (*pgx.Conn, error)
 	// Refresh is how often the catalog is compared with the server's; 5 s when 0.
 	Refresh time.Duration

@@ -62,7 +62,7 @@ func (t *Text) changes(c *Command) Changes {
 }
 
 // namesAll reports whether CREATE or ALTER of a table, index, sequence, view, type,
-// trigger or role names all that it reaches: if no name in it is watched, none becomes
+// trigger, role, publication, policy or statistics names all that it reaches: if no name in it is watched, none becomes
 // so by it. That is not so where a whole schema is renamed, where the command runs
 // something, or where it makes a function, which may hide a built-in one.
 func (t *Text) namesAll(c *Command) bool {
@@ -73,8 +73,8 @@ func (t *Text) namesAll(c *Command) bool {
 	object := Word(0)
 	for i := c.First + 1; i < c.Last && object == 0; i++ {
 		switch w := t.Word(i); w {
-		case WordOr, WordReplace, WordTemp, WordTemporary, WordGlobal, WordLocal, WordUnlogged, WordUnique, WordRecursive, WordMaterialized:
-		case WordTable, WordIndex, WordSequence, WordView:
+		case WordOr, WordReplace, WordTemp, WordTemporary, WordGlobal, WordLocal, WordUnlogged, WordUnique, WordRecursive, WordMaterialized, WordForeign:
+		case WordTable, WordIndex, WordSequence, WordView, WordPublication, WordPolicy, WordStatistics:
 			object = w
 		case WordTrigger, WordRule, WordType, WordDomain, WordRole, WordUser:
 			if !creates {

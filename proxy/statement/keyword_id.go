@@ -206,6 +206,7 @@ const (
 	WordPassing
 	WordPlacing
 	WordPlans
+	WordPolicy
 	WordPosition
 	WordPreceding
 	WordPrecision
@@ -266,6 +267,7 @@ const (
 	WordSql
 	WordStart
 	WordStatement
+	WordStatistics
 	WordStdin
 	WordStdout
 	WordSubscription

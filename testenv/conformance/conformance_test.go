@@ -18,11 +18,9 @@ var (
 // prints and every message, and then sends the statements of the direct run to two more
 // servers in the extended protocol.
 func TestRegression(t *testing.T) {
-	tests := someRegression
-	if selected(t) {
-		tests = nil
-	}
+	selected(t)
 	s := requireSuites(t)
+	tests := s.tests(t, regression, someRegression)
 	dir := workDir(t)
 	recorded := s.both(t, regression, dir, tests)
 	direct, through := startDirect(t, regression.database), startThrough(t, regression.database)
@@ -37,11 +35,9 @@ func TestRegression(t *testing.T) {
 // TestIsolation does so with src/test/isolation, without the extended protocol: its
 // sessions wait for each other.
 func TestIsolation(t *testing.T) {
-	tests := someIsolation
-	if selected(t) {
-		tests = nil
-	}
-	requireSuites(t).both(t, isolation, workDir(t), tests)
+	selected(t)
+	s := requireSuites(t)
+	s.both(t, isolation, workDir(t), s.tests(t, isolation, someIsolation))
 }
 
 // both runs a suite on both sides and compares the runs. It returns the sessions of

@@ -3,7 +3,6 @@ package conformance
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -21,7 +20,9 @@ var untraced = []string{"pipelined_insert", "uniqviol"}
 // TestPipeline runs every test of libpq_pipeline directly and through pgveil: each must
 // pass, with the same trace of libpq's and the same messages.
 func TestPipeline(t *testing.T) {
-	selected(t)
+	if only, _ := selected(t); only != nil {
+		t.Skip("a choice of other tests")
+	}
 	s := requireSuites(t)
 	program := s.path("modules", "libpq_pipeline", "libpq_pipeline")
 	listed, err := s.command(context.Background(), program, "tests").Output()
@@ -73,22 +74,4 @@ func (s *suites) command(ctx context.Context, program string, args ...string) *e
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = s.environ()
 	return cmd
-}
-
-// Variable chooses what is run: all, subset (at most five minutes) or, when unset,
-// nothing of PostgreSQL's.
-const Variable = "PGVEIL_CONFORMANCE"
-
-// selected skips a test that was not asked for, and reports whether all was.
-func selected(t *testing.T) bool {
-	t.Helper()
-	switch value := os.Getenv(Variable); value {
-	case "all", "subset":
-		return value == "all"
-	case "":
-		t.Skipf("make test-conformance runs PostgreSQL's suites (%s=all or subset)", Variable)
-	default:
-		t.Fatalf("%s=%s is neither all nor subset", Variable, value)
-	}
-	return false
 }

@@ -12,11 +12,11 @@ import (
 )
 
 // suite is one that pg_regress, or a program of its kind, runs.
-type suite struct{ name, program, schedule, database string }
+type suite struct{ name, program, schedule, database, scripts, kind string }
 
 var (
-	regression = suite{"regress", "pg_regress", "parallel_schedule", "regression"}
-	isolation  = suite{"isolation", "pg_isolation_regress", "isolation_schedule", "isolation_regression"}
+	regression = suite{"regress", "pg_regress", "parallel_schedule", "regression", "sql", "sql"}
+	isolation  = suite{"isolation", "pg_isolation_regress", "isolation_schedule", "isolation_regression", "specs", "spec"}
 )
 
 // run runs tests of a suite, or its whole schedule if there are none, and leaves in
