@@ -86,6 +86,36 @@ func TestUncommittedCatalog(t *testing.T) {
 	}
 }
 
+// TestUncommittedBesideDropped: what a transaction still sees in the catalog, and others
+// have dropped, does not fail it when pgveil reads through it.
+func TestUncommittedBesideDropped(t *testing.T) {
+	s := stack.Start(t, stack.Options{})
+	fill(t, s)
+	ctx := context.Background()
+	server := func(texts ...string) {
+		t.Helper()
+		if err := s.Postgres.ExecIn(ctx, stack.Database, texts...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server(
+		`CREATE SCHEMA mine AUTHORIZATION biologist`, `CREATE SCHEMA gone`,
+		`CREATE TABLE gone.checked (number int CHECK (number > 0), note bytea CHECK (octet_length(note) > 1))`,
+		`CREATE TABLE gone.parted (number int, note bytea) PARTITION BY LIST ((number + 1))`,
+		`CREATE TABLE gone.heir () INHERITS (lab.patient)`,
+	)
+	conn := s.Connect(t, "biologist")
+	for _, sql := range []string{`BEGIN ISOLATION LEVEL REPEATABLE READ`, `SELECT 1`, `CREATE TABLE mine.first (id int)`} {
+		show(t, conn, sql)
+	}
+	server(`DROP SCHEMA gone CASCADE`)
+	show(t, conn, `CREATE TABLE mine.second (id int)`)
+	if got := show(t, conn, `SELECT nir FROM lab.patient WHERE id = 1`); got != nir1 {
+		t.Errorf("the transaction reads %q", got)
+	}
+	show(t, conn, `COMMIT`)
+}
+
 // TestUncommittedView: a view that a transaction has made over a tagged table is
 // opened within it as later.
 func TestUncommittedView(t *testing.T) {

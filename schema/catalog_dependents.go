@@ -39,7 +39,8 @@ func (l *loader) taggedTables() []uint32 {
 // readChecks reads which constraints of the tagged tables are pgveil's own.
 func (l *loader) readChecks(ctx context.Context, q Querier) error {
 	rows, err := q.Query(ctx, `
-		SELECT oid, conrelid, conname::text, conkey, pg_catalog.pg_get_constraintdef(oid)
+		SELECT oid, conrelid, conname::text, conkey,
+			CASE WHEN pg_catalog.pg_table_is_visible(conrelid) IS NOT NULL THEN pg_catalog.pg_get_constraintdef(oid) END
 		FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid = ANY (`+oidArray(l.taggedTables())+`)
 		ORDER BY conrelid, conname`, pgx.QueryExecModeExec)
 	if err != nil {

@@ -49,7 +49,7 @@ type Querier interface {
 func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error) {
 	l := &loader{db: db, byOID: make(map[uint32]*Relation)}
 	for _, step := range []func(context.Context, Querier) error{
-		l.readRelations, l.readAttributes, l.readInheritance, l.readPartitionKeys, l.readSealing, l.readDependencies, l.readFunctions, l.readNamesakes,
+		l.readRelations, l.readAttributes, l.readInheritance, l.readSealing, l.readDependencies, l.readFunctions, l.readNamesakes,
 		l.readShadowed, l.readOperators,
 	} {
 		if err := step(ctx, q); err != nil {
@@ -60,7 +60,7 @@ func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error)
 		return nil, err
 	}
 	l.spread()
-	for _, step := range []func(context.Context, Querier) error{l.readDefinitions, l.readIndexes, l.readChecks} {
+	for _, step := range []func(context.Context, Querier) error{l.readDefinitions, l.readPartitionKeys, l.readIndexes, l.readChecks} {
 		if err := step(ctx, q); err != nil {
 			return nil, err
 		}

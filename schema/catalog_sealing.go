@@ -6,11 +6,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// readPartitionKeys marks what tables are partitioned by.
+// The server's functions that print a stored expression are asked of few tables, and only
+// while these exist, by pg_table_is_visible, which is NULL otherwise: for a table that
+// another session has dropped they raise an error, in a client's own transaction perhaps.
+
+// readPartitionKeys marks what the tagged tables are partitioned by.
 func (l *loader) readPartitionKeys(ctx context.Context, q Querier) error {
 	rows, err := q.Query(ctx, `
-		SELECT p.partrelid, p.partattrs::int2[], coalesce(pg_catalog.pg_get_expr(p.partexprs, p.partrelid), '')
-		FROM pg_catalog.pg_partitioned_table p`, pgx.QueryExecModeExec)
+		SELECT p.partrelid, p.partattrs::int2[],
+			coalesce(CASE WHEN pg_catalog.pg_table_is_visible(p.partrelid) IS NOT NULL THEN pg_catalog.pg_get_expr(p.partexprs, p.partrelid) END, '')
+		FROM pg_catalog.pg_partitioned_table p
+		WHERE p.partrelid = ANY (`+oidArray(l.taggedTables())+`)`, pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}
@@ -37,13 +43,16 @@ func (l *loader) readPartitionKeys(ctx context.Context, q Querier) error {
 
 // readSealing marks the columns whose CHECK constraint is pgveil's as orphans: tag
 // takes those out that it finds a tag for. A session may print the constraint's
-// bytes in another form, so its name counts, too.
+// bytes in another form, so its name counts, too. CASE names the type once more, and is
+// so computed for rows of the join only.
 func (l *loader) readSealing(ctx context.Context, q Querier) error {
 	rows, err := q.Query(ctx, `
-		SELECT conrelid, conkey[1]
-		FROM pg_catalog.pg_constraint
-		WHERE contype = 'c' AND conrelid <> 0 AND array_length(conkey, 1) = 1
-			AND (strpos(pg_catalog.pg_get_constraintdef(oid), 'x`+sealedMagic()+`') > 0 OR left(conname::text, 7) = 'pgveil_')`, pgx.QueryExecModeExec)
+		SELECT k.conrelid, k.conkey[1]
+		FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+		WHERE k.contype = 'c' AND array_length(k.conkey, 1) = 1 AND a.atttypid = 'pg_catalog.bytea'::regtype
+			AND CASE WHEN left(k.conname::text, 7) = 'pgveil_' THEN true
+				WHEN a.atttypid = 'pg_catalog.bytea'::regtype AND pg_catalog.pg_table_is_visible(k.conrelid) IS NOT NULL
+					THEN strpos(pg_catalog.pg_get_constraintdef(k.oid), 'x`+sealedMagic()+`') > 0 END`, pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}

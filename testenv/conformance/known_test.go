@@ -28,7 +28,13 @@ var knownDifferences = []*difference{
 	{
 		name:  "Numbers of transactions",
 		files: regexp.MustCompile(`^pg_regress_t?xid$`),
-		shows: regexp.MustCompile(`^DataRow "\d`),
+		shows: regexp.MustCompile(`^DataRow "(\d|aborted|committed|in progress)`),
+		rare:  true,
+	},
+	{
+		name:  "Locks of a reading in the session",
+		files: regexp.MustCompile(`^(pg_regress_)?alter_table`),
+		shows: regexp.MustCompile(`^(DataRow × \d+$|\s*pg_toast_\d+ +\|)`),
 		rare:  true,
 	},
 	{

@@ -120,7 +120,7 @@ func (r *reader) line(m *message) string {
 }
 
 // varying is what differs between two runs of the same statements on two servers.
-var varying = regexp.MustCompile(`\b\d{5,}\b|\b[Pp]rocess \d+|pg_(?:toast_)?temp_\d+|\(\d+,\d+\)|pgveil-conformance-\d+/[\w./-]*|\b\d+\.\d+ ms\b`)
+var varying = regexp.MustCompile(`\b\d{5,}\b|\b[Pp]rocess \d+|\b(?:pivot|transaction) \d+|pg_(?:toast_)?temp_\d+|\(\d+,\d+\)|pgveil-conformance-\d+/[\w./-]*|\b\d+\.\d+ ms\b`)
 
 // numbers and times, in what a client asks, may be out of an earlier answer.
 var numbers = regexp.MustCompile(`\d{3,}|\b\d\d:\d\d:\d\d\S*`)
