@@ -145,21 +145,29 @@ func runAttacks(t *testing.T, s *stack.Stack, attacks []attack) {
 					t.Errorf("sealed values came back:\n%s", all)
 				}
 			}
-			log, err := os.ReadFile(s.Postgres.LogFile())
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, line := range strings.Split(string(log), "\n") {
-				if strings.Contains(line, secretOf(i)) || strings.Contains(line, hex.EncodeToString([]byte(secretOf(i)))) {
-					t.Errorf("reached the server: %s\nthe client saw:\n%s", line, all)
-					break
-				}
+			if line := logged(t, s, secretOf(i)); line != "" {
+				t.Errorf("reached the server: %s\nthe client saw:\n%s", line, all)
 			}
 			if testing.Verbose() {
 				t.Log(all)
 			}
 		})
 	}
+}
+
+// logged gives the first line of the server's log with a secret in it, as it is or in hex.
+func logged(t *testing.T, s *stack.Stack, secret string) string {
+	t.Helper()
+	log, err := os.ReadFile(s.Postgres.LogFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(log), "\n") {
+		if strings.Contains(line, secret) || strings.Contains(line, hex.EncodeToString([]byte(secret))) {
+			return line
+		}
+	}
+	return ""
 }
 
 // sealedMarks are how the first bytes of sealed values look in the forms in which they

@@ -59,6 +59,8 @@ func (c *conn) receive(typ byte) error {
 		}
 		if typ == 'Z' && status == 'I' && !own {
 			c.transactionEnded(step.Entry.Order)
+		} else if (typ == 'C' || typ == 'Z') && c.lastCommit != 0 && step.Entry.Order >= c.lastCommit {
+			c.announceDDL()
 		}
 	}
 	c.mu.Unlock()
@@ -104,10 +106,7 @@ func (c *conn) transactionEnded(order uint64) {
 		}
 	}
 	if c.lastDDL != 0 {
-		if c.lastNames != 0 || c.quiet != c.tracked.current.Load() {
-			c.tracked.names.made.Add(1)
-		}
-		c.tracked.changes.made.Add(1)
+		c.announceDDL()
 		if c.lastNames <= order {
 			c.lastNames = 0
 		}
@@ -115,6 +114,15 @@ func (c *conn) transactionEnded(order uint64) {
 			c.lastDDL, c.quiet = 0, nil
 		}
 	}
+}
+
+// announceDDL tells all sessions that the catalog may have been changed. c.mu is held.
+func (c *conn) announceDDL() {
+	c.lastCommit = 0
+	if c.lastNames != 0 || c.quiet != c.tracked.current.Load() {
+		c.tracked.names.made.Add(1)
+	}
+	c.tracked.changes.made.Add(1)
 }
 
 // sessionEnds forwards an error with which the server ends the session, whatever it

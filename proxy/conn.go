@@ -44,6 +44,7 @@ type conn struct {
 	changed    atomic.Bool                   // state may no longer be true
 	lastChange uint64                        // order of the last message that may change it again when the transaction ends; guarded by mu
 	lastDDL    uint64                        // of the last that changes the catalog then; guarded by mu
+	lastCommit uint64                        // of the last that may commit it while a transaction goes on; guarded by mu
 	lastNames  uint64                        // of the last that may change then which names are watched; guarded by mu
 	quiet      *snapshot                     // under which the first of the others was found to change none; guarded by mu
 	endedAt    atomic.Uint64                 // order of what ended the last transaction, and its portals
@@ -59,6 +60,7 @@ type conn struct {
 	blocked     time.Time         // when pgveil's login could last not read the catalog in time
 	sequence    uint64            // of the messages between two Syncs
 	noted       statement.Changes // what the message at hand may change
+	commits     bool              // it may commit what was changed
 	prepared    names[prepared]
 	portals     names[portal]
 	manyPortals int  // how many of them it takes to look for those that are over

@@ -27,6 +27,7 @@ func (c *conn) parse(body []byte) error {
 	p := &prepared{plan: plan, state: s, watched: s != nil && s.snapshot.analyzer.Reaches(text)}
 	for i := range commands {
 		p.changes |= commands[i].Changes
+		p.commits = p.commits || commands[i].Verb == statement.VerbCommit
 	}
 	if p.watched {
 		p.ambiguous = s.snapshot.analyzer.PathDependent(text)
@@ -173,11 +174,11 @@ func (c *conn) bind(body []byte) error {
 var sqlPrepared = &prepared{changes: statement.ChangesSession}
 
 // bindUntouched forwards a Bind. An unnamed portal is remembered only if running it
-// may change the session or the name has had another meaning.
+// may change the session or end its transaction, or the name has had another meaning.
 func (c *conn) bindUntouched(m *wire.BindMessage, p *prepared) error {
 	c.portals.forget(c, string(m.Portal), c.endedAt.Load())
 	c.restless = c.restless || p.changes != 0 // SQL may FETCH from it
-	if len(m.Portal) == 0 && p.changes == 0 && p.named == nil && c.portals[""] == nil {
+	if len(m.Portal) == 0 && p.changes == 0 && !p.commits && p.named == nil && c.portals[""] == nil {
 		return c.forward(pipeline.Bind, nil)
 	}
 	bound := &portal{prepared: p, guard: p == sqlPrepared}
@@ -424,6 +425,9 @@ func (c *conn) execute(body []byte) error {
 	}
 	if p.plan == nil {
 		c.noteChange(p.prepared.changes)
+		if p.prepared.commits {
+			c.noteCommit()
+		}
 		if p.guard {
 			return c.forward(pipeline.Execute, &work{results: []*result{{portal: p, guard: true}}})
 		}

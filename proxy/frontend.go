@@ -149,7 +149,10 @@ func (c *conn) push(e pipeline.Entry[*work]) {
 			c.quiet = c.tracked.current.Load()
 		}
 	}
-	c.noted = 0
+	if c.commits && c.lastDDL != 0 {
+		c.lastCommit = order
+	}
+	c.noted, c.commits = 0, false
 	if e.Kind == pipeline.Query {
 		c.sequence++ // what follows is not skipped if it fails
 	}
@@ -205,7 +208,7 @@ func (c *conn) ownSync() error {
 // and has the server's error replaced.
 func (c *conn) refuse(kind pipeline.Kind, body []byte, with *work) error {
 	c.auditRefusal(with.refusal)
-	c.noted = 0
+	c.noted, c.commits = 0, false
 	name, params := []byte(nil), 0
 	switch kind {
 	case pipeline.Parse:

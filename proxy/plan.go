@@ -156,12 +156,19 @@ func (c *conn) noteChanges(commands []statement.Command) {
 			c.noteChange(statement.ChangesCatalog | statement.ChangesWatched)
 		}
 		if commands[i].Verb == statement.VerbCommit {
-			c.mu.Lock()
-			if c.lastChange != 0 {
-				c.changed.Store(true)
-			}
-			c.mu.Unlock()
+			c.noteCommit()
 		}
+	}
+}
+
+// noteCommit remembers that the message about to be sent ends a transaction, and with it
+// what SET LOCAL has set. Another transaction may begin before ReadyForQuery tells.
+func (c *conn) noteCommit() {
+	c.commits = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lastChange != 0 {
+		c.changed.Store(true)
 	}
 }
 

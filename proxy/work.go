@@ -40,6 +40,7 @@ type prepared struct {
 	seen      *snapshot       // the catalog under which text was last looked at
 	layout    *layout
 	changes   statement.Changes
+	commits   bool // it is COMMIT
 	refused   bool // by pgveil
 	named     *named
 	redacted  string
