@@ -207,3 +207,15 @@ func TestHostileTexts(t *testing.T) {
 		t.Errorf("the other connection only read %d rows meanwhile", n)
 	}
 }
+
+// TestStatisticsRefused: who asks for the samples that ANALYZE keeps is told why not.
+func TestStatisticsRefused(t *testing.T) {
+	conn := stack.Start(t, stack.Options{}).Connect(t, "biologist")
+	for _, sql := range []string{`SELECT * FROM pg_stats`, `SELECT starelid FROM pg_catalog.pg_statistic`} {
+		_, err := conn.Exec(context.Background(), sql)
+		var e *pgconn.PgError
+		if !errors.As(err, &e) || e.Code != "0A000" || !strings.HasSuffix(e.Message, `"pg_catalog.pg_statistic": ANALYZE keeps samples of sealed columns in it`) {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}

@@ -193,6 +193,10 @@ func refuseLoose(c *schema.Column, name string) *pgerror.Error {
 }
 
 func refuseRules(r *schema.Relation) *pgerror.Error {
+	if r.Schema == "pg_catalog" {
+		return pgerror.New(pgerror.FeatureNotSupported, "cannot use relation %s: ANALYZE keeps samples of sealed columns in it", tableName(r)).
+			WithHint("Ask the server itself for statistics, not through pgveil.")
+	}
 	return pgerror.New(pgerror.FeatureNotSupported, "cannot use relation %s: it reaches a table with sealed columns in a way pgveil does not follow", tableName(r)).
 		WithHint("Rules on a table run in the server. Use the table with sealed columns itself.")
 }
