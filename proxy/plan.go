@@ -28,6 +28,15 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	}
 	c.noteHidden(text, snapshot)
 	if err := c.checkNames(text, text.Commands()); err != nil {
+		if c.lexer.BackslashQuotes && text.Odd() { // perhaps only because of that
+			s, e := c.fresh()
+			if e != nil {
+				return text, nil, nil, e
+			}
+			if !s.backslashes {
+				return c.plan(raw)
+			}
+		}
 		return text, nil, nil, err
 	}
 	if !snapshot.analyzer.Relevant(text) && !c.doubtful(text, snapshot) && !c.runsTagged(text) {

@@ -53,6 +53,7 @@ func TestSQLPrepare(t *testing.T) {
 		{"all by the extended protocol", []messages{extended(`PREPARE p (text) AS SELECT id, last_name FROM lab.patient WHERE nir = $1`), extended(`EXECUTE p('` + nir1 + `')`), extended(`EXECUTE p('` + nir2 + `')`), extended(`DEALLOCATE p`), extended(`EXECUTE p('x')`)}},
 		{"EXECUTE prepared", []messages{{query(`PREPARE p AS SELECT last_name FROM lab.patient WHERE nir = $1`)}, {parse("e", `EXECUTE p('`+nir1+`')`), sync_}, {bind("", "e"), describe('P', ""), execute("", 0), sync_}, {bind("", "e"), execute("", 0), sync_}}},
 		{"EXECUTE with a parameter", []messages{{query(`PREPARE p AS SELECT note FROM lab.plain WHERE id = $1`)}, extended(`EXECUTE p($1)`, "1")}},
+		{"strings that a setting could change", q(`PREPARE p AS SELECT id FROM lab.patient WHERE nir = $1`, `SET search_path TO lab`, `EXECUTE p(U&'\003185057800608436')`, `BEGIN`, `EXECUTE p(U&' x')`, `ROLLBACK`, `DEALLOCATE ALL`, `SELECT '\101'::bytea, U&'p\0031' AS p`)},
 		{"untagged", q(`PREPARE p AS SELECT * FROM lab.plain`, `EXECUTE p`, `DEALLOCATE PREPARE p`)},
 		{"strange text", q("prepare/**/\"P p\" -- x\n (text) as select id from lab.patient where nir=$1", `execute "P p" ( 'x' )`, `EXECUTE "p p"('x')`)},
 	})

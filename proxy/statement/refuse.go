@@ -269,19 +269,19 @@ func errColumn(names ...string) *pgerror.Error {
 }
 
 func errTargetColumn(column, table string) *pgerror.Error {
-	return pgerror.New("42703", "column %q of relation %q does not exist", column, table)
+	return pgerror.New("42703", "column \"%s\" of relation \"%s\" does not exist", column, table)
 }
 
 func errAmbiguous(column string) *pgerror.Error {
-	return pgerror.New("42702", "column reference %q is ambiguous", column)
+	return pgerror.New("42702", "column reference \"%s\" is ambiguous", column)
 }
 
 func errAmbiguousTable(name string) *pgerror.Error {
-	return pgerror.New("42P09", "table reference %q is ambiguous", name)
+	return pgerror.New("42P09", "table reference \"%s\" is ambiguous", name)
 }
 
 func errDuplicateTable(name string) *pgerror.Error {
-	return pgerror.New("42712", "table name %q specified more than once", name)
+	return pgerror.New("42712", "table name \"%s\" specified more than once", name)
 }
 
 func errTooManyValues() *pgerror.Error {

@@ -18,6 +18,8 @@ type engine struct {
 	veil, twin *side
 	report     report
 	chooser    *rand.Rand // of protocols and formats
+	pending    []*statement
+	taken      bool // both sides ran the last statement
 }
 
 // mismatch is a fault: the two sides gave different answers.
@@ -35,25 +37,41 @@ func (m *mismatch) String() string {
 
 // step makes a statement and runs it.
 func (e *engine) step(number int) {
-	st := e.next()
+	st := e.following()
 	if e.twin.conn.TxStatus() == 'E' && st.kind != "session" && e.chance(2) {
 		st = e.session()
 		st.kind = "session"
 	}
-	c := e.call(st.tree)
+	c := e.call(st)
 	e.report.statements++
 	e.report.kinds[st.kind]++
 	kind, detail := e.judge(st, c)
 	if kind != "" {
 		e.fault(number, st, c, kind, detail)
+	} else if e.taken {
+		e.pending = append(st.then, e.pending...)
 	}
 	e.follow(e.twin.conn.TxStatus())
 }
 
+// following gives what follows a statement that was taken, or a new one.
+func (e *engine) following() *statement {
+	if len(e.pending) == 0 {
+		return e.next()
+	}
+	st := e.pending[0]
+	e.pending = e.pending[1:]
+	st.kind = "EXECUTE, FETCH, …"
+	return st
+}
+
 // call chooses how the statement is sent.
-func (e *engine) call(tree *node) *call {
-	c := &call{protocol: e.chooser.IntN(3)}
-	c.rendering = tree.render(c.protocol != simple)
+func (e *engine) call(st *statement) *call {
+	c := &call{protocol: e.chooser.IntN(3), data: st.data}
+	if st.copy != 0 {
+		c.protocol = st.copy
+	}
+	c.rendering = st.tree.render(c.protocol == params || c.protocol == prepared)
 	if c.protocol == simple && e.chooser.IntN(20) == 0 {
 		c.sql += ";"
 	}
@@ -77,6 +95,7 @@ func (e *engine) call(tree *node) *call {
 // judge runs a statement on both sides and says what is wrong, if anything.
 func (e *engine) judge(st *statement, c *call) (kind, detail string) {
 	reasons := st.tree.reasons()
+	e.taken = false
 	before := e.veil.conn.TxStatus()
 	veil := e.veil.run(e.ctx, c)
 	if veil.refused() && before != 'E' {
@@ -103,6 +122,14 @@ func (e *engine) judge(st *statement, c *call) (kind, detail string) {
 		return "", "" // the server refuses it, too
 	}
 	twin := e.twin.run(e.ctx, c)
+	if st.blind {
+		veil.hide()
+		twin.hide()
+	}
+	if st.faulty && veil.err != nil && twin.err != nil && veil.err.Code != twin.err.Code {
+		e.report.first++ // two things are wrong, and the other is told
+		return "", ""
+	}
 	if kind, detail = compare(veil, twin, st.ordered); kind != "" {
 		return kind, detail
 	}
@@ -114,6 +141,7 @@ func (e *engine) judge(st *statement, c *call) (kind, detail string) {
 		return "not refused: " + reasons[0], ""
 	}
 	e.report.same++
+	e.taken = true
 	return "", ""
 }
 
@@ -170,7 +198,7 @@ func (e *engine) shrink(st *statement, c *call, kind string, detail *string) {
 			return false
 		}
 		cut := *c
-		cut.rendering = st.tree.render(c.protocol != simple)
+		cut.rendering = st.tree.render(c.protocol == params || c.protocol == prepared)
 		// The types of the parameters that are left are no longer known.
 		cut.declared, cut.binary = nil, make([]bool, len(cut.params))
 		e.must(e.veil, "BEGIN")

@@ -70,10 +70,14 @@ func (g *generator) itself(s *scope) *node {
 	}
 	switch g.pick(4) {
 	case 0:
-		return seq("CASE WHEN ", g.condition(s, 0), " THEN ", name, " ELSE ", other, " END")
+		condition := g.condition(s, 0)
+		if condition.text == "true" {
+			return nil // as below
+		}
+		return seq("CASE WHEN ", condition, " THEN ", name, " ELSE ", other, " END")
 	case 1:
 		if other == "NULL" {
-			return nil // the planner leaves the NULL out, and the type has a modifier again
+			return nil // the planner leaves the other out, and the type has a modifier again
 		}
 		return text("COALESCE(" + name + ", " + other + ")")
 	case 2:

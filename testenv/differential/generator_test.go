@@ -3,6 +3,7 @@ package differential
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 )
 
 // statement is a generated one, and what is expected of it.
@@ -12,6 +13,10 @@ type statement struct {
 	faulty  bool // it may be one that the server does not take
 	changes bool
 	kind    string
+	blind   bool // rows are not compared
+	copy    int  // copyOut, copyIn, 0 of what is no COPY
+	data    string
+	then    []*statement // what follows if it was taken
 }
 
 // generator makes statements. It follows what the session does, as far as its
@@ -26,6 +31,7 @@ type generator struct {
 	savepoint []string
 	holes     []*hole
 	cte       *relation // of the statement at hand
+	names     int       // of prepared statements and cursors
 }
 
 func newGenerator(r *rand.Rand) *generator {
@@ -54,7 +60,19 @@ func (g *generator) next() *statement {
 	g.bad, g.wrong, g.aliases, g.holes, g.cte = g.chance(7), g.chance(12), 0, nil, nil
 	faulty := g.wrong
 	s := &statement{}
-	switch n := g.pick(100); {
+	switch n := g.pick(116); {
+	case n >= 112:
+		s = g.explained()
+		s.kind = "EXPLAIN"
+	case n >= 108:
+		s = g.copied()
+		s.kind = "COPY"
+	case n >= 105:
+		s = g.merge()
+		s.kind = "MERGE"
+	case n >= 100:
+		s = g.held()
+		s.kind = "PREPARE, DECLARE"
 	case n < 48:
 		s = g.query()
 		s.kind = "SELECT"
@@ -150,6 +168,9 @@ func (g *generator) hole(t *typ, value string, c *column) *hole {
 	}
 	if h.same != nil {
 		h.cast = h.same.cast
+		if h.cast != "" && strings.HasPrefix(h.bare, "-") {
+			h.bare = "" // the minus would be that of the cast
+		}
 	} else if h.bare == "" && g.chance(8) {
 		h.cast = "::" + t.base
 		if t.base == "bpchar" || t.base == "varchar" {

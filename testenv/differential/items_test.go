@@ -118,7 +118,7 @@ func (g *generator) refusedItem(s *scope, c col) *node {
 		}
 	case 4:
 		if c.typ == typDate {
-			return refusing("a cast to another type", text("CAST("+name+" AS timestamp)"))
+			return text("CAST(" + name + " AS timestamp)")
 		}
 		if c.typ == typJSONB {
 			return refusing("an operator", text(name+oneOf(g, " -> 'a'", " ->> 'a'")))

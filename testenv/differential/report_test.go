@@ -17,6 +17,7 @@ type report struct {
 	codes                                     map[string]int
 	words                                     map[string]int // errors of one code in other words than the server's
 	places                                    int            // errors at another position than the server's
+	first                                     int            // errors of another of two mistakes than the server's
 	mismatches                                map[string]*mismatch
 }
 
@@ -92,7 +93,7 @@ func (r *report) document(seed uint64) string {
 same tables in another server, in both protocols, with literals and parameters, in text and binary, inside and outside of
 transactions. Both have to give the same rows, descriptions of rows (names, types, modifiers, formats, origins), types of
 parameters, command tags, SQLSTATEs and transaction states; the contents of all tables are compared at intervals. Otherwise
-pgveil has to refuse the statement for an operation that the design refuses. Afterwards the files, the WAL and the log of the
+pgveil has to refuse the statement for an operation that the design refuses. Of EXPLAIN the rows are not compared. Afterwards the files, the WAL and the log of the
 server behind pgveil, and a dump of it, are searched for every text that was stored in a tagged column.
 
 A run is repeated with its seed: `+"`PGVEIL_SEED=%d`"+`.
@@ -110,7 +111,7 @@ A run is repeated with its seed: `+"`PGVEIL_SEED=%d`"+`.
 | kind | statements |
 |---|---:|
 `, r.statements, seed, r.statements, r.same, r.errors, total, r.invalid, r.faults)
-	for _, k := range []string{"SELECT", "UNION, INTERSECT, EXCEPT", "INSERT", "INSERT … SELECT", "UPDATE", "DELETE", "session"} {
+	for _, k := range []string{"SELECT", "UNION, INTERSECT, EXCEPT", "INSERT", "INSERT … SELECT", "UPDATE", "DELETE", "MERGE", "COPY", "PREPARE, DECLARE", "EXECUTE, FETCH, …", "EXPLAIN", "session"} {
 		fmt.Fprintf(&b, "| %s | %d |\n", k, r.kinds[k])
 	}
 	b.WriteString("\n## What was refused, and why\n\n| operation | statements | for example |\n|---|---:|---|\n")
@@ -124,6 +125,6 @@ A run is repeated with its seed: `+"`PGVEIL_SEED=%d`"+`.
 	if len(r.words) == 0 {
 		b.WriteString("None.\n")
 	}
-	fmt.Fprintf(&b, "\nErrors at another position: %d. SQLSTATEs met: %s.\n", r.places, strings.Join(counted(r.codes), ", "))
+	fmt.Fprintf(&b, "\nErrors at another position: %d; of another of two mistakes in a statement: %d. SQLSTATEs met: %s.\n", r.places, r.first, strings.Join(counted(r.codes), ", "))
 	return b.String()
 }

@@ -95,7 +95,7 @@ func (g *generator) from(outer *scope) (*node, *scope) {
 	s := &scope{outer: outer}
 	n, r := g.fromItem(s)
 	s.relations = append(s.relations, r)
-	for range oneOf(g, 0, 0, 0, 1, 1, 2) {
+	for more := oneOf(g, 0, 0, 0, 1, 1, 2); more > 0; more-- {
 		right, other := g.fromItem(s)
 		joined := &scope{relations: append(append([]*relation{}, s.relations...), other), merged: s.merged, outer: outer}
 		if common, refused := usable(s, other); len(common) > 0 && !s.merged && g.chance(5) && (refused == "" || g.refuse(2)) {
@@ -107,7 +107,11 @@ func (g *generator) from(outer *scope) (*node, *scope) {
 			continue
 		}
 		if g.chance(10) && len(s.relations) == 1 && r.total && other.total {
-			n = seq(n, oneOf(g, " CROSS JOIN ", ", "), right)
+			word := " CROSS JOIN "
+			if more == 1 { // the condition of a join behind a comma does not see what stands before
+				word = oneOf(g, word, ", ")
+			}
+			n = seq(n, word, right)
 			s = joined
 			continue
 		}
@@ -284,11 +288,12 @@ func (g *generator) query() *statement {
 // orderBy orders by untagged columns; total says that they tell all rows apart.
 func (g *generator) orderBy(s *scope) (n *node, total bool) {
 	if c, ok := g.some(s, (*column).tagged); ok && g.refuse(2) {
-		return refusing("ORDER BY", maybe(seq(" ORDER BY ", g.write(s, c), oneOf(g, "", " DESC", " NULLS FIRST")))), false
+		return refusing("ORDER BY", maybe(seq(" ORDER BY ", quoteName(c.rel.name)+"."+c.quoted(), oneOf(g, "", " DESC", " NULLS FIRST")))), false
 	}
 	var keys []*node
 	if c, ok := g.some(s, func(c *column) bool { return !c.tagged() }); ok && g.chance(3) {
-		keys = append(keys, text(g.write(s, c)+oneOf(g, "", " DESC", " ASC NULLS FIRST")))
+		// With its table, or it could be the name of an item.
+		keys = append(keys, text(quoteName(c.rel.name)+"."+c.quoted()+oneOf(g, "", " DESC", " ASC NULLS FIRST")))
 	}
 	total = true
 	for _, r := range s.relations {

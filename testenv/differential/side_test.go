@@ -26,6 +26,7 @@ type call struct {
 	binary   []bool   // by parameter
 	declared []uint32 // types of the parameters in Parse
 	results  []int16  // formats
+	data     string   // of a COPY
 }
 
 // answer is what a side said.
@@ -74,6 +75,10 @@ func openSide(ctx context.Context, dsn string) (*side, error) {
 func (s *side) run(ctx context.Context, c *call) (a *answer) {
 	a = &answer{}
 	defer func() { a.status = s.conn.TxStatus() }()
+	if c.protocol == copyOut || c.protocol == copyIn {
+		s.runCopy(ctx, a, c)
+		return a
+	}
 	if c.protocol == simple {
 		reader := s.conn.Exec(ctx, c.sql)
 		for reader.NextResult() {
@@ -156,6 +161,13 @@ func (a *answer) fail(err error) {
 		a.err = e
 	} else if a.err == nil {
 		a.broken = err
+	}
+}
+
+// hide leaves out of an answer what rows it has.
+func (a *answer) hide() {
+	for i := range a.results {
+		a.results[i].rows = nil
 	}
 }
 
