@@ -161,8 +161,14 @@ func (c *conn) readOwn(settings *probe, order uint64, shared *snapshot) error {
 // setSettings sets what sessionSettings asks for until the end of the transaction, as
 // SET LOCAL does.
 func setSettings(path, workers, jit string) string {
-	return `SELECT pg_catalog.set_config('search_path', E'` + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(path) + `', true),` +
+	return `SELECT pg_catalog.set_config('search_path', ` + constantSQL(path) + `, true),` +
 		` pg_catalog.set_config('max_parallel_workers_per_gather', '` + workers + `', true), pg_catalog.set_config('jit', '` + jit + `', true)`
+}
+
+// constantSQL writes a text as a string constant that means the same whatever
+// standard_conforming_strings and backslash_quote say.
+func constantSQL(text string) string {
+	return `E'` + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(text) + `'`
 }
 
 // sessionQuerier reads through the session. It satisfies schema.Querier.

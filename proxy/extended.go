@@ -2,12 +2,10 @@ package proxy
 
 import (
 	"math"
-	"slices"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
-	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/logical"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -54,6 +52,13 @@ func (c *conn) parse(body []byte) error {
 		return pgerror.New("42P02", "there is no parameter $%d", n)
 	}
 	inner, err := c.parseLayouts(text, p, appendOIDs(nil, m.OIDs))
+	if sql := withoutValues(text, p.named, err); sql != "" {
+		p.named.given, w.naming = false, c.newStatement(name, p)
+		c.send.Lock()
+		defer c.send.Unlock()
+		c.push(pipeline.Entry[*work]{Kind: pipeline.Parse, Data: w})
+		return wire.WriteParse(c.sw, m.Name, sql)
+	}
 	if err != nil {
 		return positioned(err, text.SQL())
 	}
@@ -113,6 +118,11 @@ func (c *conn) bind(body []byte) error {
 		return err
 	}
 	if v == nil {
+		if m.Params.Len() > 0 {
+			if err := c.exists(string(m.Statement)); err != nil {
+				return err
+			}
+		}
 		return c.bindUntouched(&m, sqlPrepared)
 	}
 	p := v.value
@@ -332,44 +342,6 @@ func (c *conn) sealComputed(t *target, m *wire.BindMessage, types []uint32, s *s
 		return nil, sealError(err, t.column)
 	}
 	return sealed, nil
-}
-
-// serverFormats gives the result formats for the server: sealed columns in binary,
-// which is half as long, except for a logical bytea, whose text form follows the
-// session's bytea_output as the server writes it.
-func serverFormats(outputs []statement.Output, client []int16) []int16 {
-	sealed := false
-	for _, o := range outputs {
-		sealed = sealed || o.Column != nil
-	}
-	if !sealed || (len(client) > 1 && len(client) != len(outputs)) {
-		return client
-	}
-	formats := make([]int16, len(outputs))
-	for i, o := range outputs {
-		formats[i] = formatOf(client, i)
-		if o.Column != nil && !logicalBytea(&o) {
-			formats[i] = 1
-		}
-	}
-	return formats
-}
-
-func logicalBytea(o *statement.Output) bool {
-	return slices.ContainsFunc(o.Columns(), func(c *schema.Column) bool { return c.Type.Kind == logical.Bytea })
-}
-
-// formatOf gives the format of column i out of the format codes of a Bind message.
-func formatOf(formats []int16, i int) int16 {
-	switch {
-	case len(formats) == 0:
-		return 0
-	case len(formats) == 1:
-		return formats[0]
-	case i < len(formats):
-		return formats[i]
-	}
-	return 0
 }
 
 func (c *conn) describe(body []byte) error {

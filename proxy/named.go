@@ -12,6 +12,7 @@ type named struct {
 	name    string
 	all     bool      // CLOSE ALL, DEALLOCATE ALL
 	creates bool      // EXPLAIN CREATE TABLE AS EXECUTE
+	given   bool      // a constant or a parameter is in it
 	cursor  *portal   // DECLARE: what the name will mean
 	makes   *prepared // PREPARE: the same
 	sealed  any       // EXECUTE: the origin of what its arguments are sealed for
@@ -21,7 +22,7 @@ type named struct {
 // must know.
 func (c *conn) namedOf(text *statement.Text, plan *statement.Plan, s *state, l *layout, i int) (n *named, err error) {
 	command := &text.Commands()[i]
-	n = &named{verb: command.Verb, name: command.Name, all: command.All}
+	n = &named{verb: command.Verb, name: command.Name, all: command.All, given: text.HasValues(command)}
 	switch command.Verb {
 	case statement.VerbDeclare:
 		n.cursor = c.declared(text, plan, s, i)

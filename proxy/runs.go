@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"strings"
+
 	"github.com/pgveil/pgveil/proxy/pipeline"
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
@@ -40,6 +42,9 @@ func (c *conn) source(n *named) (source, error) {
 	}
 	v, err := c.prepared.get(c, n.name)
 	if err != nil || v == nil || v.value == nil || v.value.refused || c.notAccepted(&v.naming) {
+		if err == nil && n.given {
+			err = c.exists(n.name)
+		}
 		return source{}, err
 	}
 	p, err := c.still(v)
@@ -60,6 +65,28 @@ func (c *conn) source(n *named) (source, error) {
 		s.plan = p.plan.Explained()
 	}
 	return s, nil
+}
+
+// exists asks the session for a prepared statement that pgveil has not seen: a function
+// may have made it. If there is none, the server must not get the values that are meant for
+// it: PREPARE may have been refused, or made it in a session that is over.
+func (c *conn) exists(name string) error {
+	p, err := c.askSession(`SELECT 1 FROM pg_catalog.pg_prepared_statements WHERE name OPERATOR(pg_catalog.=) ` + constantSQL(cutName(name)))
+	if err == nil && len(p.values) == 0 {
+		return precedes{error: noStatement([]byte(name))}
+	}
+	return err
+}
+
+// withoutValues gives the EXECUTE that a Parse sends in place of one whose prepared
+// statement, by this error, is not there: the server finds that out when it runs it. Empty
+// for anything else.
+func withoutValues(text *statement.Text, n *named, err error) string {
+	e, ok := pgerror.As(err)
+	if !ok || e.Code != pgerror.InvalidStatementName || n == nil || n.verb != statement.VerbExecute || !isASCII([]byte(n.name)) || text.HasParams(&text.Commands()[0]) {
+		return ""
+	}
+	return `EXECUTE "` + strings.ReplaceAll(n.name, `"`, `""`) + `"`
 }
 
 // runNamed readies the answer to a command of a Query that runs what a name means.

@@ -170,6 +170,21 @@ func (t *Text) HasParams(c *Command) bool {
 	return false
 }
 
+// HasValues reports whether a constant or a parameter stands in the command.
+func (t *Text) HasValues(c *Command) bool {
+	for i := c.First; i < c.Last; i++ {
+		switch k := t.tokens[i].Kind; k {
+		case Parameter, Integer, Decimal, BitString:
+			return true
+		default:
+			if k.IsString() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Creates reports whether an EXPLAIN is of a statement that creates something.
 func (t *Text) Creates(c *Command) bool {
 	for i := c.First + 1; i < c.Last; i++ {
