@@ -21,6 +21,9 @@ var jsonQueries = []string{
 	`SELECT json_build_object('a', id, 'b', r_%[1]s, 'b', plain) FROM lab.every ORDER BY id`,
 	`SELECT jsonb_build_object('some key', id, 'b', r_%[1]s, 'p', jsonb_build_object('q', plain, 'r', r_%[1]s)) FROM lab.every ORDER BY id`,
 	`SELECT to_jsonb(x) FROM (SELECT id, plain, r_%[1]s AS "odd ""name" FROM lab.every) x ORDER BY id`,
+	`SELECT id, (SELECT json_agg(o.r_%[1]s ORDER BY o.id) FROM lab.every o WHERE o.id >= e.id) FROM lab.every e ORDER BY id`,
+	`SELECT jsonb_build_object('a', (SELECT json_build_object('p', plain, 'r', r_%[1]s) FROM lab.every WHERE id = 1), 'b', coalesce((SELECT jsonb_agg(r_%[1]s ORDER BY id) FROM lab.every WHERE id < 3), '[]'))`,
+	`UPDATE lab.every SET plain = plain WHERE id = 2 RETURNING id, json_build_object('r', r_%[1]s), plain`,
 }
 
 var wholeRows = []string{
@@ -30,6 +33,9 @@ var wholeRows = []string{
 	`SELECT coalesce(json_agg(x), '[]') FROM (SELECT r_text, plain FROM lab.every WHERE id < 0) x`,
 	`SELECT row_to_json(p), count(*) OVER () FROM lab.positive p ORDER BY p.nir IS NULL`,
 	`SELECT row_to_json(e) FROM lab.every e (a, b, c) WHERE a = 1`,
+	`SELECT e.id, json_build_object('all', (SELECT coalesce(json_agg(o ORDER BY o.id), '[]') FROM lab.every o WHERE o.id > e.id)) FROM lab.every e ORDER BY id`,
+	`UPDATE lab.every SET r_text = 'written "anew"' WHERE id = 1 RETURNING row_to_json(every), r_text`,
+	`WITH gone AS (SELECT id FROM lab.every WHERE id < 0) DELETE FROM lab.every e USING gone WHERE e.id = gone.id RETURNING json_build_array(1), to_json(e.r_text)`,
 }
 
 // TestJSON: JSON that the server makes of sealed values is, once opened, what it makes
@@ -104,6 +110,9 @@ func TestJSON(t *testing.T) {
 		t.Errorf("only %d comparisons", compared)
 	}
 	both(`RESET ALL`)
+	if found, err := s.Postgres.FindPlaintext(ctx, stack.Database, []byte(`written "anew"`)); err != nil || len(found) > 0 {
+		t.Errorf("stored or logged by the server: %v, %v", found, err)
+	}
 
 	// Verdicts hold inside JSON, too.
 	for role, want := range map[string]string{

@@ -27,18 +27,42 @@ var jsonFunctions = map[string]struct {
 	"json_build_object": {jsonPairs, false}, "jsonb_build_object": {jsonPairs, true},
 }
 
-// mayShowJSON notes of which columns of a result JSON may have sealed values in it:
-// those of a SELECT that is the whole statement, and in which nothing looks at them.
-func (x *analysis) mayShowJSON(st *pg.SelectStmt) {
-	if st == nil || st.Op > pg.SetOperation_SETOP_NONE || st.IntoClause != nil || len(st.DistinctClause) > 0 || len(st.ValuesLists) > 0 {
-		return
-	}
+// mayShowJSON notes of which columns of a statement's rows JSON may have sealed values
+// in it.
+func (x *analysis) mayShowJSON(n *pg.Node) {
 	x.shown = make(map[*pg.ResTarget]bool)
-	for _, n := range st.TargetList {
-		if r := n.GetResTarget(); r != nil && !namesTarget(st.SortClause, r) && !namesTarget(st.GroupClause, r) {
-			x.shown[r] = true
+	for _, r := range shownItems(n) {
+		x.shown[r] = false
+	}
+}
+
+// shownItems gives the items of a select list or of RETURNING that nothing in their own
+// statement looks at.
+func shownItems(n *pg.Node) []*pg.ResTarget {
+	var list, sort, group []*pg.Node
+	switch v := n.GetNode().(type) {
+	case *pg.Node_SelectStmt:
+		st := v.SelectStmt
+		if st.Op > pg.SetOperation_SETOP_NONE || st.IntoClause != nil || len(st.DistinctClause) > 0 || len(st.ValuesLists) > 0 {
+			return nil
+		}
+		list, sort, group = st.TargetList, st.SortClause, st.GroupClause
+	case *pg.Node_InsertStmt:
+		list = v.InsertStmt.ReturningList
+	case *pg.Node_UpdateStmt:
+		list = v.UpdateStmt.ReturningList
+	case *pg.Node_DeleteStmt:
+		list = v.DeleteStmt.ReturningList
+	case *pg.Node_MergeStmt:
+		list = v.MergeStmt.ReturningList
+	}
+	var items []*pg.ResTarget
+	for _, n := range list {
+		if r := n.GetResTarget(); r != nil && !namesTarget(sort, r) && !namesTarget(group, r) {
+			items = append(items, r)
 		}
 	}
+	return items
 }
 
 // namesTarget reports whether an ORDER BY or GROUP BY may mean an item of the select
@@ -74,29 +98,16 @@ func (x *analysis) jsonCall(n *pg.Node) (f *pg.FuncCall, form jsonForm, binary b
 	return nil, 0, false
 }
 
-// json analyses an item of the select list that is JSON of rows. ok is false if it is
-// of another form, which is then not analysed yet.
-func (x *analysis) json(n *pg.Node, s *scope) (j *JSON, ok bool) {
-	if c := n.GetCoalesceExpr(); c != nil && len(c.Args) > 1 {
-		// json_agg(…) of no rows is NULL.
-		f, _, _ := x.jsonCall(c.Args[0])
-		if f == nil || slices.ContainsFunc(c.Args[1:], func(arg *pg.Node) bool { return !constantNode(arg) }) {
-			return nil, false
-		}
-		if j, ok = x.json(c.Args[0], s); j != nil && j.Value != nil {
-			for _, c := range j.Value.Columns() { // which values are NULL shows
-				x.touch(c, NullTest)
-			}
-		}
-		return j, ok
-	}
-	f, _, binary := x.jsonCall(n)
-	if f == nil {
+// json analyses an item of a select list that is JSON of rows. binary says that jsonb is
+// made of it. ok is false if it is of another form, which is then not analysed yet.
+func (x *analysis) json(n *pg.Node, s *scope, binary bool) (j *JSON, ok bool) {
+	own, ok := x.makesJSON(n)
+	if !ok {
 		return nil, false
 	}
-	if j = x.jsonOf(n, s, binary); j != nil {
+	if j = x.jsonOf(n, s, binary || own); j != nil {
 		whole := *j
-		whole.Binary = binary
+		whole.Binary = own
 		j = &whole
 		j.Values(func(o *Output) {
 			for _, c := range o.Columns() {
@@ -105,6 +116,49 @@ func (x *analysis) json(n *pg.Node, s *scope) (j *JSON, ok bool) {
 		})
 	}
 	return j, true
+}
+
+// makesJSON reports whether an expression is JSON of rows as far as its form tells, and
+// whether it is jsonb.
+func (x *analysis) makesJSON(n *pg.Node) (binary, ok bool) {
+	if c := n.GetCoalesceExpr(); c != nil { // json_agg(…) of no rows is NULL
+		if len(c.Args) < 2 || slices.ContainsFunc(c.Args[1:], func(arg *pg.Node) bool { return !constantNode(arg) }) {
+			return false, false
+		}
+		return x.makesJSON(c.Args[0])
+	}
+	if l := n.GetSubLink(); l != nil {
+		if r := jsonItem(l); r != nil {
+			return x.makesJSON(r.Val)
+		}
+		return false, false
+	}
+	f, _, binary := x.jsonCall(n)
+	return binary, f != nil
+}
+
+// jsonItem gives the only item of a scalar subquery, nil if there are others or something
+// looks at it.
+func jsonItem(l *pg.SubLink) *pg.ResTarget {
+	if l.SubLinkType != pg.SubLinkType_EXPR_SUBLINK {
+		return nil
+	}
+	if items := shownItems(l.Subselect); len(items) == 1 && len(l.Subselect.GetSelectStmt().TargetList) == 1 {
+		return items[0]
+	}
+	return nil
+}
+
+// jsonSubquery analyses a scalar subquery whose result is JSON of rows.
+func (x *analysis) jsonSubquery(l *pg.SubLink, s *scope, binary bool) *JSON {
+	x.shown[jsonItem(l)] = binary
+	targets := x.query(l.Subselect.GetSelectStmt(), s, useMatch)
+	if len(targets) != 1 || targets[0].json == nil {
+		return nil
+	}
+	j := *targets[0].json
+	j.Binary = false // that is said of the whole only
+	return &j
 }
 
 // constantNode reports whether an expression is a constant, cast or not.
@@ -119,7 +173,19 @@ func constantNode(n *pg.Node) bool {
 func (x *analysis) jsonOf(n *pg.Node, s *scope, binary bool) *JSON {
 	f, form, inner := x.jsonCall(n)
 	if f == nil {
-		return x.jsonLeaf(n, s, binary)
+		if _, ok := x.makesJSON(n); !ok {
+			return x.jsonLeaf(n, s, binary)
+		}
+		if l := n.GetSubLink(); l != nil {
+			return x.jsonSubquery(l, s, binary)
+		}
+		j := x.jsonOf(n.GetCoalesceExpr().Args[0], s, binary)
+		if j != nil && j.Value != nil {
+			for _, c := range j.Value.Columns() { // which values are NULL shows
+				x.touch(c, NullTest)
+			}
+		}
+		return j
 	}
 	binary = binary || inner
 	var j *JSON

@@ -118,8 +118,8 @@ func (x *analysis) targets(list []*pg.Node, s *scope, g *goals) []target {
 		if ind := r.Val.GetAIndirection().GetIndirection(); len(ind) > 0 && ind[len(ind)-1].GetAStar() != nil {
 			x.fail(refuseForm("(expression).*"), token)
 		}
-		if x.shown[r] {
-			if j, ok := x.json(r.Val, s); ok {
+		if binary, shown := x.shown[r]; shown {
+			if j, ok := x.json(r.Val, s, binary); ok {
 				targets = append(targets, target{column: column{name: cmp.Or(r.Name, figureName(r.Val))}, token: token, start: -1, json: j})
 				continue
 			}

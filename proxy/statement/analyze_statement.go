@@ -37,7 +37,7 @@ func (x *analysis) statement(raw *pg.RawStmt) {
 		return
 	}
 	if inner == raw.Stmt {
-		x.mayShowJSON(inner.GetSelectStmt())
+		x.mayShowJSON(inner)
 	}
 	targets := work()
 	x.leftover()

@@ -228,7 +228,7 @@ type analysis struct {
 	verb  Verb
 	err   *refusal
 
-	shown     map[*pg.ResTarget]bool // the items whose JSON may be opened
+	shown     map[*pg.ResTarget]bool // the items whose JSON may be opened, and whether jsonb is made of it
 	left      survey                 // what the statement names and the analysis has not come to
 	ranges    []*item                // the relations of all FROM clauses
 	goals     *goals                 // of the query analysed next
