@@ -23,6 +23,7 @@ func TestAttackCommitGoesOn(t *testing.T) {
 		"AND CHAIN":   {query(`COMMIT AND CHAIN`)},
 		"one message": {query(`COMMIT; BEGIN`)},
 		"END":         {query(`END; START TRANSACTION`)},
+		"behind DDL":  {query(`COMMENT ON VIEW lab.v IS 'x'; COMMIT; BEGIN`)},
 		"a pipeline":  committed(parse("", `BEGIN`), bind("", ""), execute("", 0), sync_),
 		"Flush":       committed(&pgproto3.Flush{}),
 	} {

@@ -60,7 +60,10 @@ func (c *conn) receive(typ byte) error {
 		if typ == 'Z' && status == 'I' && !own {
 			c.transactionEnded(step.Entry.Order)
 		} else if (typ == 'C' || typ == 'Z') && c.lastCommit != 0 && step.Entry.Order >= c.lastCommit {
-			c.announceDDL()
+			c.announceDDL() // of a Query at each of its commands: any may be the COMMIT
+			if step.Done {
+				c.lastCommit = 0
+			}
 		}
 	}
 	c.mu.Unlock()
@@ -107,6 +110,9 @@ func (c *conn) transactionEnded(order uint64) {
 	}
 	if c.lastDDL != 0 {
 		c.announceDDL()
+		if c.lastCommit <= order {
+			c.lastCommit = 0
+		}
 		if c.lastNames <= order {
 			c.lastNames = 0
 		}
@@ -118,7 +124,6 @@ func (c *conn) transactionEnded(order uint64) {
 
 // announceDDL tells all sessions that the catalog may have been changed. c.mu is held.
 func (c *conn) announceDDL() {
-	c.lastCommit = 0
 	if c.lastNames != 0 || c.quiet != c.tracked.current.Load() {
 		c.tracked.names.made.Add(1)
 	}
