@@ -20,6 +20,29 @@ type SealCheck struct {
 type Index struct {
 	OID     uint32
 	Columns []int16
+	Primary int16 // how many of the first columns are the relation's primary key; 0 if it is of none
+}
+
+// PrimaryKey gives the names of the columns of the primary key, nil if there is none or
+// the relation's indexes were not read.
+func (r *Relation) PrimaryKey() []string {
+	for _, index := range r.Indexes {
+		if index.Primary == 0 {
+			continue
+		}
+		var names []string
+		for _, number := range index.Columns[:index.Primary] {
+			for _, a := range r.Attributes {
+				if a.Num == number {
+					names = append(names, a.Name)
+				}
+			}
+		}
+		if len(names) == int(index.Primary) {
+			return names
+		}
+	}
+	return nil
 }
 
 // taggedTables gives the OIDs of the relations that have a tagged attribute.
@@ -84,16 +107,17 @@ func (l *loader) readIndexes(ctx context.Context, q Querier) error {
 		}
 	}
 	rows, err := q.Query(ctx, `
-		SELECT indexrelid, indrelid, indkey::int2[] FROM pg_catalog.pg_index
+		SELECT indexrelid, indrelid, indkey::int2[], CASE WHEN indisprimary THEN indnkeyatts ELSE 0 END::int2 FROM pg_catalog.pg_index
 		WHERE indrelid = ANY (`+oidArray(reaching)+`) ORDER BY indrelid, indexrelid`, pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}
 	var table, oid uint32
 	var columns []int16
-	_, err = pgx.ForEachRow(rows, []any{&oid, &table, &columns}, func() error {
+	var primary int16
+	_, err = pgx.ForEachRow(rows, []any{&oid, &table, &columns, &primary}, func() error {
 		r := l.byOID[table]
-		r.Indexes = append(r.Indexes, Index{OID: oid, Columns: slices.Clone(columns)})
+		r.Indexes = append(r.Indexes, Index{OID: oid, Columns: slices.Clone(columns), Primary: primary})
 		return nil
 	})
 	return err

@@ -292,7 +292,7 @@ SELECT concat_ws(' ',
 		FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped),
 	(SELECT concat(count(*), ',', sum(hashtextextended(nspname::text, oid::bigint))) FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'),
 	(SELECT concat(count(*), ',', sum(hashtextextended(c.xmin::text, c.oid::bigint))) FROM pg_catalog.pg_constraint c JOIN relation r ON r.oid = c.conrelid WHERE c.contype = 'c'),
-	(SELECT concat(count(*), ',', sum(hashint8extended(i.indexrelid::bigint, i.indrelid::bigint))) FROM pg_catalog.pg_index i JOIN relation r ON r.oid = i.indrelid),
+	(SELECT concat(count(*), ',', sum(hashint8extended(i.indexrelid::bigint * 2 + i.indisprimary::int, i.indrelid::bigint))) FROM pg_catalog.pg_index i JOIN relation r ON r.oid = i.indrelid),
 	(SELECT concat(count(*), ',', sum(hashint8extended(inhrelid::bigint, inhparent::bigint))) FROM pg_catalog.pg_inherits),
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_rewrite),
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_operator

@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -115,6 +116,9 @@ func (x *analysis) foreignKey(t *table, c *pg.Constraint, keys []string, token i
 		delete(x.left.relations, c.Pktable)
 	}
 	if len(far) == 0 {
+		far = x.primaryKey(t, to, c.Pktable, keys)
+	}
+	if len(far) == 0 {
 		for _, key := range keys {
 			if k := t.sealed[key]; k != nil {
 				x.fail(refuse(k, "use FOREIGN KEY on", "").WithHint("Name the column that it references: REFERENCES %s (…).", c.Pktable.Relname), token)
@@ -138,6 +142,31 @@ func (x *analysis) foreignKey(t *table, c *pg.Constraint, keys []string, token i
 			x.fail(refuseDomain(a, b, "FOREIGN KEY"), token)
 		}
 	}
+}
+
+// primaryKey gives the columns that REFERENCES means without naming any, and names them
+// in the text, so that the server takes no others. It is nil if they are not known or no
+// column of the key is sealed.
+func (x *analysis) primaryKey(t, to *table, rv *pg.RangeVar, keys []string) []string {
+	sealed := slices.ContainsFunc(keys, func(key string) bool { return t.sealed[key] != nil })
+	first := x.token(rv.Location)
+	last := first
+	if rv.Schemaname != "" {
+		last += 2
+	}
+	if !sealed || to.it.of == nil || rv.Catalogname != "" || !x.qualifiedName(first, last) {
+		return nil
+	}
+	columns := to.it.of.PrimaryKey()
+	if len(columns) != len(keys) {
+		return nil
+	}
+	quoted := make([]string, len(columns))
+	for i, name := range columns {
+		quoted[i] = quoteIdent(name)
+	}
+	x.edits = append(x.edits, edit{kind: editAfter, first: last, last: last, token: last, text: " (" + strings.Join(quoted, ", ") + ")"})
+	return columns
 }
 
 // differs reports whether a name of a table's own does not mean the table.
