@@ -119,7 +119,11 @@ func (c *conn) bind(body []byte) error {
 	}
 	if v == nil {
 		if m.Params.Len() > 0 {
-			if err := c.exists(string(m.Statement)); err != nil {
+			err := c.exists(string(m.Statement))
+			if e, ok := pgerror.As(err); ok && e.Code == pgerror.InFailedTransaction { // the server looks for the name first
+				return precedes{error: noStatement(m.Statement)}
+			}
+			if err != nil {
 				return err
 			}
 		}
