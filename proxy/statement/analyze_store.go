@@ -154,7 +154,8 @@ type choice struct {
 	s      *scope
 	goals  *goals
 	use    logical.Use
-	chosen bool // there is a CASE or COALESCE
+	chosen bool       // there is a CASE or COALESCE
+	cast   []castType // around it: of each value, then
 	leaves []leaf
 }
 
@@ -193,6 +194,16 @@ func (b *choice) look(n *pg.Node) {
 			b.look(arg)
 		}
 		return
+	case *pg.Node_TypeCast:
+		arg := v.TypeCast.Arg
+		if b.chosen || x.text == nil || arg.GetCaseExpr() == nil && arg.GetCoalesceExpr() == nil {
+			break
+		}
+		if t, ok := x.castTypeOf(v.TypeCast.TypeName); ok && !t.array && x.dropCast(v.TypeCast) {
+			b.cast = []castType{t}
+			b.look(arg)
+			return
+		}
 	case *pg.Node_SubLink:
 		if l := v.SubLink; l.SubLinkType == pg.SubLinkType_EXPR_SUBLINK && !b.chosen {
 			g := &goals{attributes: []*schema.Attribute{{Name: b.column.Name, Tagged: b.column}}, settled: true}
@@ -223,7 +234,10 @@ func (b *choice) look(n *pg.Node) {
 func (b *choice) seal() {
 	x := b.x
 	as := uint32(0)
-	if b.chosen || b.goals.settled {
+	switch {
+	case b.cast != nil:
+		as = b.castOfEach()
+	case b.chosen || b.goals.settled:
 		as = b.commonType()
 	}
 	for _, l := range b.leaves {
@@ -232,9 +246,32 @@ func (b *choice) seal() {
 			return
 		case l.operand.sealed():
 		default:
-			x.sealAs(l.node, b.column, form{use: b.use, base: as})
+			x.sealAs(l.node, b.column, form{use: b.use, base: as, outer: b.cast})
 		}
 	}
+}
+
+// castOfEach gives the type of a cast around a choice, which is done with each value in its
+// stead: what the server makes of constants of one kind, text of strings without a type,
+// is cast as they are. It refuses any other value.
+func (b *choice) castOfEach() uint32 {
+	first := constantNull
+	for _, l := range b.leaves {
+		kind, known := kindOf(l.node)
+		switch {
+		case known && kind == constantNull:
+		case !known || kind == constantParam || kind == constantArray || first != constantNull && kind != first:
+			b.x.fail(refuseExpression(b.column, l.node), b.x.token(locationOf(l.node)))
+			return 0
+		default:
+			first = kind
+		}
+	}
+	as := b.cast[0].OID()
+	if e, ok := pgerror.As(logical.NameColumn(b.column.Type.Accepts(as, b.use), b.column.Name)); ok {
+		b.x.fail(e, b.x.token(locationOf(b.leaves[0].node)))
+	}
+	return as
 }
 
 // commonType is the type that the server gives to values whose type is unknown, in

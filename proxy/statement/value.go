@@ -26,6 +26,7 @@ type form struct {
 	as       logical.Type // the type that it is read as; zero: the column's
 	base     uint32       // the type that the server gives it if it has none of its own, and NULL too; or 0
 	unpadded bool         // it is one of char(n) that is not filled up with blanks
+	outer    []castType   // the casts around what it is a part of: an array, a choice
 }
 
 // sealAs is seal for values that are read in another way than the column's own.
@@ -48,7 +49,7 @@ func (x *analysis) sealAs(n *pg.Node, c *schema.Column, f form) bool {
 	if known && v.seal(castsOf(n)) {
 		return true
 	}
-	if !f.array && f.as.Kind == 0 && x.compute(n, c, f.use) {
+	if !f.array && f.as.Kind == 0 && len(f.outer) == 0 && x.compute(n, c, f.use) {
 		return true
 	}
 	if known {
@@ -141,7 +142,6 @@ type value struct {
 	problem  string // why it cannot be sealed
 	token    int32  // of the constant itself
 	negative bool
-	outer    []castType // of elements: the casts of the array around them
 }
 
 // refuse says that a value cannot be sealed as it is written.
@@ -332,7 +332,8 @@ func (v *value) sealElements(s span, chain []castType, deletions []span) bool {
 		base = v.x.elementType(elements)
 	}
 	for _, n := range elements {
-		e := &value{x: v.x, column: v.column, form: v.form, leaf: withoutCasts(n), outer: outer}
+		e := &value{x: v.x, column: v.column, form: v.form, leaf: withoutCasts(n)}
+		e.outer = outer
 		e.array, e.base = false, base
 		e.kind, _ = kindOf(e.leaf)
 		if !e.seal(castsOf(n)) {
