@@ -208,6 +208,9 @@ func (c *conn) ready(w *work, status byte) error {
 	}
 	failed := c.failed
 	c.failed = false
+	if w != nil && !w.part.ready(failed) {
+		return nil
+	}
 	if failed && status == 'T' {
 		return c.spoil()
 	}
@@ -376,7 +379,11 @@ func (c *conn) receiveError(w *work, typ byte) error {
 	if w == nil {
 		return writeUnsealed(c.cw, typ, fields, fields.Position())
 	}
+	w.part.fail()
 	own := c.copyFailure(w.result(), fields.Get(wire.FieldMessage))
+	if r := w.result(); r != nil && r.refusal != nil && code == undefinedColumn { // failingSQL has run
+		own = r.refusal
+	}
 	if own != nil {
 		code = own.Code
 	}

@@ -123,8 +123,11 @@ func (c *conn) copyOut(r *result, rewrite func([]byte) ([]byte, error)) error {
 // confirmCopies has the server describe the queries whose rows the COPYs of a text
 // give, which it does not do when it runs them. sent is the text that is about to be
 // sent.
-func (c *conn) confirmCopies(plan *statement.Plan, sent []byte, m *remap) error {
+func (c *conn) confirmCopies(plan *statement.Plan, results []*result, sent []byte, m *remap) error {
 	for i := range plan.Statements {
+		if results != nil && results[i].refusal != nil { // from here on nothing is sent
+			return nil
+		}
 		copied := plan.Statements[i].Copy
 		if copied == nil || !copied.Query {
 			continue

@@ -85,7 +85,7 @@ func (c *conn) parse(body []byte) error {
 		return positioned(err, text.SQL())
 	}
 	if p.plan != nil {
-		if err := c.confirmCopies(plan, sent, remap); err != nil {
+		if err := c.confirmCopies(plan, nil, sent, remap); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,7 @@ func (c *conn) bind(body []byte) error {
 	if v == nil {
 		if m.Params.Len() > 0 {
 			err := c.exists(string(m.Statement))
-			if e, ok := pgerror.As(err); ok && e.Code == pgerror.InFailedTransaction { // the server looks for the name first
+			if hasFailed(err) { // the server looks for the name first
 				return precedes{error: noStatement(m.Statement)}
 			}
 			if err != nil {
@@ -410,8 +410,8 @@ func (c *conn) execute(body []byte) error {
 		return c.forward(pipeline.Execute, nil)
 	}
 	s, err := c.fresh()
-	if e, ok := pgerror.As(err); ok && e.Code == pgerror.InFailedTransaction {
-		return c.forward(pipeline.Execute, &work{refusal: e, decides: true})
+	if hasFailed(err) {
+		return c.forwardFailed(err)
 	}
 	if err != nil {
 		return err
@@ -470,4 +470,11 @@ func (c *conn) close(body []byte) error {
 		return c.forward(pipeline.Close, nil)
 	}
 	return c.forward(pipeline.Close, &work{naming: n})
+}
+
+// forwardFailed has the server say whether there is such a portal, which it looks for
+// before it says this error of the transaction.
+func (c *conn) forwardFailed(err error) error {
+	e, _ := pgerror.As(err)
+	return c.forward(pipeline.Execute, &work{refusal: e, decides: true})
 }

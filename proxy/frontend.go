@@ -18,6 +18,8 @@ var errTerminated = errors.New("the client has terminated the session")
 const (
 	failingSQL  = `SELECT "pgveil refused a statement; the client was told why"`
 	failingName = "pgveil refused a statement; the client was told why"
+
+	undefinedColumn = "42703" // what the server makes of failingSQL
 )
 
 // frontend carries the client's messages to the server until the client ends the
@@ -259,85 +261,4 @@ func (c *conn) refuse(kind pipeline.Kind, body []byte, with *work) error {
 	default:
 		return wire.WriteDescribe(w, 'S', failingName)
 	}
-}
-
-// query treats a simple Query, which may hold several statements.
-func (c *conn) query(body []byte) error {
-	sql, err := wire.DecodeQuery(body)
-	if err != nil {
-		return err
-	}
-	text, plan, s, err := c.plan(sql)
-	commands := text.Commands()
-	if err != nil {
-		return err
-	}
-	edits := &c.rewriter.edits
-	edits.Reset()
-	if plan != nil {
-		if err := plan.Edits(text, edits); err != nil {
-			return positioned(err, text.SQL())
-		}
-	}
-	var l *layout
-	overlaid := plan != nil && !plan.Tagged()
-	if overlaid {
-		plan = nil // all that follows is as if nothing had been changed
-	} else if plan != nil {
-		if l, err = c.layoutOf(text); err != nil {
-			return positioned(err, text.SQL())
-		}
-	}
-	w, err := c.answers(text, plan, s, l)
-	if err != nil {
-		c.abandon(w)
-		return err
-	}
-	untouched := plan == nil && !overlaid && len(edits.Splices) == 0
-	if w == nil && untouched {
-		c.noteChanges(commands)
-		return c.forward(pipeline.Query, nil)
-	}
-	if w == nil {
-		w = &work{}
-	}
-	var sent []byte
-	if !untouched {
-		if s == nil { // EXECUTE has asked for it
-			s = c.state
-		}
-		if sent, w.remap, err = c.rewrite(text, s, l); err != nil {
-			err = positioned(err, text.SQL())
-		} else if plan != nil {
-			err = c.confirmCopies(plan, sent, w.remap)
-		}
-		if err != nil {
-			c.abandon(w)
-			return err
-		}
-	}
-	if err := c.beginAudits(w, text); err != nil {
-		return err
-	}
-	c.noteChanges(commands)
-	if untouched {
-		return c.forward(pipeline.Query, w)
-	}
-	w.copies = newCopies(w.results)
-	return c.sendCopies(w, func() error {
-		c.push(pipeline.Entry[*work]{Kind: pipeline.Query, Data: w})
-		return wire.WriteQuery(c.sw, sent)
-	})
-}
-
-// beginAudits enters the intents of the commands of a Query. After an error it is not
-// sent.
-func (c *conn) beginAudits(w *work, text *statement.Text) error {
-	for _, r := range w.results {
-		if err := c.beginAudit(r, text); err != nil {
-			c.abandon(w)
-			return err
-		}
-	}
-	return nil
 }

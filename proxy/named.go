@@ -142,7 +142,7 @@ func (c *conn) abandon(w *work) {
 func errChanged() *pgerror.Error {
 	return pgerror.New(pgerror.FeatureNotSupported,
 		"a statement that changes the session cannot stand before one that uses a tagged table in the same message").
-		WithHint("Send the statements one by one.")
+		RunsApart()
 }
 
 // settle records what the server made of the names that a command gives a meaning.

@@ -46,6 +46,12 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 		c.changed.Store(true) // a trigger may have changed search_path, which nothing tells
 	}
 	s, err := c.fresh()
+	if hasFailed(err) {
+		if e := text.SyntaxError(); e != nil { // the server parses before it looks at the transaction
+			err = precedes{error: e}
+		}
+		return text, nil, nil, positioned(err, text.SQL())
+	}
 	if err != nil {
 		return text, nil, nil, err
 	}
@@ -106,6 +112,12 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	return text, plan, s, nil
 }
 
+// hasFailed reports that err is what is said of a transaction that has failed.
+func hasFailed(err error) bool {
+	e, ok := pgerror.As(err)
+	return ok && e.Code == pgerror.InFailedTransaction
+}
+
 // namesNothing reports that a text has the name of something that is not in the catalog,
 // or is there twice. Source: PostgreSQL manual, "PostgreSQL Error Codes".
 func namesNothing(err error) bool {
@@ -123,7 +135,7 @@ func namesNothing(err error) bool {
 // endsTransaction reports that a text is COMMIT or ROLLBACK and nothing else.
 func endsTransaction(text *statement.Text) bool {
 	commands := text.Commands()
-	return len(commands) == 1 && !text.Odd() && (commands[0].Verb == statement.VerbCommit || commands[0].Verb == statement.VerbRollback)
+	return len(commands) == 1 && !text.Odd() && commands[0].Verb.EndsTransaction()
 }
 
 // changesMidway reports that a statement may change, for a later one of the same

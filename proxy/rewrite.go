@@ -33,6 +33,15 @@ type rewriter struct {
 	escapes   bool // a backslash in a plain string begins an escape
 }
 
+// badValue is the error of rewrite that the server would have told of a value.
+type badValue struct {
+	error *pgerror.Error
+	at    int // the byte at which the value starts
+}
+
+func (e badValue) Error() string { return e.error.Error() }
+func (e badValue) Unwrap() error { return e.error }
+
 // rewrite applies the edits to the text they were made for.
 func (c *conn) rewrite(text *statement.Text, s *state, l *layout) ([]byte, *remap, error) {
 	r := &c.rewriter
@@ -45,7 +54,7 @@ func (c *conn) rewrite(text *statement.Text, s *state, l *layout) ([]byte, *rema
 			if !afterReading(e) {
 				e.Position = v.Start + 1
 			}
-			return nil, nil, e
+			return nil, nil, badValue{e, v.Start}
 		}
 		r.splices = append(r.splices, splice{v.Start, v.End, from, len(r.added)})
 	}
@@ -271,5 +280,8 @@ func positioned(err error, sql []byte) error {
 	}
 	at := *e
 	at.Position = utf8.RuneCount(sql[:min(e.Position-1, len(sql))]) + 1
+	if _, early := err.(precedes); early {
+		return precedes{error: &at}
+	}
 	return &at
 }

@@ -238,8 +238,8 @@ func (c *conn) executeNamed(p *portal) error {
 	r := p.result()
 	if n.runs() {
 		err := c.executeRun(p, r)
-		if e, ok := pgerror.As(err); ok && e.Code == pgerror.InFailedTransaction {
-			return c.forward(pipeline.Execute, &work{refusal: e, decides: true})
+		if hasFailed(err) {
+			return c.forwardFailed(err)
 		}
 		if err != nil {
 			return err

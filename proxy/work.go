@@ -25,6 +25,7 @@ type work struct {
 	last     bool           // the last message of the probe
 	verify   bool           // the proxy's own Describe, to confirm the analysis
 	confirms *portal        // the same, of a portal
+	part     *part          // of a Query in several messages
 	spoil    bool           // the proxy's own failing statement, to fail the transaction
 }
 
@@ -85,9 +86,10 @@ type result struct {
 	owner   *prepared
 	via     *prepared // what runs owner: a FETCH
 	portal  *portal
-	names   []*naming // that get or lose a meaning
-	guard   bool      // nothing is known of its rows: none of their columns may be sealed
-	moves   bool      // it gives no rows
+	names   []*naming      // that get or lose a meaning
+	guard   bool           // nothing is known of its rows: none of their columns may be sealed
+	refusal *pgerror.Error // what the client is told of a value in it, instead of the server's error
+	moves   bool           // it gives no rows
 	intent  *audit.Intent
 	started time.Time
 	ended   bool

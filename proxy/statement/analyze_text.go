@@ -178,6 +178,23 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 	return &outcome{plan: plan, private: private}
 }
 
+// SyntaxError gives the server's error for a text that does not parse, its position in
+// bytes of the text. nil for any other, and for one that the parser is not given.
+func (t *Text) SyntaxError() *pgerror.Error {
+	if t.Odd() || checkBounds(t) != nil {
+		return nil
+	}
+	sql, _ := t.Folded()
+	_, err := parse(string(sql))
+	if err == nil {
+		return nil
+	}
+	if e, ok := pgerror.As(syntaxError(err, sql, t).at(t)); ok && e.Code == pgerror.SyntaxError {
+		return e
+	}
+	return nil
+}
+
 // unclosed gives the error for a text that ends inside a string, a comment or a
 // name: the server's own, if the parser finds it too.
 func unclosed(t *Text) *pgerror.Error {

@@ -3,6 +3,7 @@ package statement
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -160,6 +161,14 @@ func (p *Plan) Edits(t *Text, e *Edits) error {
 		i += n
 	}
 	return e.settleParams(t, nullTests)
+}
+
+// Cut has text take the place of all of the client's from byte start to end, its last.
+func (e *Edits) Cut(start, end int, text string) {
+	e.Values = slices.DeleteFunc(e.Values, func(v Value) bool { return v.Start >= start })
+	e.Params = slices.DeleteFunc(e.Params, func(p Param) bool { return p.Start >= start })
+	e.Splices = slices.DeleteFunc(e.Splices, func(s Splice) bool { return s.Start >= start })
+	e.Splices = append(e.Splices, Splice{Start: start, End: end, Text: text})
 }
 
 // Reset empties e, for a text without a plan.

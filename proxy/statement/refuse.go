@@ -215,7 +215,7 @@ func refuseView(r *schema.Relation, inner *pgerror.Error) *pgerror.Error {
 
 func refuseChanged(verb string) *pgerror.Error {
 	return pgerror.New(pgerror.FeatureNotSupported, "a statement on a table with sealed columns cannot follow %s in the same message", verb).
-		WithHint("Send the statements one by one.")
+		RunsApart()
 }
 
 func refuseOdd() *pgerror.Error {

@@ -158,3 +158,7 @@ func (t *Text) verbAfterWith(i, last int) Verb {
 	}
 	return VerbUnknown
 }
+
+// EndsTransaction reports whether the statement can be run in a transaction that has
+// failed. What it is followed by may work again.
+func (v Verb) EndsTransaction() bool { return v == VerbCommit || v == VerbRollback }

@@ -51,6 +51,8 @@ type Error struct {
 	Schema   string
 	Table    string
 	Column   string
+	// Apart says that the statement might run in a message of its own. It is not sent.
+	Apart bool
 }
 
 // New makes an error of severity ERROR.
@@ -71,6 +73,12 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 func (e *Error) WithDetail(format string, args ...any) *Error {
 	e.Detail = fmt.Sprintf(format, args...)
 	return e
+}
+
+// RunsApart says that the statement might run in a message of its own, and returns e.
+func (e *Error) RunsApart() *Error {
+	e.Apart = true
+	return e.WithHint("Send the statements one by one.")
 }
 
 // At sets the position (1-based, bytes of the client's text) and returns e.
