@@ -33,6 +33,7 @@ type Relation struct {
 	// Definition is the query of a view or materialized view that reaches a tagged
 	// table, every name in it qualified; "" for other relations.
 	Definition string
+	Rules      bool        // such a view has rules for what changes it
 	Checks     []SealCheck // of a table with tagged columns: those that are pgveil's own
 	Indexes    []Index     // of a table with tagged columns
 	// Reaches says that the relation is a tagged table or reaches one: a view over

@@ -250,19 +250,21 @@ func (l *loader) readDefinitions(ctx context.Context, q Querier) error {
 		return nil
 	}
 	rows, err := q.Query(ctx, `
-		SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid)
+		SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid),
+			EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN')
 		FROM pg_catalog.pg_class c WHERE c.oid = ANY (`+oidArray(views)+`)`, pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}
 	var oid uint32
 	var definition *string
-	_, err = pgx.ForEachRow(rows, []any{&oid, &definition}, func() error {
+	var rules bool
+	_, err = pgx.ForEachRow(rows, []any{&oid, &definition, &rules}, func() error {
 		// The function looks at the catalog of this moment, not of the transaction.
 		if definition == nil {
 			return errors.New("a view was dropped meanwhile")
 		}
-		l.byOID[oid].Definition = *definition
+		l.byOID[oid].Definition, l.byOID[oid].Rules = *definition, rules
 		return nil
 	})
 	return err

@@ -83,9 +83,13 @@ func (x *analysis) copyTable(st *pg.CopyStmt, c *CopyPlan) {
 		return
 	}
 	sealed := slices.ContainsFunc(r.Attributes, func(a schema.Attribute) bool { return a.Tagged != nil })
-	if sealed || st.WhereClause != nil {
-		it, _ := x.targetItem(st.Relation)
+	if sealed || isView(r) || st.WhereClause != nil {
+		var it *item
+		if it, r = x.targetItem(st.Relation); r == nil {
+			return
+		}
 		x.condition(st.WhereClause, &scope{items: []*item{it}}, "WHERE")
+		sealed = sealed || isView(r)
 	}
 	how := Read
 	if st.IsFrom {
@@ -265,9 +269,6 @@ func (t *Text) CopiedQuery(c *Command) (start, end int, ok bool) {
 // errCopyKind is what the server says of a relation that is no table.
 func errCopyKind(r *schema.Relation, from bool) *pgerror.Error {
 	kind := map[byte]string{'v': "view", 'm': "materialized view", 'p': "partitioned table", 'f': "foreign table", 'S': "sequence"}[r.Kind]
-	if from && (r.Kind == 'v' || r.Kind == 'm') {
-		return refuseViewWrite(r)
-	}
 	if from || kind == "" {
 		return nil
 	}

@@ -202,7 +202,7 @@ func (x *analysis) existing(rv *pg.RangeVar, missingOK bool) *table {
 
 // columnsOf gives the columns of a relation, whether rules reach from it or not.
 func (x *analysis) columnsOf(r *schema.Relation, token int32) []column {
-	if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
+	if isView(r) {
 		return x.attributes(r, token)
 	}
 	columns := make([]column, len(r.Attributes))

@@ -91,13 +91,12 @@ func (x *analysis) targetItem(rv *pg.RangeVar) (*item, *schema.Relation) {
 	if r == nil {
 		return &item{unnamed: true}, nil
 	}
-	if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
-		x.fail(refuseViewWrite(r), token)
-		return &item{unnamed: true}, nil
-	}
-	it := &item{name: rv.Relname, system: true, loose: rv.Schemaname == "", columns: x.attributes(r, token)}
+	it := &item{name: rv.Relname, system: r.Kind != 'v', loose: rv.Schemaname == "", columns: x.attributes(r, token)}
 	x.nameItem(it, r, rv)
-	return it, r
+	if x.err != nil {
+		return it, nil
+	}
+	return it, x.assignable(r, it, token)
 }
 
 // attribute finds a column that is assigned to.

@@ -253,6 +253,7 @@ type analysis struct {
 
 	used      bool
 	private   bool
+	ruled     bool // it reads a view that rules change
 	defines   bool // it is a definition, whose constants may be sealed already
 	outputs   []Output
 	touches   []Touch

@@ -88,6 +88,7 @@ func readFixture(t testing.TB) *fixture {
 		r = &schema.Relation{OID: oid, Schema: s, Name: name, Definition: definition}
 		r.Kind = map[string]byte{"table": 'r', "partitioned": 'p', "reaching": 'r', "view": 'v', "matview": 'm'}[words[0]]
 		r.Reaches = definition != "" || words[0] == "reaching"
+		r.Rules = name == "v_ruled"
 		f.relations = append(f.relations, r)
 	}
 	return f

@@ -201,9 +201,9 @@ func refuseRules(r *schema.Relation) *pgerror.Error {
 		WithHint("Rules on a table run in the server. Use the table with sealed columns itself.")
 }
 
-func refuseViewWrite(r *schema.Relation) *pgerror.Error {
-	return pgerror.New(pgerror.FeatureNotSupported, "cannot change view %s: it reads a table with sealed columns", tableName(r)).
-		WithHint("Change the table itself.")
+func refuseViewRules(r *schema.Relation) *pgerror.Error {
+	return pgerror.New(pgerror.FeatureNotSupported, "cannot change view %s: it has rules, and reads a table with sealed columns", tableName(r)).
+		WithHint("Rules run in the server. Change the table itself, or let an INSTEAD OF trigger do it.")
 }
 
 func refuseView(r *schema.Relation, inner *pgerror.Error) *pgerror.Error {

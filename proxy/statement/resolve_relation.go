@@ -32,7 +32,7 @@ func (x *analysis) attributes(r *schema.Relation, token int32) []column {
 	}
 	columns := make([]column, len(r.Attributes))
 	var v *view
-	if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
+	if isView(r) {
 		if v = x.viewOf(r, token); v == nil {
 			return nil
 		}

@@ -118,6 +118,7 @@ func (f *fixture) ddl() []string {
 		"CREATE UNIQUE INDEX ON lab.patient (id) WHERE nir = '\\x'",
 		"ALTER TABLE lab.visit ADD PRIMARY KEY (id)",
 		"CREATE RULE r AS ON INSERT TO lab.ruled DO ALSO DELETE FROM lab.patient",
+		"CREATE RULE r AS ON INSERT TO lab.v_ruled DO INSTEAD INSERT INTO lab.patient (id) VALUES (NEW.id)",
 		"CREATE FUNCTION lab.export_patients() RETURNS int LANGUAGE sql AS 'SELECT count(*)::int FROM lab.patient'",
 		"CREATE FUNCTION lab.find_patient(bytea, int DEFAULT 0) RETURNS TABLE (id int, nir bytea, last_name bytea) LANGUAGE sql AS 'SELECT 1, $1, $1'",
 		"CREATE FUNCTION lab.name_of(int) RETURNS bytea LANGUAGE sql AS 'SELECT NULL::bytea'",

@@ -1,6 +1,8 @@
 package statement
 
 import (
+	"slices"
+
 	"github.com/pgveil/pgveil/schema"
 )
 
@@ -11,12 +13,16 @@ const maxViewDepth = 64
 type view struct {
 	columns []column // of each attribute
 	touches []Touch  // what every use of the view does, whatever it reads
+	ruled   bool     // rules say what changes it, or a view that it reads
 	err     *refusal
 }
 
 // viewEnv is the session that pg_get_viewdef writes for: all names qualified
 // but those of pg_catalog.
 var viewEnv = &Env{SearchPath: []string{"pg_catalog"}}
+
+// isView reports whether a relation is a view that reaches a tagged table.
+func isView(r *schema.Relation) bool { return r.Reaches && (r.Kind == 'v' || r.Kind == 'm') }
 
 // viewOf gives the analysis of a view. Nil comes with an error.
 func (x *analysis) viewOf(r *schema.Relation, token int32) *view {
@@ -28,6 +34,7 @@ func (x *analysis) viewOf(r *schema.Relation, token int32) *view {
 	for _, t := range v.touches {
 		x.touch(t.Column, t.How)
 	}
+	x.ruled = x.ruled || v.ruled
 	return v
 }
 
@@ -75,11 +82,30 @@ func (a *Analyzer) analyzeView(r *schema.Relation, deep int) *view {
 	if x.err != nil {
 		return &view{err: x.err}
 	}
-	v := &view{columns: make([]column, len(targets)), touches: x.touches}
+	v := &view{columns: make([]column, len(targets)), touches: x.touches, ruled: r.Rules || x.ruled}
 	for i := range targets {
 		v.columns[i] = targets[i].column
 	}
 	return v
+}
+
+// assignable gives the relation that a statement changes with the tags of its columns: what
+// is stored in a column of a view is sealed for the column that it shows, and the server
+// says whether the view can be changed. What a rule makes of a change is not followed.
+func (x *analysis) assignable(r *schema.Relation, it *item, token int32) *schema.Relation {
+	if !isView(r) {
+		return r
+	}
+	if x.a.view(r, x.deep+1).ruled {
+		x.fail(refuseViewRules(r), token)
+		return nil
+	}
+	tagged := *r
+	tagged.Attributes = slices.Clone(r.Attributes)
+	for i := range tagged.Attributes {
+		tagged.Attributes[i].Tagged = it.columns[i].tagged
+	}
+	return &tagged
 }
 
 // sealedAttribute gives the tagged column that an attribute of a table or view
@@ -91,7 +117,7 @@ func (a *Analyzer) sealedAttribute(table uint32, attribute int16) (c *schema.Col
 		return nil, table < firstUserOID
 	}
 	var v *view
-	if r.Reaches && (r.Kind == 'v' || r.Kind == 'm') {
+	if isView(r) {
 		if v = a.view(r, 1); v.err != nil {
 			return nil, false
 		}
