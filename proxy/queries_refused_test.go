@@ -63,7 +63,7 @@ var refusedQueries = []string{
 	`SELECT last_name::text || '%s' FROM lab.patient`,
 	`SELECT DISTINCT email::varchar(3), '%s' FROM lab.patient`,
 	`SELECT '%s' FROM lab.patient ORDER BY last_name::text`,
-	`SELECT id FROM lab.every WHERE d_bool AND plain = '%s'`,
+	`SELECT id FROM lab.every WHERE d_text AND plain = '%s'`,
 }
 
 // TestQueriesRefused: see refusedQueries.

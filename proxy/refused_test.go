@@ -86,7 +86,7 @@ var refused = []string{
 	`SELECT last_name, '%s' FROM lab.patient WHERE`,
 	`TABLE lab.patient ORDER BY '%s', last_name`,
 	`SELECT '%s' FROM lab.patient WHERE last_name IS NOT DISTINCT FROM city`,
-	`SELECT '%s', lag(nir) OVER (ORDER BY id) FROM lab.patient`,
+	`SELECT '%s', max(nir) OVER (ORDER BY id) FROM lab.patient`,
 	`SELECT '%s' FROM lab.patient GROUP BY last_name`,
 	`SELECT '%s', last_name FROM lab.patient ORDER BY 2`,
 	`DELETE FROM lab.patient WHERE last_name = '%s'`,

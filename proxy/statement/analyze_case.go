@@ -16,7 +16,7 @@ func (x *analysis) caseExpr(c *pg.CaseExpr, s *scope) operand {
 	}
 	if c.Arg == nil {
 		for _, n := range whens {
-			x.plain(n, s, "CASE")
+			x.truth(n, s, "CASE")
 		}
 	} else {
 		x.equalityWithAny("CASE", side{c.Arg, x.expr(c.Arg, s)}, whens, s)

@@ -12,7 +12,7 @@ func columnName(i int) string { return "column" + strconv.Itoa(i+1) }
 
 // condition analyses an expression whose value is a truth value.
 func (x *analysis) condition(n *pg.Node, s *scope, clause string) {
-	x.plain(n, s, clause)
+	x.truth(n, s, clause)
 }
 
 // group notes that the server groups by a sealed column, or refuses it.

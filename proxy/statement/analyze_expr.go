@@ -38,8 +38,10 @@ func (x *analysis) expr(n *pg.Node, s *scope) operand {
 		}
 	case *pg.Node_BoolExpr:
 		for _, arg := range v.BoolExpr.Args {
-			x.plain(arg, s, boolName(v.BoolExpr.Boolop))
+			x.truth(arg, s, boolName(v.BoolExpr.Boolop))
 		}
+	case *pg.Node_BooleanTest:
+		x.truth(v.BooleanTest.Arg, s, "a truth test")
 	case *pg.Node_SelectStmt:
 		for _, t := range x.query(v.SelectStmt, s, useMatch) {
 			if t.tagged != nil {
@@ -111,8 +113,8 @@ func (x *analysis) nullTest(n *pg.NullTest, s *scope) {
 	}
 }
 
-// call analyses the call of a function. Of those with a sealed argument only count
-// and array_agg run.
+// call analyses the call of a function. Of those with a sealed argument only count,
+// array_agg and the window functions that give the value of another row run.
 func (x *analysis) call(f *pg.FuncCall, s *scope) operand {
 	names := stringNodes(f.Funcname)
 	if d := x.a.declared(names); d != nil {
@@ -122,6 +124,7 @@ func (x *analysis) call(f *pg.FuncCall, s *scope) operand {
 	aggregates := (len(names) == 1 || names[0] == "pg_catalog") && len(f.Args) == 1 && !f.AggWithinGroup
 	counts := aggregates && name == "count" && len(f.AggOrder) == 0
 	collects := aggregates && name == "array_agg"
+	passes := (len(names) == 1 || names[0] == "pg_catalog") && f.Over != nil && passesOn(name, len(f.Args))
 	if name == "system_user" && f.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX {
 		// A key word since PostgreSQL 16, the name of a column before.
 		x.fail(refuseForm("SYSTEM_USER"), x.token(f.Location))
@@ -130,11 +133,13 @@ func (x *analysis) call(f *pg.FuncCall, s *scope) operand {
 		return operand{}
 	}
 	var result operand
-	for _, arg := range f.Args {
+	for i, arg := range f.Args {
 		o := x.expr(arg, s)
 		switch {
 		case !o.sealed():
 			continue
+		case passes && i == 0 && !o.column.array:
+			result = computed(o)
 		case !counts && !collects || collects && o.column.array:
 			x.fail(refuseFunction(o.column.tagged, name, strings.Join(names, ".")), o.token)
 		case f.AggDistinct:
@@ -147,17 +152,40 @@ func (x *analysis) call(f *pg.FuncCall, s *scope) operand {
 		}
 		x.qualify(names, f.Location)
 	}
-	x.plain(f.AggFilter, s, "FILTER")
+	x.condition(f.AggFilter, s, "FILTER")
 	x.sort(f.AggOrder, s)
 	x.window(f.Over, s)
 	return result
 }
 
-// collected is what array_agg makes of a column; its type has no modifier.
+// passesOn reports whether a window function gives its first argument as another row has
+// it. Source: PostgreSQL manual, "Window Functions".
+func passesOn(name string, arguments int) bool {
+	switch name {
+	case "first_value", "last_value":
+		return arguments == 1
+	case "lag", "lead": // a third argument is a value of its own
+		return arguments == 1 || arguments == 2
+	case "nth_value":
+		return arguments == 2
+	}
+	return false
+}
+
+// collected is what array_agg makes of a column.
 func collected(o operand) operand {
-	a := arrayOf(o, o.token)
-	a.column.shown = logical.Type{Kind: o.column.logicalType().Kind, Typmod: -1}
+	a := computed(o)
+	a.column.array = true
 	return a
+}
+
+// computed is the result of a function that gives values as they are; its type has no
+// modifier.
+func computed(o operand) operand {
+	c := *o.column
+	c.origin, c.computed = origin{}, true
+	c.shown = logical.Type{Kind: c.logicalType().Kind, Typmod: -1}
+	return operand{&c, o.token}
 }
 
 // subLink analyses a subquery in an expression.
@@ -254,8 +282,6 @@ func formName(n *pg.Node) string {
 		return "ARRAY"
 	case *pg.Node_AIndirection, *pg.Node_AIndices:
 		return "a subscript or field selection"
-	case *pg.Node_BooleanTest:
-		return "a truth test"
 	case *pg.Node_XmlExpr, *pg.Node_XmlSerialize:
 		return "XML"
 	}

@@ -199,7 +199,7 @@ func (x *analysis) jsonOf(n *pg.Node, s *scope, binary bool) *JSON {
 	case jsonPairs:
 		j = x.jsonObject(f, s, binary)
 	}
-	x.plain(f.AggFilter, s, "FILTER")
+	x.condition(f.AggFilter, s, "FILTER")
 	x.sort(f.AggOrder, s)
 	return j
 }

@@ -123,6 +123,8 @@ const (
 	numericOID = 1700
 )
 
+var sealedTrue = []byte("true")
+
 // Edits resolves the plan on a text of the shape it was made for. The error is a
 // *pgerror.Error.
 func (p *Plan) Edits(t *Text, e *Edits) error {
@@ -239,6 +241,9 @@ func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 		e.Splices = append(e.Splices, Splice{start, end, d.text})
 	case editBefore:
 		e.Splices = append(e.Splices, Splice{start, start, d.text})
+	case editTruth:
+		e.Values = append(e.Values, Value{Start: start, End: start, Text: sealedTrue, From: boolOID, Column: d.column, Use: d.usage()})
+		e.Splices = append(e.Splices, Splice{start, start, " OPERATOR(pg_catalog.=) "})
 	case editAfter:
 		e.Splices = append(e.Splices, Splice{end, end, d.text})
 	case editType, editTypes:

@@ -124,6 +124,7 @@ const (
 	editParam                     // a parameter that arrives sealed
 	editNullTest                  // the same, if the parameter has a sealed form anyway
 	editComputed                  // the sealed value of an expression
+	editTruth                     // nothing: the sealed true stands before them, and =
 	editText                      // a text of the plan's, possibly none
 	editBefore                    // nothing: a text of the plan's stands before them
 	editAfter                     // nothing: a text of the plan's stands after them
@@ -167,7 +168,7 @@ func (e *edit) begin() int32 {
 }
 
 func (e *edit) end() int32 {
-	if e.kind == editBefore || e.extra {
+	if e.kind == editBefore || e.kind == editTruth || e.extra {
 		return e.first
 	}
 	return e.last + 1
