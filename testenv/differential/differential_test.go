@@ -52,6 +52,7 @@ func TestDifferential(t *testing.T) {
 		}
 		if i%interval == interval-1 {
 			e.same(i)
+			e.bound()
 		}
 	}
 	e.settle()

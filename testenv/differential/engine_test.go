@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -257,6 +258,27 @@ func (e *engine) fill() {
 				m := &mismatch{kind: "filling: " + kind, detail: detail, sql: c.sql, count: 1}
 				e.report.mismatches[m.kind] = m
 			}
+		}
+	}
+}
+
+// most is how many rows a table may have grown to: joins of several multiply them.
+const most = 60
+
+// bound fills the tables anew once one of them has too many rows.
+func (e *engine) bound() {
+	if e.twin.conn.TxStatus() == 'E' {
+		return
+	}
+	for _, t := range tables {
+		r, err := e.twin.conn.Exec(e.ctx, "SELECT count(*) > "+strconv.Itoa(most)+" FROM "+t.qualified()).ReadAll()
+		if err != nil {
+			panic(err)
+		}
+		if string(r[0].Rows[0][0]) == "t" {
+			e.settle()
+			e.fill()
+			return
 		}
 	}
 }
