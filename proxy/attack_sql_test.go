@@ -236,7 +236,7 @@ var attackReads = []struct{ role, sql, want string }{
 	{"biologist", `SELECT ROW(nir) FROM lab.patient`, "0A000"},
 	{"biologist", `SELECT ARRAY[nir] FROM lab.patient`, "0A000"},
 	{"biologist", `SELECT ARRAY(SELECT nir FROM lab.patient ORDER BY id)`, "{" + nir1 + "," + nir2 + "}"},
-	{"biologist", `SELECT to_json(p)::text FROM lab.patient p`, "0A000"},
+	{"biologist", `SELECT upper(to_json(p)::text) FROM lab.patient p`, "0A000"},
 	{"biologist", `SELECT p FROM (SELECT nir FROM lab.patient) p`, "0A000"},
 	{"biologist", `SELECT p.nir FROM lab.patient p, LATERAL (SELECT p.nir) q (x) WHERE p.id = 1`, nir1},
 	{"biologist", `SELECT q.x FROM lab.patient p, LATERAL (SELECT p.nir) q (x) WHERE p.id = 1`, nir1},

@@ -40,6 +40,10 @@ func (c *conn) copyOutResponse(w *work) error {
 		if tagged == nil {
 			continue
 		}
+		if shape := copied.Outputs[i].JSON; shape != nil {
+			r.columns[i] = column{json: c.openedJSON(r, shape), binary: binary}
+			continue
+		}
 		r.columns[i] = c.openedColumn(r, &copied.Outputs[i])
 		if binary {
 			r.columns[i].binary, r.columns[i].format = true, 1
@@ -59,6 +63,14 @@ func (c *conn) copyOutResponse(w *work) error {
 func (c *conn) openCopied(r *result) copydata.Change {
 	return func(dst []byte, column int, value []byte) ([]byte, bool, error) {
 		col := &r.columns[column]
+		if col.json != nil {
+			dst, e := col.json.open(dst, value, col.binary)
+			if e != nil {
+				return dst, false, e
+			}
+			r.opened += col.json.opened
+			return dst, false, nil
+		}
 		if col.hidden() {
 			return dst, true, nil
 		}

@@ -32,18 +32,14 @@ type jsonOpener struct {
 const maxJSONDepth = 100_000
 
 // openedJSON readies a column of the result that is JSON with sealed values in it.
-func (c *conn) openedJSON(r *result, shape *statement.JSON) (*jsonOpener, *pgerror.Error) {
-	if r.state.encoding != nil {
-		return nil, pgerror.New(pgerror.FeatureNotSupported, "JSON of sealed columns cannot be shown with client_encoding %s", r.state.encoding.name).
-			WithHint("SET client_encoding TO 'UTF8'.")
-	}
+func (c *conn) openedJSON(r *result, shape *statement.JSON) *jsonOpener {
 	o := &jsonOpener{conn: c, shape: shape, values: make(map[*statement.Output]*column), state: *r.state}
 	o.state.settings.DateStyle = "ISO, MDY"
 	shape.Values(func(value *statement.Output) {
 		col := c.openedColumn(r, value)
 		o.values[value] = &col
 	})
-	return o, nil
+	return o
 }
 
 // open appends one value of the result; binary is its format.

@@ -119,7 +119,7 @@ func TestJSON(t *testing.T) {
 		"secretary": `{"a":"1**************","b":"Lefèvre"}`, "researcher": `{"a":null,"b":null}`,
 	} {
 		c := s.Connect(t, role)
-		if got := show(t, c, `SELECT json_build_object('a', nir, 'b', last_name)::json FROM lab.patient WHERE id = 1`); !strings.Contains(got, "0A000") {
+		if got := show(t, c, `SELECT json_build_object('a', nir, 'b', last_name)::varchar(200) FROM lab.patient WHERE id = 1`); !strings.Contains(got, "0A000") {
 			t.Errorf("%s: a cast is not refused: %s", role, got)
 		}
 		if got := strings.ReplaceAll(show(t, c, `SELECT json_build_object('a', nir, 'b', last_name) FROM lab.patient WHERE id = 1`), " ", ""); !strings.Contains(got, want) {

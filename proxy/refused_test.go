@@ -36,7 +36,7 @@ var refused = []string{
 	`SELECT DISTINCT last_name, '%s' FROM lab.patient`,
 	`SELECT count(DISTINCT last_name), '%s' FROM lab.patient`,
 	`SELECT max(nir), '%s' FROM lab.patient`,
-	`SELECT row_to_json(p)::text, '%s' FROM lab.patient p`,
+	`SELECT upper(row_to_json(p)::text), '%s' FROM lab.patient p`,
 	`SELECT p, '%s' FROM lab.patient p`,
 	`SELECT p.*::text, '%s' FROM lab.patient p`,
 	`SELECT last_name::int, '%s' FROM lab.patient`,

@@ -9,6 +9,9 @@ import (
 // cast analyses the cast of a sealed expression: it vanishes from the text, and is
 // done with the opened values.
 func (x *analysis) cast(n *pg.TypeCast, o operand) operand {
+	if o.column.json != nil {
+		return x.castJSON(n, o)
+	}
 	t, ok := x.castTypeOf(n.TypeName)
 	have := o.column.logicalType()
 	repadded := t.Kind == logical.Bpchar && t.Typmod < 0 && have != o.column.tagged.Type

@@ -19,7 +19,7 @@ type CopyPlan struct {
 	Relation string // as messages have it; "" for a query
 	Options  copydata.Options
 	Columns  []copydata.Column // the fields of a row
-	Tagged   []*schema.Column  // of each of Columns; nil: not sealed
+	Tagged   []*schema.Column  // of each of Columns, or the first in its JSON; nil: not sealed
 	Outputs  []Output          // of each of Columns
 }
 
@@ -57,7 +57,7 @@ func (x *analysis) copyQuery(n *pg.Node, c *CopyPlan) {
 		}
 	}
 	for i := range targets {
-		c.add(targets[i].name, targets[i].output())
+		c.add(targets[i].name, targets[i].tagged, targets[i].output())
 	}
 }
 
@@ -67,9 +67,9 @@ func tableOutput(a *schema.Attribute) Output {
 	return t.output()
 }
 
-func (c *CopyPlan) add(name string, o Output) {
-	c.Columns = append(c.Columns, copydata.Column{Name: name, Change: o.Column != nil})
-	c.Tagged, c.Outputs = append(c.Tagged, o.Column), append(c.Outputs, o)
+func (c *CopyPlan) add(name string, tagged *schema.Column, o Output) {
+	c.Columns = append(c.Columns, copydata.Column{Name: name, Change: tagged != nil})
+	c.Tagged, c.Outputs = append(c.Tagged, tagged), append(c.Outputs, o)
 }
 
 func (x *analysis) copyTable(st *pg.CopyStmt, c *CopyPlan) {
@@ -96,7 +96,7 @@ func (x *analysis) copyTable(st *pg.CopyStmt, c *CopyPlan) {
 		how = Assign
 	}
 	add := func(a *schema.Attribute) {
-		c.add(a.Name, tableOutput(a))
+		c.add(a.Name, a.Tagged, tableOutput(a))
 		if a.Tagged != nil {
 			x.touch(a.Tagged, how)
 		}

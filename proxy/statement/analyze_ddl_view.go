@@ -68,7 +68,7 @@ func (x *analysis) createAs(st *pg.SelectStmt, into *pg.IntoClause, kind pg.Obje
 			x.fail(refuseFill(tag), target.token)
 		case tag == nil:
 			x.fail(refuseStore(target.tagged, "a new table"), target.token)
-		case !tag.SealsAlike(target.tagged):
+		case !tag.SealsAlike(target.tagged), target.array, target.json != nil:
 			x.fail(refuseCopy(tag, target.tagged), target.token)
 		}
 	}

@@ -33,7 +33,11 @@ func (x *analysis) expr(n *pg.Node, s *scope) operand {
 	case *pg.Node_NullTest:
 		x.nullTest(v.NullTest, s)
 	case *pg.Node_TypeCast:
-		if o := x.expr(v.TypeCast.Arg, s); o.sealed() {
+		o, ok := x.jsonOperand(v.TypeCast.Arg, s, jsonTypeOf(v.TypeCast.TypeName) == jsonbOID)
+		if !ok {
+			o = x.expr(v.TypeCast.Arg, s)
+		}
+		if o.sealed() {
 			return x.cast(v.TypeCast, o)
 		}
 	case *pg.Node_BoolExpr:
@@ -140,7 +144,7 @@ func (x *analysis) call(f *pg.FuncCall, s *scope) operand {
 			continue
 		case passes && i == 0 && !o.column.array:
 			result = computed(o)
-		case !counts && !collects || collects && o.column.array:
+		case !counts && !collects || collects && (o.column.array || o.column.json != nil):
 			x.fail(refuseFunction(o.column.tagged, name, strings.Join(names, ".")), o.token)
 		case f.AggDistinct:
 			x.groupOf(o.column, name+"(DISTINCT)", o.token)
@@ -213,7 +217,7 @@ func (x *analysis) subLink(l *pg.SubLink, s *scope) operand {
 		return operand{}
 	case pg.SubLinkType_ARRAY_SUBLINK:
 		targets := x.query(sub, s, useMatch)
-		if len(targets) == 1 && targets[0].tagged != nil && !targets[0].array {
+		if len(targets) == 1 && targets[0].tagged != nil && !targets[0].array && targets[0].json == nil {
 			return arrayOf(operand{&targets[0].column, token}, token)
 		}
 		x.noneSealed(targets, "ARRAY")

@@ -1,12 +1,9 @@
 package statement
 
 import (
-	"cmp"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/pgveil/pgveil/schema/logical"
 )
 
 // jsonForm is what a function that makes JSON makes of its arguments.
@@ -25,57 +22,6 @@ var jsonFunctions = map[string]struct {
 	"row_to_json": {jsonValue, false}, "to_json": {jsonValue, false}, "to_jsonb": {jsonValue, true},
 	"json_agg": {jsonArray, false}, "jsonb_agg": {jsonArray, true},
 	"json_build_object": {jsonPairs, false}, "jsonb_build_object": {jsonPairs, true},
-}
-
-// mayShowJSON notes of which columns of a statement's rows JSON may have sealed values
-// in it.
-func (x *analysis) mayShowJSON(n *pg.Node) {
-	x.shown = make(map[*pg.ResTarget]bool)
-	for _, r := range shownItems(n) {
-		x.shown[r] = false
-	}
-}
-
-// shownItems gives the items of a select list or of RETURNING that nothing in their own
-// statement looks at.
-func shownItems(n *pg.Node) []*pg.ResTarget {
-	var list, sort, group []*pg.Node
-	switch v := n.GetNode().(type) {
-	case *pg.Node_SelectStmt:
-		st := v.SelectStmt
-		if st.Op > pg.SetOperation_SETOP_NONE || st.IntoClause != nil || len(st.DistinctClause) > 0 || len(st.ValuesLists) > 0 {
-			return nil
-		}
-		list, sort, group = st.TargetList, st.SortClause, st.GroupClause
-	case *pg.Node_InsertStmt:
-		list = v.InsertStmt.ReturningList
-	case *pg.Node_UpdateStmt:
-		list = v.UpdateStmt.ReturningList
-	case *pg.Node_DeleteStmt:
-		list = v.DeleteStmt.ReturningList
-	case *pg.Node_MergeStmt:
-		list = v.MergeStmt.ReturningList
-	}
-	var items []*pg.ResTarget
-	for _, n := range list {
-		if r := n.GetResTarget(); r != nil && !namesTarget(sort, r) && !namesTarget(group, r) {
-			items = append(items, r)
-		}
-	}
-	return items
-}
-
-// namesTarget reports whether an ORDER BY or GROUP BY may mean an item of the select
-// list, by its name or number.
-func namesTarget(clause []*pg.Node, r *pg.ResTarget) bool {
-	name := cmp.Or(r.Name, figureName(r.Val))
-	return slices.ContainsFunc(clause, func(n *pg.Node) bool {
-		if by := n.GetSortBy(); by != nil {
-			n = by.Node
-		}
-		ref := n.GetColumnRef()
-		return n.GetAConst() != nil || n.GetGroupingSet() != nil || ref != nil && len(ref.Fields) == 1 && stringNodes(ref.Fields)[0] == name
-	})
 }
 
 // jsonCall gives the call of a function that makes JSON in a way that is understood,
@@ -98,24 +44,35 @@ func (x *analysis) jsonCall(n *pg.Node) (f *pg.FuncCall, form jsonForm, binary b
 	return nil, 0, false
 }
 
-// json analyses an item of a select list that is JSON of rows. binary says that jsonb is
-// made of it. ok is false if it is of another form, which is then not analysed yet.
-func (x *analysis) json(n *pg.Node, s *scope, binary bool) (j *JSON, ok bool) {
+// jsonOperand analyses an expression that is JSON of rows. binary says that jsonb is made
+// of it. ok is false if it is of another form, which is then not analysed yet.
+func (x *analysis) jsonOperand(n *pg.Node, s *scope, binary bool) (o operand, ok bool) {
 	own, ok := x.makesJSON(n)
 	if !ok {
-		return nil, false
+		return o, false
 	}
-	if j = x.jsonOf(n, s, binary || own); j != nil {
-		whole := *j
-		whole.Binary = own
-		j = &whole
-		j.Values(func(o *Output) {
-			for _, c := range o.Columns() {
-				x.touch(c, Read)
+	j := x.jsonOf(n, s, binary || own)
+	if j == nil {
+		return o, true
+	}
+	whole := *j
+	whole.Binary = own
+	return operand{jsonColumn(&whole), x.token(locationOf(n))}, true
+}
+
+// jsonColumn is a column of JSON: sealed for the columns whose values are in it.
+func jsonColumn(j *JSON) *column {
+	c := &column{}
+	j.Values(func(o *Output) {
+		for _, t := range o.Columns() {
+			if c.tagged == nil {
+				c.tagged = t
 			}
-		})
-	}
-	return j, true
+			c.add(&column{tagged: t})
+		}
+	})
+	c.json, c.computed = j, true
+	return c
 }
 
 // makesJSON reports whether an expression is JSON of rows as far as its form tells, and
@@ -137,28 +94,26 @@ func (x *analysis) makesJSON(n *pg.Node) (binary, ok bool) {
 	return binary, f != nil
 }
 
-// jsonItem gives the only item of a scalar subquery, nil if there are others or something
-// looks at it.
+// jsonItem gives the only item of a scalar subquery, nil if there are others.
 func jsonItem(l *pg.SubLink) *pg.ResTarget {
-	if l.SubLinkType != pg.SubLinkType_EXPR_SUBLINK {
+	st := l.Subselect.GetSelectStmt()
+	if l.SubLinkType != pg.SubLinkType_EXPR_SUBLINK || st.GetOp() > pg.SetOperation_SETOP_NONE || len(st.GetTargetList()) != 1 {
 		return nil
 	}
-	if items := shownItems(l.Subselect); len(items) == 1 && len(l.Subselect.GetSelectStmt().TargetList) == 1 {
-		return items[0]
-	}
-	return nil
+	return st.TargetList[0].GetResTarget()
 }
 
 // jsonSubquery analyses a scalar subquery whose result is JSON of rows.
 func (x *analysis) jsonSubquery(l *pg.SubLink, s *scope, binary bool) *JSON {
+	if x.shown == nil {
+		x.shown = make(map[*pg.ResTarget]bool)
+	}
 	x.shown[jsonItem(l)] = binary
 	targets := x.query(l.Subselect.GetSelectStmt(), s, useMatch)
 	if len(targets) != 1 || targets[0].json == nil {
 		return nil
 	}
-	j := *targets[0].json
-	j.Binary = false // that is said of the whole only
-	return &j
+	return x.jsonPart(operand{&targets[0].column, targets[0].token}, binary)
 }
 
 // constantNode reports whether an expression is a constant, cast or not.
@@ -216,7 +171,11 @@ func (x *analysis) jsonObject(f *pg.FuncCall, s *scope, binary bool) *JSON {
 		value := x.jsonOf(f.Args[i+1], s, binary)
 		found = found || value != nil
 		j.Ordered = append(j.Ordered, value)
-		key, ok := f.Args[i].GetAConst().GetVal().(*pg.A_Const_Sval)
+		name := f.Args[i]
+		if c := name.GetTypeCast(); c != nil && jsonTypeOf(c.TypeName) == textOID && (len(c.TypeName.Names) > 1 || x.env.catalogFirst()) {
+			name = c.Arg
+		}
+		key, ok := name.GetAConst().GetVal().(*pg.A_Const_Sval)
 		unknown = unknown || !ok
 		if ok {
 			_, again := members[key.Sval.Sval]
@@ -252,7 +211,21 @@ func (x *analysis) jsonLeaf(n *pg.Node, s *scope, binary bool) *JSON {
 	if !o.sealed() || !x.jsonShows(o, binary) {
 		return nil
 	}
-	return valueOf(o.column)
+	return x.jsonPart(o, binary)
+}
+
+// jsonPart is the place of a sealed value, or of JSON, in other JSON.
+func (x *analysis) jsonPart(o operand, binary bool) *JSON {
+	if o.column.json == nil {
+		return valueOf(o.column)
+	}
+	j := *o.column.json
+	if j.Text || binary && !j.inBinary() {
+		x.fail(refuseUse(o.column.tagged, "JSON that becomes a part of other JSON").WithHint("Make the whole of it in one expression, of one kind: json or jsonb."), o.token)
+		return nil
+	}
+	j.Binary = false // that is said of the whole only
+	return &j
 }
 
 // valueOf is the place of a sealed value.
@@ -267,11 +240,13 @@ func valueOf(c *column) *JSON {
 func (x *analysis) jsonShows(o operand, binary bool) bool {
 	c := o.column.tagged
 	switch kind := o.column.logicalType().Kind; {
+	case o.column.json != nil:
+		return true
 	case o.column.array:
 		x.fail(refuseUse(c, "an array in JSON"), o.token)
 	case o.column.made:
 		x.fail(refuseShown(c), o.token)
-	case binary && (kind == logical.Float4 || kind == logical.Float8):
+	case binary && isFloat(kind):
 		x.fail(refuseUse(c, "jsonb").WithHint("Use json."), o.token) // which writes it otherwise
 	default:
 		return true
@@ -325,7 +300,7 @@ func (x *analysis) jsonRow(it *item, ref *pg.ColumnRef, binary bool) *JSON {
 			x.wholeRow(it, token)
 			return nil
 		}
-		j.Members[name] = valueOf(o.column)
+		j.Members[name] = x.jsonPart(o, binary)
 		found = true
 	}
 	if !found {

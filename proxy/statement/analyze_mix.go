@@ -49,6 +49,9 @@ func (x *analysis) constantsOf(n *pg.Node) *constants {
 
 // branchOf analyses an expression whose value may meet sealed ones.
 func (x *analysis) branchOf(n *pg.Node, s *scope) branch {
+	if o, ok := x.jsonOperand(n, s, false); ok {
+		return branch{operand: o}
+	}
 	b := branch{operand: x.expr(n, s)}
 	if !b.sealed() {
 		b.constants = x.constantsOf(n)
@@ -109,6 +112,9 @@ func (x *analysis) mix(branches []branch, where string) operand {
 	if !first.sealed() {
 		return operand{}
 	}
+	if first.column.json != nil {
+		return x.mixJSON(branches, first, where)
+	}
 	tagged := first.column.tagged
 	for i := range branches {
 		if b := &branches[i]; !b.sealed() && b.constants == nil {
@@ -130,7 +136,7 @@ func (x *analysis) mix(branches []branch, where string) operand {
 		}
 		c := b.column
 		padded := t.Kind == logical.Bpchar && c.shown.Kind == logical.Bpchar && c.shown.Typmod > 0 && c.shown != c.tagged.Type
-		if c.supply != nil || c.lossy || c.array != out.array || padded && t != c.shown {
+		if c.supply != nil || c.lossy || c.array != out.array || c.json != nil || padded && t != c.shown {
 			x.fail(refuseMixedTypes(c.tagged, where), b.token)
 			return first
 		}

@@ -27,7 +27,6 @@ type target struct {
 	start     int32
 	explicit  bool
 	constants *constants
-	json      *JSON
 }
 
 func (t *target) sealed() bool { return t.tagged != nil }
@@ -118,9 +117,14 @@ func (x *analysis) targets(list []*pg.Node, s *scope, g *goals) []target {
 		if ind := r.Val.GetAIndirection().GetIndirection(); len(ind) > 0 && ind[len(ind)-1].GetAStar() != nil {
 			x.fail(refuseForm("(expression).*"), token)
 		}
-		if binary, shown := x.shown[r]; shown {
-			if j, ok := x.json(r.Val, s, binary); ok {
-				targets = append(targets, target{column: column{name: cmp.Or(r.Name, figureName(r.Val))}, token: token, start: -1, json: j})
+		if g.of(len(targets)) == nil {
+			if o, ok := x.jsonOperand(r.Val, s, x.shown[r]); ok {
+				t := target{token: token, start: -1}
+				if o.sealed() {
+					t.column = *o.column
+				}
+				t.name = cmp.Or(r.Name, figureName(r.Val))
+				targets = append(targets, t)
 				continue
 			}
 		}
@@ -149,7 +153,7 @@ func (x *analysis) target(r *pg.ResTarget, s *scope, g *goals, i int) target {
 		return t
 	}
 	t.name = figureName(r.Val)
-	if t.sealed() && r.Val.GetTypeCast() != nil && x.castEnd >= 0 && figureName(withoutCasts(r.Val)) != t.name {
+	if t.sealed() && t.json == nil && r.Val.GetTypeCast() != nil && x.castEnd >= 0 && figureName(withoutCasts(r.Val)) != t.name {
 		x.addName(t.name, start, x.castEnd) // without its casts it would have another
 	}
 	return t

@@ -1,6 +1,8 @@
 package statement
 
 import (
+	"reflect"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgveil/pgveil/schema/logical"
@@ -64,7 +66,7 @@ func (x *analysis) unite(l, r *target, name string, all bool) target {
 	out.column, out.token = *mixed.column, mixed.token
 	out.name, out.made = l.name, l.made && r.made
 	for _, t := range []*target{l, r} {
-		if t.constants != nil && t.start >= 0 {
+		if t.constants != nil && t.start >= 0 && out.json == nil {
 			x.keepName(t)
 		}
 	}
@@ -91,7 +93,7 @@ func (t *target) covers(r *target) bool {
 	}
 	merged := t.column
 	merged.add(&r.column)
-	return len(merged.also) == len(t.also) && r.logicalType() == t.logicalType() && r.mixed == t.mixed
+	return reflect.DeepEqual(t.json, r.json) && len(merged.also) == len(t.also) && r.logicalType() == t.logicalType() && r.mixed == t.mixed
 }
 
 func onlyNulls(c *constants) bool {

@@ -36,9 +36,6 @@ func (x *analysis) statement(raw *pg.RawStmt) {
 	if x.err != nil {
 		return
 	}
-	if inner == raw.Stmt {
-		x.mayShowJSON(inner)
-	}
 	targets := work()
 	x.leftover()
 	if targets != nil {

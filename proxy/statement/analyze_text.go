@@ -245,7 +245,7 @@ type analysis struct {
 	verb  Verb
 	err   *refusal
 
-	shown     map[*pg.ResTarget]bool // the items whose JSON may be opened, and whether jsonb is made of it
+	shown     map[*pg.ResTarget]bool // the items of scalar subqueries whose JSON becomes a part of jsonb
 	left      survey                 // what the statement names and the analysis has not come to
 	ranges    []*item                // the relations of all FROM clauses
 	goals     *goals                 // of the query analysed next

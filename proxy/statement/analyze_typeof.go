@@ -31,6 +31,9 @@ func (x *analysis) typeOf(f *pg.FuncCall, names []string, s *scope) bool {
 		brackets = "[]"
 	}
 	x.touchAll(o.column, NullTest) // no value is looked at
+	if o.column.json != nil {
+		return true
+	}
 	if kind := o.column.logicalType().Kind; kind != logical.Bytea {
 		x.edits = append(x.edits, edit{kind: editText, first: first, last: last, token: first, text: "NULL::pg_catalog." + storedTypes[kind].name + brackets})
 	}

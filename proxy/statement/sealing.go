@@ -15,8 +15,9 @@ type sealing struct {
 	// shown is the type that the client sees, of the elements if it is an array; the
 	// zero Type is the column's.
 	shown logical.Type
-	array bool // it is an array of such values
-	lossy bool // the casts may make equal what was not, so that the server cannot compare
+	array bool  // it is an array of such values
+	json  *JSON // it is JSON of rows, whose sealed values are of the columns; else nil
+	lossy bool  // the casts may make equal what was not, so that the server cannot compare
 	// mixed: constants are among the values that are not sealed as a stored value is.
 	mixed bool
 	// marks are the edits that seal those constants; none once the expression is a
@@ -55,7 +56,7 @@ func (c *column) comparable() bool {
 			return false
 		}
 	}
-	return !c.array && !c.lossy && !c.mixed
+	return !c.array && c.json == nil && !c.lossy && !c.mixed
 }
 
 // compared reports whether an expression can be compared, which is what becomes of it
@@ -139,7 +140,10 @@ func commonType(a, b logical.Type) (t logical.Type, ok bool) {
 
 // output gives the result column that a target is.
 func (t *target) output() Output {
-	o := Output{Column: t.tagged, JSON: t.json, origin: t.origin}
+	if t.json != nil {
+		return Output{JSON: t.json, origin: t.origin}
+	}
+	o := Output{Column: t.tagged, origin: t.origin}
 	if t.tagged != nil {
 		o.Also, o.Type, o.Casts, o.Array, o.Computed = t.also, t.logicalType(), t.casts, t.array, t.computed
 	}
@@ -154,5 +158,5 @@ func (c *column) storable(to *schema.Column) bool {
 			return false
 		}
 	}
-	return !c.array && !c.lossy && !c.mixed
+	return !c.array && c.json == nil && !c.lossy && !c.mixed
 }

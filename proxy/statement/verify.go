@@ -47,7 +47,7 @@ func (p *Plan) agree(o *Output, f Field) bool {
 		return is == o.origin && f.TypeOID == oid
 	}
 	if o.JSON != nil {
-		return is == origin{} && f.TypeOID == o.JSON.typeOID()
+		return is == o.origin && f.TypeOID == o.JSON.typeOID()
 	}
 	if o.origin != (origin{}) && is != o.origin {
 		return false
