@@ -35,6 +35,7 @@ func (c *conn) openArray(dst []byte, col *column, value []byte, st *state) ([]by
 		if !flat(value) {
 			return dst, 0, notSealed(col.output.Column)
 		}
+		a.nulls = binary.BigEndian.Uint32(value[4:]) != 0 // a slice may say so of the whole
 	}
 	start := len(dst)
 	if col.format == 1 {

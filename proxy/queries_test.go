@@ -213,9 +213,15 @@ func queryPair(t *testing.T) (s *stack.Stack, through, direct *pgconn.PgConn) {
 // TestQueries: rows, types and errors are those of the same query on tables in the
 // clear, in both protocols and formats.
 func TestQueries(t *testing.T) {
-	ctx := context.Background()
 	_, through, direct := queryPair(t)
-	for _, q := range sameQueries {
+	sameInAllModes(t, through, direct, sameQueries)
+}
+
+// sameInAllModes compares the answers to queries in both protocols and formats.
+func sameInAllModes(t *testing.T, through, direct *pgconn.PgConn, queries []queryCase) {
+	t.Helper()
+	ctx := context.Background()
+	for _, q := range queries {
 		for _, mode := range []string{"simple", "text", "binary"} {
 			if mode == "simple" && len(q.args) > 0 {
 				continue

@@ -30,6 +30,10 @@ func (x *analysis) expr(n *pg.Node, s *scope) operand {
 		return x.caseExpr(v.CaseExpr, s)
 	case *pg.Node_CoalesceExpr:
 		return x.coalesce(v.CoalesceExpr, s)
+	case *pg.Node_AArrayExpr:
+		return x.arrayExpr(v.AArrayExpr, s)
+	case *pg.Node_AIndirection:
+		return x.subscript(v.AIndirection, s)
 	case *pg.Node_NullTest:
 		x.nullTest(v.NullTest, s)
 	case *pg.Node_TypeCast:
@@ -128,6 +132,7 @@ func (x *analysis) call(f *pg.FuncCall, s *scope) operand {
 	aggregates := (len(names) == 1 || names[0] == "pg_catalog") && len(f.Args) == 1 && !f.AggWithinGroup
 	counts := aggregates && name == "count" && len(f.AggOrder) == 0
 	collects := aggregates && name == "array_agg"
+	measuring := (len(names) == 1 || names[0] == "pg_catalog") && measures[name]
 	passes := (len(names) == 1 || names[0] == "pg_catalog") && f.Over != nil && passesOn(name, len(f.Args))
 	if name == "system_user" && f.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX {
 		// A key word since PostgreSQL 16, the name of a column before.
@@ -144,6 +149,10 @@ func (x *analysis) call(f *pg.FuncCall, s *scope) operand {
 			continue
 		case passes && i == 0 && !o.column.array:
 			result = computed(o)
+		case isUnnest(f) && o.column.array && f.Over == nil:
+			result = elements(o)
+		case measuring && i == 0 && o.column.array:
+			x.touchAll(o.column, NullTest)
 		case !counts && !collects || collects && (o.column.array || o.column.json != nil):
 			x.fail(refuseFunction(o.column.tagged, name, strings.Join(names, ".")), o.token)
 		case f.AggDistinct:

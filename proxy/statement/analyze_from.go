@@ -72,16 +72,21 @@ func (x *analysis) rangeFunction(n *pg.RangeFunction, s *scope) *item {
 	it := &item{open: true}
 	before := s.lateral
 	s.lateral = true
+	var rows operand // of unnest(array), if they are sealed
 	scalar := !n.IsRowsfrom && len(n.Coldeflist) == 0
 	for i, f := range n.Functions {
 		items := f.GetList().GetItems()
-		for _, part := range items {
-			x.plain(part, s, "FROM")
+		for j, part := range items {
+			if j == 0 && i == 0 {
+				rows = x.unnested(n, part, s)
+			} else {
+				x.plain(part, s, "FROM")
+			}
 		}
 		if i == 0 && len(items) > 0 {
 			it.name = figureName(items[0])
 			call := items[0].GetFuncCall()
-			scalar = scalar && call != nil && returnsScalars(call)
+			scalar = scalar && call != nil && (rows.sealed() || returnsScalars(call))
 		}
 	}
 	s.lateral = before
@@ -93,6 +98,10 @@ func (x *analysis) rangeFunction(n *pg.RangeFunction, s *scope) *item {
 	if scalar {
 		it.open = false
 		it.columns = []column{{name: it.name}}
+		if rows.sealed() {
+			it.columns[0] = *rows.column
+			it.columns[0].name, it.columns[0].marks = it.name, nil
+		}
 		x.nameRows(it, n, names)
 		return it
 	}
