@@ -165,6 +165,9 @@ func (a *authentication) readyForQuery() error {
 	if a.login.status, err = wire.DecodeReadyForQuery(body); err != nil {
 		return err
 	}
+	if e := a.backend.wrongTarget(a.login.parameters); e != nil {
+		return e
+	}
 	if err := a.backend.r.Forward(a.cw); err != nil {
 		return err
 	}

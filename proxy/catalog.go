@@ -60,6 +60,7 @@ type tracked struct {
 	compared    atomic.Int64  // when the comparison with the server's that is the last to have ended began, in nanoseconds since 1970
 	loading     chan struct{} // holds a value while the catalog is read
 	login       keptLogin
+	moved       atomic.Bool // the kept login leads to a server that sessions have left
 	fingerprint string
 	gaps        []string // of the current snapshot
 }

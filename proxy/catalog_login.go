@@ -31,6 +31,9 @@ type keptLogin struct {
 // none or it has broken, a new one, which is then kept. The caller holds t.loading.
 func (t *tracked) withLogin(ctx context.Context, read func(*pgx.Conn) error) error {
 	k := &t.login
+	if t.moved.Swap(false) {
+		t.closeLogin(ctx)
+	}
 	if k.conn != nil && time.Since(k.opened) < loginAge {
 		k.idle.Stop()
 		err := read(k.conn)

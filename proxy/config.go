@@ -26,9 +26,9 @@ type Config struct {
 	Sealer func(*schema.Column) (Sealer, error)
 	// Audit takes the records of what was opened.
 	Audit *audit.Log
-	// Clients is how clients connect, Upstream how the server is reached.
-	Clients  *ClientTLS
-	Upstream *UpstreamConfig
+	// Clients is how clients connect, Upstreams how the server is reached.
+	Clients   *ClientTLS
+	Upstreams *Upstreams
 	// Login opens a connection of pgveil's own to a described database. It is
 	// closed again within half a second of its last use: an idle one would block
 	// CREATE DATABASE … TEMPLATE and DROP DATABASE.

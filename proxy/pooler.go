@@ -2,7 +2,7 @@ package proxy
 
 import "github.com/pgveil/pgveil/schema/pgerror"
 
-// The values of UpstreamConfig.Pooler.
+// The values of Upstreams.Pooler.
 const (
 	PoolerNone    = "none"
 	PoolerSession = "session"
@@ -19,7 +19,7 @@ func (c *conn) settled(process uint32) *pgerror.Error {
 	case c.process != 0:
 		return pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used: the session has moved to another server process").
 			WithHint("The connection pooler between pgveil and the server must pool by session.")
-	case c.params.pid == process || c.config.Upstream.Pooler == PoolerSession:
+	case c.params.pid == process || c.config.Upstreams.Pooler == PoolerSession:
 		c.process = process
 		return nil
 	}

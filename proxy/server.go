@@ -10,6 +10,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pgveil/pgveil/proxy/wire"
@@ -20,6 +21,8 @@ import (
 type Server struct {
 	config  Config
 	tracked map[string]*tracked
+	last    atomic.Pointer[UpstreamConfig] // where the newest session is
+	keys    cancelKeys
 
 	down   context.Context // ends with Shutdown
 	goDown context.CancelFunc
@@ -178,7 +181,7 @@ func (s *Server) session(each *session, client net.Conn) error {
 		return err
 	}
 	if first.cancel != nil {
-		return relayCancel(starting, s.config.Upstream, first.cancel)
+		return s.cancel(starting, first.cancel)
 	}
 	client = first.conn
 	cw := wire.NewWriter(client, bufferSize)
@@ -190,7 +193,7 @@ func (s *Server) session(each *session, client net.Conn) error {
 	if refusal := s.enter(each); refusal != nil {
 		return reject(refusal)
 	}
-	b, err := openServer(starting, s.config.Upstream, first.params)
+	b, err := s.open(starting, first.params)
 	if err != nil {
 		if e, ok := pgerror.As(err); ok {
 			return reject(e.Fatal())
@@ -202,7 +205,13 @@ func (s *Server) session(each *session, client net.Conn) error {
 	cr := wire.NewReader(client, bufferSize)
 	told, err := authenticate(starting, first, cr, cw, b)
 	if err != nil {
+		if elsewhere(err) {
+			s.config.Upstreams.forget(b.server)
+		}
 		return err
+	}
+	if len(s.config.Upstreams.Servers) > 1 {
+		defer s.keys.enter(told.key, b.server)()
 	}
 	cr.SetMaxBody(s.config.MaxMessage)
 	b.r.SetMaxBody(s.config.MaxMessage)

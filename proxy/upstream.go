@@ -38,12 +38,13 @@ type UpstreamConfig struct {
 	Roots *x509.CertPool
 	// Certificates holds pgveil's own certificate for the server, if any.
 	Certificates []tls.Certificate
-	// Pooler says what connection pooler stands before the server: PoolerNone, also
-	// when empty, or PoolerSession, one that keeps a server process for each session.
-	Pooler string
 	// ConnectTimeout bounds the making of a connection, without TLS and
 	// authentication; 0 leaves it to the system.
 	ConnectTimeout time.Duration
+	// UserTimeout is how long the server may leave what was sent to it, or a probe on a
+	// connection at rest, unanswered by its network stack; 2 minutes when 0.
+	// Source: RFC 5482, tcp(7).
+	UserTimeout time.Duration
 }
 
 // NewUpstream makes a configuration, reading files in PEM: sslrootcert ("system" for
@@ -124,7 +125,7 @@ func dialServer(ctx context.Context, u *UpstreamConfig) (net.Conn, error) {
 }
 
 func dialPlain(ctx context.Context, u *UpstreamConfig) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: u.ConnectTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}}
+	dialer := u.dialer()
 	network, address := u.Address()
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {

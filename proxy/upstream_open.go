@@ -11,10 +11,12 @@ import (
 
 // backend is a connection to the server to which the StartupMessage was sent.
 type backend struct {
-	conn net.Conn
-	r    *wire.Reader
-	w    *wire.Writer
-	tls  *tls.ConnectionState // nil in clear
+	conn   net.Conn
+	r      *wire.Reader
+	w      *wire.Writer
+	tls    *tls.ConnectionState // nil in clear
+	server *UpstreamConfig
+	target string // what the server has to be, if that was asked for
 	// local is true when the connection does not leave the machine.
 	local bool
 }
@@ -61,7 +63,7 @@ func openServer(ctx context.Context, u *UpstreamConfig, params []wire.StartupPar
 func begin(ctx context.Context, u *UpstreamConfig, conn net.Conn, params []wire.StartupParam) (*backend, bool, error) {
 	release := boundBy(ctx, conn)
 	defer release()
-	b := &backend{conn: conn, r: wire.NewReader(conn, 0), w: wire.NewWriter(conn, 0), local: u.local()}
+	b := &backend{server: u, conn: conn, r: wire.NewReader(conn, 0), w: wire.NewWriter(conn, 0), local: u.local()}
 	b.r.SetLimits(wire.BackendLimits)
 	if secured, ok := conn.(*tls.Conn); ok {
 		state := secured.ConnectionState()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -17,22 +18,28 @@ import (
 	"github.com/pgveil/pgveil/cmd/pgveil/config"
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy"
+	"github.com/pgveil/pgveil/schema"
 )
 
 // login makes pgveil's own connections to the server.
 type login struct {
-	config   *config.Config
-	upstream *proxy.UpstreamConfig
-	env      func(string) (string, bool)
-	vault    *keys.VaultStore // nil unless the password is in it
+	config    *config.Config
+	upstreams *proxy.Upstreams
+	env       func(string) (string, bool)
+	vault     *keys.VaultStore // nil unless the password is in it
 
 	mu       sync.Mutex
 	password string
 }
 
 // newLogin prepares logins. open holds Vault if it is the store of keys.
-func (c *call) newLogin(ctx context.Context, upstream *proxy.UpstreamConfig, open *secrets, log *slog.Logger) (*login, func(), error) {
-	l := &login{config: c.config, upstream: upstream, env: c.lookupEnv}
+func (c *call) newLogin(ctx context.Context, upstreams *proxy.Upstreams, file *schema.File, open *secrets, log *slog.Logger) (*login, func(), error) {
+	l := &login{config: c.config, upstreams: upstreams, env: c.lookupEnv}
+	if names := slices.Sorted(maps.Keys(file.Databases)); len(names) > 0 {
+		upstreams.State = func(ctx context.Context, server *proxy.UpstreamConfig) (proxy.ServerState, error) {
+			return l.state(ctx, server, names[0])
+		}
+	}
 	done := func() {}
 	if c.config.Login.PasswordVault != "" {
 		switch {
@@ -55,13 +62,34 @@ func (c *call) newLogin(ctx context.Context, upstream *proxy.UpstreamConfig, ope
 	return l, done, nil
 }
 
-// connect opens a connection to a database. A password that the server does not
+// connect opens a connection to a database, on the server that sessions go to.
+func (l *login) connect(ctx context.Context, database string) (conn *pgx.Conn, err error) {
+	err = l.upstreams.Connect(ctx, func(ctx context.Context, server *proxy.UpstreamConfig) (err error) {
+		conn, err = l.connectTo(ctx, server, database)
+		return err
+	})
+	return conn, err
+}
+
+// state asks a server what it is.
+func (l *login) state(ctx context.Context, server *proxy.UpstreamConfig, database string) (state proxy.ServerState, err error) {
+	conn, err := l.connectTo(ctx, server, database)
+	if err != nil {
+		return state, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	err = conn.QueryRow(ctx, `SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'on'`).
+		Scan(&state.Standby, &state.ReadOnly)
+	return state, err
+}
+
+// connectTo opens a connection to a database of one server. A password that the server does not
 // take is read again, since it may have been changed.
-func (l *login) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+func (l *login) connectTo(ctx context.Context, server *proxy.UpstreamConfig, database string) (*pgx.Conn, error) {
 	l.mu.Lock()
 	password := l.password
 	l.mu.Unlock()
-	conn, err := l.connectWith(ctx, database, password)
+	conn, err := l.connectWith(ctx, server, database, password)
 	var refused *pgconn.PgError
 	if err == nil || !errors.As(err, &refused) || !strings.HasPrefix(refused.Code, "28") {
 		return conn, err
@@ -70,26 +98,26 @@ func (l *login) connect(ctx context.Context, database string) (*pgx.Conn, error)
 	if readErr != nil || again == password {
 		return nil, errors.Join(err, readErr)
 	}
-	return l.connectWith(ctx, database, again)
+	return l.connectWith(ctx, server, database, again)
 }
 
-func (l *login) connectWith(ctx context.Context, database, password string) (*pgx.Conn, error) {
+func (l *login) connectWith(ctx context.Context, server *proxy.UpstreamConfig, database, password string) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.config.Server.ConnectTimeout)
 	defer cancel()
-	settings, err := l.upstream.LoginConfig(l.config.Login.User, password, database)
+	settings, err := server.LoginConfig(l.config.Login.User, password, database)
 	if err != nil {
 		return nil, err
 	}
 	conn, err := pgx.ConnectConfig(ctx, settings)
 	if err != nil {
-		return nil, l.describe(database, err)
+		return nil, l.describe(server, database, err)
 	}
 	return conn, nil
 }
 
 // describe puts an error of pgx, which tells every attempt on a line, into one.
-func (l *login) describe(database string, err error) error {
-	_, address := l.upstream.Address()
+func (l *login) describe(server *proxy.UpstreamConfig, database string, err error) error {
+	_, address := server.Address()
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &refused):
@@ -187,13 +215,16 @@ func (l *login) fetchFile(name string) (string, error) {
 	return password, nil
 }
 
-// upstream says how the server is reached.
-func (c *call) upstream() (*proxy.UpstreamConfig, error) {
+// upstreams says how the servers are reached.
+func (c *call) upstreams() (*proxy.Upstreams, error) {
 	s := &c.config.Server
-	u, err := proxy.NewUpstream(s.Host, s.Port, s.SSLMode, s.SSLRootCert, s.SSLCert, s.SSLKey)
+	u, err := proxy.NewUpstreams(s.Host, s.Port, s.SSLMode, s.SSLRootCert, s.SSLCert, s.SSLKey)
 	if err != nil {
 		return nil, &config.Error{Message: fmt.Sprintf("server: %v", err)}
 	}
-	u.ConnectTimeout, u.Pooler = s.ConnectTimeout, s.Pooler
+	u.Target, u.Pooler = s.TargetSessionAttrs, s.Pooler
+	for _, server := range u.Servers {
+		server.ConnectTimeout, server.UserTimeout = s.ConnectTimeout, s.TCPUserTimeout
+	}
 	return u, nil
 }

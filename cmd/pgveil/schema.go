@@ -108,11 +108,11 @@ func schemaCheck(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	upstream, err := c.upstream()
+	upstreams, err := c.upstreams()
 	if err != nil {
 		return err
 	}
-	login, done, err := c.newLogin(ctx, upstream, nil, c.logger())
+	login, done, err := c.newLogin(ctx, upstreams, file, nil, c.logger())
 	if err != nil {
 		return err
 	}

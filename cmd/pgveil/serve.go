@@ -88,7 +88,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	if err != nil {
 		return &config.Error{Message: fmt.Sprintf("tls: %v", err)}
 	}
-	upstream, err := c.upstream()
+	upstreams, err := c.upstreams()
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	if err != nil {
 		return err
 	}
-	login, done, err := c.newLogin(ctx, upstream, store, log)
+	login, done, err := c.newLogin(ctx, upstreams, file, store, log)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		},
 		Audit:          trail,
 		Clients:        clients,
-		Upstream:       upstream,
+		Upstreams:      upstreams,
 		Login:          login.connect,
 		Refresh:        c.config.Login.Refresh,
 		StartupTimeout: c.config.Limits.StartupTimeout,

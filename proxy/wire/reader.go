@@ -129,6 +129,24 @@ func (r *Reader) Peek() (typ byte, err error) {
 	return r.buf[r.r], nil
 }
 
+// PeekBody is Peek with the frame's body, which is valid until the next call.
+func (r *Reader) PeekBody() (typ byte, body []byte, err error) {
+	if typ, err = r.Peek(); err != nil {
+		return 0, nil, err
+	}
+	if err := r.fill(headerSize); err != nil {
+		return 0, nil, err
+	}
+	n := int(int32(binary.BigEndian.Uint32(r.buf[r.r+1:]))) - 4
+	if n < 0 || r.limits != nil && n > int(r.limits[typ]) || n > r.max {
+		return 0, nil, r.badFrame(typ, 0)
+	}
+	if err := r.fill(headerSize + n); err != nil {
+		return 0, nil, err
+	}
+	return typ, r.buf[r.r+headerSize : r.r+headerSize+n], nil
+}
+
 // Body gives the whole body of the current frame, in memory. It is valid until the
 // next call to Next, and the caller may change it. A body over the limit of
 // SetMaxBody is a *pgerror.Error 54000, after which the frame can still be

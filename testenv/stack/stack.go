@@ -37,9 +37,12 @@ type Options struct {
 	// Between gives the port of what stands between pgveil and the server at this
 	// address; nil: nothing.
 	Between func(server *testenv.Postgres) (port int)
-	Pooler  string // what Between is, as proxy.UpstreamConfig has it
-	Log     *slog.Logger
-	Refresh time.Duration // how often the catalog is compared; half a second when 0
+	Pooler  string // what Between is, as proxy.Upstreams has it
+	// Upstreams, unless nil, may change how pgveil reaches its servers, and gives its
+	// own login.
+	Upstreams func(s *Stack, upstreams *proxy.Upstreams) (login func(ctx context.Context, database string) (*pgx.Conn, error))
+	Log       *slog.Logger
+	Refresh   time.Duration // how often the catalog is compared; half a second when 0
 }
 
 // Stack is everything running together. It stops when the test ends.
@@ -130,20 +133,24 @@ func Start(t testing.TB, opts Options) *Stack {
 	if opts.Between != nil {
 		port = opts.Between(s.Postgres)
 	}
-	upstream, err := proxy.NewUpstream("127.0.0.1", port, sslmode, "", "", "")
+	upstreams, err := proxy.NewUpstreams("127.0.0.1", port, sslmode, "", "", "")
 	must(err)
-	upstream.Pooler = opts.Pooler
+	upstreams.Pooler = opts.Pooler
+	login := func(ctx context.Context, database string) (*pgx.Conn, error) {
+		return pgx.Connect(ctx, s.Postgres.DSN("pgveil", Password, database))
+	}
+	if opts.Upstreams != nil {
+		login = opts.Upstreams(s, upstreams)
+	}
 	s.Server, err = proxy.New(proxy.Config{
 		Databases: s.File.Databases,
 		Sealer:    s.Sealer,
 		Audit:     s.Audit,
 		Clients:   clients,
-		Upstream:  upstream,
-		Login: func(ctx context.Context, database string) (*pgx.Conn, error) {
-			return pgx.Connect(ctx, s.Postgres.DSN("pgveil", Password, database))
-		},
-		Refresh: opts.Refresh,
-		Log:     opts.Log,
+		Upstreams: upstreams,
+		Login:     login,
+		Refresh:   opts.Refresh,
+		Log:       opts.Log,
 	})
 	must(err)
 	must(s.Server.Check(ctx))

@@ -53,7 +53,8 @@ type Server struct {
 	Port                                  int
 	SSLMode, SSLRootCert, SSLCert, SSLKey string
 	Pooler                                string
-	ConnectTimeout                        time.Duration
+	TargetSessionAttrs                    string
+	ConnectTimeout, TCPUserTimeout        time.Duration
 }
 
 // Login is pgveil's own login to the server. At most one of the three places of

@@ -37,14 +37,16 @@ var settings = []*Setting{
 	{Key: "tls.key", Kind: Path, Help: "`file` of the private key of tls.cert, in PEM, not readable by others", field: func(c *Config) any { return &c.TLS.Key }},
 	{Key: "tls.client_ca", Kind: Path, Help: "`file` of the authorities of clients' certificates, in PEM", field: func(c *Config) any { return &c.TLS.ClientCA }},
 
-	{Key: "server.host", Kind: Text, Default: "localhost", Help: "the PostgreSQL server's `name`, address, or directory of its Unix socket", field: func(c *Config) any { return &c.Server.Host }},
-	{Key: "server.port", Kind: Number, Low: 1, High: 65535, Default: "5432", Help: "the server's port", field: func(c *Config) any { return &c.Server.Port }},
+	{Key: "server.host", Kind: Text, Default: "localhost", Help: "the PostgreSQL server's `name`, address, or directory of its Unix socket; several with commas, each host or host:port", field: func(c *Config) any { return &c.Server.Host }},
+	{Key: "server.port", Kind: Number, Low: 1, High: 65535, Default: "5432", Help: "the server's port, where server.host has none", field: func(c *Config) any { return &c.Server.Port }},
 	{Key: "server.sslmode", Kind: Choice, Words: []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}, Default: "prefer", Help: "TLS with the server, as libpq means it", field: func(c *Config) any { return &c.Server.SSLMode }},
 	{Key: "server.sslrootcert", Kind: RootCert, Help: "`file` of the authorities of the server's certificate, in PEM, or system", field: func(c *Config) any { return &c.Server.SSLRootCert }},
 	{Key: "server.sslcert", Kind: Path, Help: "`file` of pgveil's own certificate for the server, in PEM", field: func(c *Config) any { return &c.Server.SSLCert }},
 	{Key: "server.sslkey", Kind: Path, Help: "`file` of the private key of server.sslcert, in PEM, not readable by others", field: func(c *Config) any { return &c.Server.SSLKey }},
 	{Key: "server.pooler", Kind: Choice, Words: []string{"none", "session"}, Default: "none", Help: "the connection pooler between pgveil and the server, which must pool by session", field: func(c *Config) any { return &c.Server.Pooler }},
+	{Key: "server.target_session_attrs", Kind: Choice, Words: []string{"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}, Default: "any", Help: "which of several servers sessions go to, as libpq means it", field: func(c *Config) any { return &c.Server.TargetSessionAttrs }},
 	{Key: "server.connect_timeout", Kind: Duration, Default: "10s", Help: "how long a connection to the server may take to be made", field: func(c *Config) any { return &c.Server.ConnectTimeout }},
+	{Key: "server.tcp_user_timeout", Kind: Duration, Default: "2m", Help: "how long the server's host may be silent on the network before its connections end", field: func(c *Config) any { return &c.Server.TCPUserTimeout }},
 
 	{Key: "login.user", Kind: Text, Default: "pgveil", Help: "the `role` that pgveil reads catalogs as", field: func(c *Config) any { return &c.Login.User }},
 	{Key: "login.password_file", Kind: Path, Help: "`file` that holds the login's password", field: func(c *Config) any { return &c.Login.PasswordFile }},
