@@ -370,3 +370,32 @@ func TestVerifyHost(t *testing.T) {
 		}
 	}
 }
+
+// TestNewUpstreams: lists of hosts.
+func TestNewUpstreams(t *testing.T) {
+	for hosts, want := range map[string]string{
+		"db":                              "tcp db:5432",
+		"db1,db2:6000":                    "tcp db1:5432, tcp db2:6000",
+		" db1 , [::1]:6000 ,[::2],::3,/s": "tcp db1:5432, tcp [::1]:6000, tcp [::2]:5432, tcp [::3]:5432, unix /s/.s.PGSQL.5432",
+		"":                                "a host of the list is empty",
+		"db1,,db2":                        "a host of the list is empty",
+		"db1:":                            `"" is not a port`,
+		"db1:0":                           `"0" is not a port`,
+		"db1:x":                           `"x" is not a port`,
+		":5432":                           `":5432" is not a host, or host:port`,
+	} {
+		u, err := NewUpstreams(hosts, 5432, SSLPrefer, "", "", "")
+		var all []string
+		if err != nil {
+			all = append(all, err.Error())
+		} else {
+			for _, server := range u.Servers {
+				network, address := server.Address()
+				all = append(all, network+" "+address)
+			}
+		}
+		if got := strings.Join(all, ", "); got != want {
+			t.Errorf("%q: %s, not %s", hosts, got, want)
+		}
+	}
+}

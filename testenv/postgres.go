@@ -184,6 +184,7 @@ func (p *Postgres) configure() error {
 	}
 	hba = append(hba,
 		"local all "+SuperUser+" trust",
+		"local replication "+SuperUser+" trust",
 		"local all all "+p.opts.AuthMethod,
 		network+" all all 127.0.0.1/32 "+p.opts.AuthMethod,
 		network+" replication all 127.0.0.1/32 "+p.opts.AuthMethod)

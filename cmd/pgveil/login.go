@@ -19,6 +19,7 @@ import (
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy"
 	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
 // login makes pgveil's own connections to the server.
@@ -26,6 +27,7 @@ type login struct {
 	config    *config.Config
 	upstreams *proxy.Upstreams
 	env       func(string) (string, bool)
+	log       *slog.Logger
 	vault     *keys.VaultStore // nil unless the password is in it
 
 	mu       sync.Mutex
@@ -34,7 +36,7 @@ type login struct {
 
 // newLogin prepares logins. open holds Vault if it is the store of keys.
 func (c *call) newLogin(ctx context.Context, upstreams *proxy.Upstreams, file *schema.File, open *secrets, log *slog.Logger) (*login, func(), error) {
-	l := &login{config: c.config, upstreams: upstreams, env: c.lookupEnv}
+	l := &login{config: c.config, upstreams: upstreams, env: c.lookupEnv, log: log}
 	if names := slices.Sorted(maps.Keys(file.Databases)); len(names) > 0 {
 		upstreams.State = func(ctx context.Context, server *proxy.UpstreamConfig) (proxy.ServerState, error) {
 			return l.state(ctx, server, names[0])
@@ -68,6 +70,9 @@ func (l *login) connect(ctx context.Context, database string) (conn *pgx.Conn, e
 		conn, err = l.connectTo(ctx, server, database)
 		return err
 	})
+	if e, ok := pgerror.As(err); ok {
+		err = fmt.Errorf("no server for pgveil's login: %s", strings.TrimSuffix(e.Detail, "."))
+	}
 	return conn, err
 }
 
@@ -75,6 +80,7 @@ func (l *login) connect(ctx context.Context, database string) (conn *pgx.Conn, e
 func (l *login) state(ctx context.Context, server *proxy.UpstreamConfig, database string) (state proxy.ServerState, err error) {
 	conn, err := l.connectTo(ctx, server, database)
 	if err != nil {
+		l.log.Warn("server does not say whether it is a standby", "error", err)
 		return state, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
