@@ -25,8 +25,14 @@ func TestFaultCancel(t *testing.T) {
 	s := stack.Start(t, stack.Options{})
 	fill(t, s)
 	until := time.Now().Add(2 * time.Second)
+	var copied [6]string // of each session
+	for n := range copied {
+		for id := range 2000 {
+			copied[n] += fmt.Sprintf("%d\tpositif\n", 10_000*(n+1)+id)
+		}
+	}
 	var sessions sync.WaitGroup
-	for n := range 6 {
+	for n := range copied {
 		conn, err := pgconn.Connect(context.Background(), s.DSN("biologist"))
 		if err != nil {
 			t.Fatal(err)
@@ -66,6 +72,25 @@ func TestFaultCancel(t *testing.T) {
 					t.Errorf("session %d: %q", n, result.Rows)
 				}
 				check(result.Err, false)
+				if i%3 == 0 {
+					var out strings.Builder
+					_, err := conn.CopyTo(ctx, &out, `COPY (SELECT last_name, g FROM lab.patient, generate_series(1, 2000) g WHERE id = 2) TO STDOUT`)
+					if err == nil && (strings.Count(out.String(), "Bernard\t") != 2000 || !strings.HasSuffix(out.String(), "Bernard\t2000\n")) {
+						t.Errorf("session %d: COPY gives %d bytes", n, out.Len())
+					}
+					check(err, false)
+				}
+				if i%4 == 0 {
+					check(run("", "BEGIN"), false)
+					if conn.TxStatus() == 'T' {
+						tag, err := conn.CopyFrom(ctx, strings.NewReader(copied[n]), `COPY lab.result (id, outcome) FROM STDIN`)
+						if err == nil && tag.RowsAffected() != 2000 {
+							t.Errorf("session %d: %s", n, tag)
+						}
+						check(err, false)
+					}
+					check(run("", "ROLLBACK"), false)
+				}
 				if i%5 == 0 {
 					check(run("", "BEGIN; SET LOCAL application_name TO 'b'"), false)
 					check(run("", `SELECT last_name FROM lab.patient WHERE id = 2`), false)
