@@ -9,13 +9,6 @@ func DecodeCommandComplete(body []byte) (tag []byte, err error) {
 	return tag, c.end()
 }
 
-// WriteCommandComplete writes a CommandComplete.
-func WriteCommandComplete[S Text](w *Writer, tag S) error {
-	w.Message(TypeCommandComplete)
-	cString(w, tag)
-	return w.End()
-}
-
 // TagRows is the number of rows in a command tag, its last word; 0 when there is
 // none.
 func TagRows(tag []byte) int64 {

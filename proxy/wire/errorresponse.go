@@ -86,21 +86,7 @@ func WriteErrorResponse(w *Writer, e *pgerror.Error) error {
 	if severity == "" {
 		severity = "ERROR"
 	}
-	return writeFields(w, TypeErrorResponse, severity, e)
-}
-
-// WriteNoticeResponse writes e to a client as a notice: severity WARNING when it
-// has none.
-func WriteNoticeResponse(w *Writer, e *pgerror.Error) error {
-	severity := e.Severity
-	if severity == "" {
-		severity = "WARNING"
-	}
-	return writeFields(w, TypeNoticeResponse, severity, e)
-}
-
-func writeFields(w *Writer, typ byte, severity string, e *pgerror.Error) error {
-	w.Message(typ)
+	w.Message(TypeErrorResponse)
 	writeErrorField(w, FieldSeverity, severity)
 	writeErrorField(w, FieldSeverityOriginal, severity)
 	writeErrorField(w, FieldCode, e.Code)
@@ -124,22 +110,4 @@ func writeErrorField(w *Writer, code byte, value string) {
 		w.Byte(code)
 		w.String(value)
 	}
-}
-
-// WritePosition writes the same ErrorResponse or NoticeResponse (typ) with another
-// position, in characters from 1; 0 leaves it out.
-func WritePosition(w *Writer, typ byte, f ErrorFields, position int) error {
-	w.Message(typ)
-	for f.Next() {
-		if f.code != FieldPosition {
-			w.Byte(f.code)
-			w.CString(f.value)
-			continue
-		}
-		if position > 0 {
-			writeErrorField(w, FieldPosition, strconv.Itoa(position))
-		}
-	}
-	w.Byte(0)
-	return w.End()
 }

@@ -46,9 +46,6 @@ func DecodeRowDescription(body []byte) (Fields, error) {
 	return fields, c.end()
 }
 
-// Len is the number of columns that Next has not yet reached.
-func (f *Fields) Len() int { return f.left }
-
 // Next goes to the next column and reports whether there is one.
 func (f *Fields) Next() bool {
 	if f.left == 0 {

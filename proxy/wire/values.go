@@ -47,9 +47,6 @@ func (v *Values) Value() []byte {
 // Raw is the value with its length, to be copied to another message as it is.
 func (v *Values) Raw() []byte { return v.raw }
 
-// Rest is Raw of all values that Next has not yet reached.
-func (v *Values) Rest() []byte { return v.rest }
-
 // Formats are the format codes of a Bind, RowDescription or FunctionCall: 0 text,
 // 1 binary.
 type Formats []byte
