@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"testing"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -76,6 +77,23 @@ func (p *Postgres) FindPlaintext(ctx context.Context, database string, needles .
 	}
 	found, err := p.findPlaintext(ctx, conn, database, s)
 	return found, errors.Join(err, conn.Close(ctx))
+}
+
+// NoPlaintext fails the test for each place where [Postgres.FindPlaintext] finds a needle,
+// and when it cannot look.
+func (p *Postgres) NoPlaintext(t testing.TB, database string, needles ...string) {
+	t.Helper()
+	raw := make([][]byte, len(needles))
+	for i, needle := range needles {
+		raw[i] = []byte(needle)
+	}
+	found, err := p.FindPlaintext(context.Background(), database, raw...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		t.Errorf("%q is in the clear at the server: %v", needles[f.Needle], f)
+	}
 }
 
 func (p *Postgres) findPlaintext(ctx context.Context, conn *pgx.Conn, database string, s *searcher) ([]Finding, error) {

@@ -39,9 +39,9 @@ func (m *mismatch) String() string {
 // step makes a statement and runs it.
 func (e *engine) step(number int) {
 	st := e.following()
-	if e.twin.conn.TxStatus() == 'E' && st.kind != "session" && e.chance(2) {
+	if e.twin.conn.TxStatus() == 'E' && st.kind != sessionKind && e.chance(2) {
 		st = e.session()
-		st.kind = "session"
+		st.kind = sessionKind
 	}
 	c := e.call(st)
 	e.report.statements++
@@ -62,7 +62,7 @@ func (e *engine) following() *statement {
 	}
 	st := e.pending[0]
 	e.pending = e.pending[1:]
-	st.kind = "EXECUTE, FETCH, …"
+	st.kind = followingKind
 	return st
 }
 
@@ -118,8 +118,6 @@ func (e *engine) judge(st *statement, c *call) (kind, detail string) {
 		if twin.err == nil {
 			return "refused without need: " + nameless(veil.err.Message), veil.err.Message
 		}
-	}
-	if veil.refused() {
 		return "", "" // the server refuses it, too
 	}
 	twin := e.twin.run(e.ctx, c)

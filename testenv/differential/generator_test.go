@@ -55,45 +55,44 @@ func (g *generator) mistake(n int) bool {
 
 func oneOf[T any](g *generator, all ...T) T { return all[g.pick(len(all))] }
 
+// kinds are the kinds of statements, and how many of each there are to how many of the
+// others.
+var kinds = []struct {
+	name   string
+	weight int
+	make   func(*generator) *statement
+}{
+	{"SELECT", 48, (*generator).query},
+	{"UNION, INTERSECT, EXCEPT", 7, (*generator).setOperation},
+	{"INSERT", 13, (*generator).insert},
+	{"INSERT … SELECT", 4, (*generator).insertSelect},
+	{"UPDATE", 12, (*generator).update},
+	{"DELETE", 4, (*generator).remove},
+	{"MERGE", 3, (*generator).merge},
+	{"COPY", 4, (*generator).copied},
+	{"PREPARE, DECLARE", 5, (*generator).held},
+	{followingKind, 0, nil},
+	{"EXPLAIN", 4, (*generator).explained},
+	{sessionKind, 12, (*generator).session},
+}
+
+const (
+	followingKind = "EXECUTE, FETCH, …" // what follows PREPARE and DECLARE
+	sessionKind   = "session"
+)
+
 // next makes the next statement.
 func (g *generator) next() *statement {
 	g.bad, g.wrong, g.aliases, g.holes, g.cte = g.chance(7), g.chance(12), 0, nil, nil
 	faulty := g.wrong
-	s := &statement{}
-	switch n := g.pick(116); {
-	case n >= 112:
-		s = g.explained()
-		s.kind = "EXPLAIN"
-	case n >= 108:
-		s = g.copied()
-		s.kind = "COPY"
-	case n >= 105:
-		s = g.merge()
-		s.kind = "MERGE"
-	case n >= 100:
-		s = g.held()
-		s.kind = "PREPARE, DECLARE"
-	case n < 48:
-		s = g.query()
-		s.kind = "SELECT"
-	case n < 55:
-		s = g.setOperation()
-		s.kind = "UNION, INTERSECT, EXCEPT"
-	case n < 59:
-		s = g.insertSelect()
-		s.kind = "INSERT … SELECT"
-	case n < 72:
-		s = g.insert()
-		s.kind = "INSERT"
-	case n < 84:
-		s = g.update()
-		s.kind = "UPDATE"
-	case n < 88:
-		s = g.remove()
-		s.kind = "DELETE"
-	default:
-		s = g.session()
-		s.kind = "session"
+	var s *statement
+	n := g.pick(116)
+	for _, k := range kinds {
+		if n -= k.weight; n < 0 {
+			s = k.make(g)
+			s.kind = k.name
+			break
+		}
 	}
 	s.faulty = faulty && !g.wrong
 	return s

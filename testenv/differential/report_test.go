@@ -111,8 +111,8 @@ A run is repeated with its seed: `+"`PGVEIL_SEED=%d`"+`.
 | kind | statements |
 |---|---:|
 `, r.statements, seed, r.statements, r.same, r.errors, total, r.invalid, r.faults)
-	for _, k := range []string{"SELECT", "UNION, INTERSECT, EXCEPT", "INSERT", "INSERT … SELECT", "UPDATE", "DELETE", "MERGE", "COPY", "PREPARE, DECLARE", "EXECUTE, FETCH, …", "EXPLAIN", "session"} {
-		fmt.Fprintf(&b, "| %s | %d |\n", k, r.kinds[k])
+	for _, k := range kinds {
+		fmt.Fprintf(&b, "| %s | %d |\n", k.name, r.kinds[k.name])
 	}
 	b.WriteString("\n## What was refused, and why\n\n| operation | statements | for example |\n|---|---:|---|\n")
 	for _, f := range refusals {

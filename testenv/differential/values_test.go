@@ -163,11 +163,3 @@ func (v *values) bad(t *typ) string {
 		return []string{`\x0`, `\xzz`}[v.pick(2)]
 	}
 }
-
-// needles gives the planted texts as bytes.
-func (v *values) needles() (all [][]byte) {
-	for s := range v.planted {
-		all = append(all, []byte(s))
-	}
-	return all
-}
