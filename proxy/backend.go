@@ -385,7 +385,7 @@ func (c *conn) receiveError(w *work, typ byte) error {
 		own = r.refusal
 	}
 	if own != nil {
-		code = own.Code
+		own, code = w.result().state.said(own), own.Code
 	}
 	for ; w.current < len(w.results); w.current++ {
 		w.results[w.current].end(code)
@@ -428,6 +428,9 @@ func (c *conn) fail(r *result, e *pgerror.Error) error {
 	c.queue.Fail()
 	c.mu.Unlock()
 	c.failed = true
+	if r != nil {
+		e = r.state.said(e)
+	}
 	return wire.WriteErrorResponse(c.cw, e)
 }
 

@@ -96,10 +96,7 @@ func (c *conn) awaitCopy(in *copyIn) error {
 	case copied == nil || !copied.In:
 		return nil
 	}
-	stream, err := copydata.New(copydata.Config{
-		Options: copied.Options, Columns: copied.Columns, In: true, Relation: copied.Relation,
-		Version: in.result.state.settings.ServerVersion, MaxRow: c.config.MaxMessage, Change: c.sealCopied(in.result),
-	})
+	stream, err := c.newCopyStream(in.result, copydata.Config{In: true, Change: c.sealCopied(in.result)})
 	if e, ok := pgerror.As(err); ok {
 		return c.failCopy(e)
 	}
@@ -124,6 +121,11 @@ func (c *conn) sealCopied(r *result) copydata.Change {
 	return func(dst []byte, column int, value []byte) ([]byte, bool, error) {
 		tagged := copied.Tagged[column]
 		var err error
+		if format == 1 && r.state.encoding != nil && isTextual(tagged.Type.Kind) {
+			if value, err = r.state.encoding.decode(value); err != nil {
+				return dst, false, err
+			}
+		}
 		w.canonical, err = tagged.Type.Canonical(w.canonical[:0], value, 0, format, logical.Assign, &r.state.settings)
 		if err != nil {
 			return dst, false, sealError(logical.NameCopied(err), tagged)

@@ -41,7 +41,7 @@ func (c *conn) copyOutResponse(w *work) error {
 			continue
 		}
 		if shape := copied.Outputs[i].JSON; shape != nil {
-			r.columns[i] = column{json: c.openedJSON(r, shape), binary: binary}
+			r.columns[i] = column{json: c.openedJSON(r, shape, r.copyState()), binary: binary}
 			continue
 		}
 		r.columns[i] = c.openedColumn(r, &copied.Outputs[i])
@@ -49,10 +49,7 @@ func (c *conn) copyOutResponse(w *work) error {
 			r.columns[i].binary, r.columns[i].format = true, 1
 		}
 	}
-	r.stream, err = copydata.New(copydata.Config{
-		Options: copied.Options, Columns: copied.Columns, Relation: copied.Relation,
-		Version: r.state.settings.ServerVersion, MaxRow: c.config.MaxMessage, Change: c.openCopied(r),
-	})
+	r.stream, err = c.newCopyStream(r, copydata.Config{Change: c.openCopied(r)})
 	if e, ok := pgerror.As(err); ok {
 		return c.fail(r, e)
 	}
@@ -61,6 +58,7 @@ func (c *conn) copyOutResponse(w *work) error {
 
 // openCopied opens the values of one COPY.
 func (c *conn) openCopied(r *result) copydata.Change {
+	state := r.copyState()
 	return func(dst []byte, column int, value []byte) ([]byte, bool, error) {
 		col := &r.columns[column]
 		if col.json != nil {
@@ -74,7 +72,7 @@ func (c *conn) openCopied(r *result) copydata.Change {
 		if col.hidden() {
 			return dst, true, nil
 		}
-		dst, n, e := c.open(dst, col, value, r.state)
+		dst, n, e := c.open(dst, col, value, state)
 		switch {
 		case e != nil:
 			return dst, false, e
@@ -135,7 +133,7 @@ func (c *conn) copyOut(r *result, rewrite func([]byte) ([]byte, error)) error {
 // confirmCopies has the server describe the queries whose rows the COPYs of a text
 // give, which it does not do when it runs them. sent is the text that is about to be
 // sent.
-func (c *conn) confirmCopies(plan *statement.Plan, results []*result, sent []byte, m *remap) error {
+func (c *conn) confirmCopies(plan *statement.Plan, results []*result, s *state, sent []byte, m *remap) error {
 	for i := range plan.Statements {
 		if results != nil && results[i].refusal != nil { // from here on nothing is sent
 			return nil
@@ -144,6 +142,10 @@ func (c *conn) confirmCopies(plan *statement.Plan, results []*result, sent []byt
 		if copied == nil || !copied.Query {
 			continue
 		}
+		sent, err := s.encoding.decode(sent)
+		if err != nil {
+			return err
+		}
 		text := new(statement.Lexer).Lex(sent)
 		start, end, ok := text.CopiedQuery(&text.Commands()[i])
 		if !ok {
@@ -151,6 +153,9 @@ func (c *conn) confirmCopies(plan *statement.Plan, results []*result, sent []byt
 		}
 		// Everything around it is blanked, so that the position of an error is the same.
 		query := append(bytes.Repeat([]byte(" "), utf8.RuneCount(sent[:start])), sent[start:end]...)
+		if query, err = s.encoding.encode(query, 0); err != nil {
+			return err
+		}
 		p, err := c.describeInSession(string(query))
 		if early, ok := err.(precedes); ok {
 			at := *early.error

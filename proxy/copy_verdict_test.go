@@ -44,7 +44,7 @@ func TestCopyVerdicts(t *testing.T) {
 		{"biologist", `COPY lab.positive TO STDOUT`, "", "42809"},
 		{"biologist", `COPY (SELECT nir FROM lab.patient ORDER BY nir) TO STDOUT`, "", "0A000"},
 		{"biologist", `COPY lab.patient TO '/tmp/never'`, "", "0A000"},
-		{"biologist", `COPY lab.patient TO STDOUT (ENCODING 'LATIN1')`, "", "0A000"},
+		{"biologist", `COPY lab.patient TO STDOUT (ENCODING 'SJIS')`, "", "0A000"},
 		{"biologist", `COPY lab.patient (id) TO STDOUT (ENCODING 'LATIN1')`, "1\n2\n", ""},
 	} {
 		var b bytes.Buffer
@@ -65,13 +65,11 @@ func TestCopyVerdicts(t *testing.T) {
 		}
 	}
 	conn := s.Connect(t, "biologist")
-	for _, sql := range []string{"SET client_encoding TO 'LATIN1'", "SET client_encoding TO 'SJIS'"} {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			t.Fatal(err)
-		}
-		if err := copyIn(conn.PgConn(), `COPY lab.patient (id, nir) FROM STDIN`, []byte("11\tx\n")); sqlstate(err) != "0A000" {
-			t.Errorf("%s: %v", sql, err)
-		}
+	if _, err := conn.Exec(ctx, "SET client_encoding TO 'SJIS'"); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyIn(conn.PgConn(), `COPY lab.patient (id, nir) FROM STDIN`, []byte("11\tx\n")); sqlstate(err) != "0A000" {
+		t.Errorf("SJIS: %v", err)
 	}
 	deadline := time.Now().Add(5 * time.Second)
 	for !strings.Contains(auditText(t, s), `"rows":2,"opened":4`) {

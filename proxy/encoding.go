@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/text/encoding/charmap"
 
-	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/schema/logical"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -56,19 +55,23 @@ func (e *encoding) decode(text []byte) ([]byte, error) {
 	if e == nil || isASCII(text) {
 		return text, nil
 	}
-	out := make([]byte, 0, len(text)+len(text)/4)
+	return e.appendDecoded(make([]byte, 0, len(text)+len(text)/4), text)
+}
+
+// appendDecoded appends a client's text in UTF-8.
+func (e *encoding) appendDecoded(dst, text []byte) ([]byte, error) {
 	for _, b := range text {
 		if b < 0x80 {
-			out = append(out, b)
+			dst = append(dst, b)
 			continue
 		}
 		r := e.runes[b-0x80]
 		if r == utf8.RuneError {
-			return nil, pgerror.New(untranslatable, `character with byte sequence 0x%02x in encoding "%s" has no equivalent in encoding "UTF8"`, b, e.name)
+			return dst, pgerror.New(untranslatable, `character with byte sequence 0x%02x in encoding "%s" has no equivalent in encoding "UTF8"`, b, e.name)
 		}
-		out = utf8.AppendRune(out, r)
+		dst = utf8.AppendRune(dst, r)
 	}
-	return out, nil
+	return dst, nil
 }
 
 // decodeText gives a client's text in UTF-8, as far as the session is known. While it is
@@ -107,6 +110,37 @@ func (e *encoding) encode(dst []byte, start int) ([]byte, error) {
 	return dst[:to], nil
 }
 
+// said gives an error with its texts in the client's encoding; a character that it has not
+// is a question mark. The nil state is UTF-8.
+func (s *state) said(e *pgerror.Error) *pgerror.Error {
+	if s == nil || s.encoding == nil || e == nil {
+		return e
+	}
+	said := *e
+	for _, text := range []*string{&said.Message, &said.Detail, &said.Hint, &said.Where, &said.Schema, &said.Table, &said.Column} {
+		*text = s.encoding.lossy(*text)
+	}
+	return &said
+}
+
+func (e *encoding) lossy(text string) string {
+	if isASCII([]byte(text)) {
+		return text
+	}
+	out := make([]byte, 0, len(text))
+	for _, r := range text {
+		b, ok := byte(r), r < 0x80
+		if !ok {
+			b, ok = e.bytes[r]
+		}
+		if !ok {
+			b = '?'
+		}
+		out = append(out, b)
+	}
+	return string(out)
+}
+
 // byteSequence shows bytes as the server's errors do.
 func byteSequence(b []byte) string {
 	const digits = "0123456789abcdef"
@@ -118,27 +152,6 @@ func byteSequence(b []byte) string {
 		s = append(s, '0', 'x', digits[c>>4], digits[c&15])
 	}
 	return string(s)
-}
-
-// check refuses COPY of what is tagged: its data is not converted.
-func (e *encoding) check(text *statement.Text) error {
-	if e == nil {
-		return nil
-	}
-	for _, command := range text.Commands() {
-		if command.Verb == statement.VerbCopy {
-			return e.checkCopy()
-		}
-	}
-	return nil
-}
-
-func (e *encoding) checkCopy() error {
-	if e == nil {
-		return nil
-	}
-	return pgerror.New(pgerror.FeatureNotSupported, "COPY of a tagged table cannot be used with client_encoding %s", e.name).
-		WithHint("SET client_encoding TO 'UTF8'.")
 }
 
 // decodeParam gives the value of a parameter in UTF-8 if it is text. oid is its type, or 0.

@@ -85,7 +85,7 @@ func (c *conn) parse(body []byte) error {
 		return positioned(err, text.SQL())
 	}
 	if p.plan != nil {
-		if err := c.confirmCopies(plan, nil, sent, remap); err != nil {
+		if err := c.confirmCopies(plan, nil, s, sent, remap); err != nil {
 			return err
 		}
 	}
@@ -422,11 +422,9 @@ func (c *conn) execute(body []byte) error {
 		return refusal
 	}
 	if r.copied() != nil { // the server looks at settings and tables only now
-		switch err := s.encoding.checkCopy(); {
+		switch {
 		case s.problem != nil:
 			return s.problem
-		case err != nil:
-			return err
 		case s.snapshot != p.prepared.state.snapshot:
 			return errChangedSince()
 		}

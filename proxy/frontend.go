@@ -210,6 +210,7 @@ func (c *conn) ownSync() error {
 // and has the server's error replaced.
 func (c *conn) refuse(kind pipeline.Kind, body []byte, with *work) error {
 	c.auditRefusal(with.refusal)
+	with.refusal = c.state.said(with.refusal)
 	c.noted, c.commits = 0, false
 	name, params := []byte(nil), 0
 	switch kind {

@@ -32,8 +32,8 @@ type jsonOpener struct {
 const maxJSONDepth = 100_000
 
 // openedJSON readies a column of the result that is JSON with sealed values in it.
-func (c *conn) openedJSON(r *result, shape *statement.JSON) *jsonOpener {
-	o := &jsonOpener{conn: c, shape: shape, values: make(map[*statement.Output]*column), state: *r.state}
+func (c *conn) openedJSON(r *result, shape *statement.JSON, s *state) *jsonOpener {
+	o := &jsonOpener{conn: c, shape: shape, values: make(map[*statement.Output]*column), state: *s}
 	o.state.settings.DateStyle = "ISO, MDY"
 	shape.Values(func(value *statement.Output) {
 		col := c.openedColumn(r, value)

@@ -71,9 +71,6 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 		return text, c.overlay(text, s), s, nil
 	}
 	text.NoteWatched()
-	if err := s.encoding.check(text); err != nil {
-		return text, nil, nil, err
-	}
 	if s.backslashes && text.PlainBackslash() {
 		return text, nil, nil, errBackslashes()
 	}

@@ -161,7 +161,7 @@ func (c *conn) queryText(sql []byte, part *part) error {
 		if err != nil {
 			err = positioned(err, text.SQL())
 		} else if plan != nil {
-			err = c.confirmCopies(plan, w.results, sent, w.remap)
+			err = c.confirmCopies(plan, w.results, s, sent, w.remap)
 		}
 		if err != nil {
 			c.abandon(w)

@@ -154,7 +154,7 @@ func (c *conn) prepare(r *result) *pgerror.Error {
 	explains := r.plan.Statements[r.index].Explains
 	for i := range outputs {
 		if shape := outputs[i].JSON; shape != nil {
-			r.columns[i] = column{json: c.openedJSON(r, shape), binary: formatOf(r.asked, i) == 1}
+			r.columns[i] = column{json: c.openedJSON(r, shape, r.state), binary: formatOf(r.asked, i) == 1}
 			continue
 		}
 		if outputs[i].Column == nil {

@@ -18,6 +18,7 @@ type CopyPlan struct {
 	Query    bool   // of the rows of a query, not of a table
 	Relation string // as messages have it; "" for a query
 	Options  copydata.Options
+	Encoding string            // of the data in a text format, by the server's name; "" is the client's
 	Columns  []copydata.Column // the fields of a row
 	Tagged   []*schema.Column  // of each of Columns, or the first in its JSON; nil: not sealed
 	Outputs  []Output          // of each of Columns
@@ -173,7 +174,7 @@ func (x *analysis) copyOptions(list []*pg.Node, c *CopyPlan) {
 		case "force_null":
 			c.force(d, func(column *copydata.Column) { column.ForceNull = true })
 		case "encoding":
-			if name := plainEncoding(optionText(d)); name != "utf8" && name != "unicode" {
+			if c.Encoding = copyEncodings[plainEncoding(optionText(d))]; c.Encoding == "" {
 				x.fail(refuseCopyOption("ENCODING").WithHint("Send the data as UTF8."), x.token(d.Location))
 			}
 		default:
@@ -226,6 +227,14 @@ func (c *CopyPlan) force(d *pg.DefElem, mark func(*copydata.Column)) {
 			mark(&c.Columns[i])
 		}
 	}
+}
+
+// copyEncodings are the encodings that data of sealed columns may be in, by all of their
+// names. Source: PostgreSQL's pg_encname_tbl.
+var copyEncodings = map[string]string{
+	"utf8": "UTF8", "unicode": "UTF8",
+	"latin1": "LATIN1", "iso88591": "LATIN1", "latin2": "LATIN2", "iso88592": "LATIN2", "latin5": "LATIN5", "iso88599": "LATIN5",
+	"latin9": "LATIN9", "iso885915": "LATIN9", "win1250": "WIN1250", "windows1250": "WIN1250", "win1252": "WIN1252", "windows1252": "WIN1252",
 }
 
 // plainEncoding gives a name of an encoding as the server compares it: letters and
