@@ -91,8 +91,8 @@ func (r *Relay) serve(client *net.TCPConn) {
 	var both sync.WaitGroup
 	if r.recorder != nil {
 		var last atomic.Uint64
-		both.Go(func() { pass(server, client, func() { last.Store(r.recorder.begin()) }) })
-		both.Go(func() { pass(client, server, func() { r.recorder.wait(last.Load()) }) })
+		both.Go(func() { pass(server, client, func() error { last.Store(r.recorder.begin()); return nil }) })
+		both.Go(func() { pass(client, server, func() error { return r.recorder.wait(last.Load()) }) })
 	} else {
 		both.Go(func() { pump(server, client) })
 		both.Go(func() { pump(client, server) })

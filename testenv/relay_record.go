@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"os"
@@ -9,13 +10,14 @@ import (
 	"syscall"
 )
 
-// recordSize is about what pgveil's audit log holds of a statement, in bytes.
-const recordSize = 700
+// RecordSize is about what pgveil's audit log holds of a statement, in bytes.
+const RecordSize = 700
 
 // StartRecordingRelay is StartRelay with one thing more: for whatever a client sends
 // it makes a record durable in a file of dir, while the server works, and passes
 // nothing back before. Clients that come meanwhile share one sync. It is what any
-// proxy costs at least that keeps such a promise on that disk.
+// proxy costs at least that keeps such a promise on that disk. When a record cannot be
+// made durable, nothing is passed back any more, and Stop tells why.
 func StartRecordingRelay(target, dir string) (*Relay, error) {
 	f, err := os.Create(filepath.Join(dir, "records"))
 	if err != nil {
@@ -57,17 +59,18 @@ func (c *relayRecorder) begin() uint64 {
 	return n
 }
 
-func (c *relayRecorder) wait(n uint64) {
+func (c *relayRecorder) wait(n uint64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.durable < n && c.err == nil {
 		c.changed.Wait()
 	}
+	return c.err
 }
 
 func (c *relayRecorder) run() {
 	defer close(c.done)
-	record := make([]byte, recordSize)
+	record := make([]byte, RecordSize)
 	for range c.wake {
 		c.mu.Lock()
 		from, to := c.durable, c.asked
@@ -80,7 +83,7 @@ func (c *relayRecorder) run() {
 			err = syscall.Fdatasync(int(c.file.Fd()))
 		}
 		c.mu.Lock()
-		c.durable, c.err = to, err
+		c.durable, c.err = to, cmp.Or(c.err, err)
 		c.changed.Broadcast()
 		c.mu.Unlock()
 	}
@@ -93,15 +96,20 @@ func (c *relayRecorder) stop() error {
 	return errors.Join(c.err, c.file.Close())
 }
 
-// pass copies as pump does, with a call before each piece that is passed on.
-func pass(to, from *net.TCPConn, before func()) {
+// pass copies as pump does, with a call before each piece that is passed on. An error
+// of it ends both connections.
+func pass(to, from *net.TCPConn, before func() error) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			before()
-			if _, err := to.Write(buffer[:n]); err != nil {
+			held := before()
+			if held == nil {
+				_, held = to.Write(buffer[:n])
+			}
+			if held != nil {
 				_ = from.Close()
+				_ = to.Close()
 				return
 			}
 		}

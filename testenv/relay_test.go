@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -102,7 +103,49 @@ func TestRelayBeforePostgres(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if records, err := os.Stat(filepath.Join(dir, "records")); err != nil || records.Size() < 2*recordSize {
+	if records, err := os.Stat(filepath.Join(dir, "records")); err != nil || records.Size() < 2*RecordSize {
 		t.Errorf("the recording relay has kept no records: %v", err)
+	}
+}
+
+// TestRecordingRelayFails: without its record nothing is passed back.
+func TestRecordingRelayFails(t *testing.T) {
+	greeter, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer greeter.Close()
+	go func() {
+		for {
+			conn, err := greeter.Accept()
+			if err != nil {
+				return
+			}
+			if _, err := io.ReadFull(conn, make([]byte, 1)); err == nil {
+				_, _ = conn.Write([]byte("answer"))
+			}
+		}
+	}()
+	dir := t.TempDir()
+	if err := os.Symlink("/dev/full", filepath.Join(dir, "records")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := StartRecordingRelay(greeter.Addr().String(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", r.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := io.ReadAll(conn); len(got) > 0 {
+		t.Errorf("%q is passed back", got)
+	}
+	if err := r.Stop(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("stop: %v", err)
 	}
 }

@@ -136,15 +136,13 @@ func printReport(w io.Writer, dir string, r *audit.Report) error {
 	if !r.From.IsZero() {
 		period = fmt.Sprintf(", %s to %s", r.From.UTC().Format(time.RFC3339), r.To.UTC().Format(time.RFC3339))
 	}
-	fmt.Fprintf(w, "%d records in %d segments%s: %s\n", r.Records, r.Segments, period, strings.Join(kinds, ", "))
+	fmt.Fprintf(w, "%s in %s%s: %s\n", count(r.Records, "record"), count(r.Segments, "segment"), period, strings.Join(kinds, ", "))
 	if r.Last != "" {
 		fmt.Fprintf(w, "last record: %s\n", r.Last)
 	}
 	verdict := "the log is as it was written"
-	if n := len(r.Problems) + r.MoreProblems; n == 1 {
-		verdict = "1 problem"
-	} else if n > 1 {
-		verdict = fmt.Sprintf("%d problems", n)
+	if n := len(r.Problems) + r.MoreProblems; n > 0 {
+		verdict = count(n, "problem")
 	}
 	_, err := fmt.Fprintln(w, verdict)
 	return err
@@ -161,4 +159,11 @@ func (c *call) anchors() ([]audit.Anchor, error) {
 		anchors = append(anchors, anchor)
 	}
 	return anchors, nil
+}
+
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }

@@ -65,7 +65,11 @@ func BenchmarkThroughput(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer recording.Stop()
+	defer func() {
+		if err := recording.Stop(); err != nil {
+			b.Error(err)
+		}
+	}()
 	bouncer, err := testenv.StartPgBouncer(ctx, testenv.PgBouncerOptions{Server: s.Postgres})
 	if err != nil {
 		b.Fatal(err)
@@ -200,7 +204,7 @@ func syncTime(b *testing.B) time.Duration {
 	times := make([]time.Duration, 200)
 	for i := range times {
 		began := time.Now()
-		if _, err := f.Write(make([]byte, 700)); err != nil {
+		if _, err := f.Write(make([]byte, testenv.RecordSize)); err != nil {
 			b.Fatal(err)
 		}
 		if err := f.Sync(); err != nil {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -118,7 +119,7 @@ func (c *Config) Errorf(key, format string, args ...any) *Error {
 // Missing is the error about a setting that a command needs.
 func (c *Config) Missing(key string) *Error {
 	s := lookup(key)
-	e := &Error{Message: fmt.Sprintf("the setting %s is missing: %s", key, s.Help)}
+	e := &Error{Message: fmt.Sprintf("the setting %s is missing: %s", key, strings.ReplaceAll(s.Help, "`", ""))}
 	e.Hint = fmt.Sprintf("set %s in the configuration file, %s in the environment, or --%s", key, s.Env(), s.Flag())
 	return e
 }
