@@ -36,12 +36,12 @@ type KeyInfo struct {
 	Primary bool   `json:"primary"`
 }
 
-// Keyring is a keyset, opened. Its primary key seals; all its enabled keys
-// open. It is immutable and safe for concurrent use.
+// Keyring is a keyset, opened. Its primary key seals, of a deterministic keyset the
+// oldest that is enabled; all its enabled keys open. It is immutable and safe for concurrent use.
 type Keyring struct {
 	info Info
 
-	columns  []columnKey // of a column's type; the first is the primary
+	columns  []columnKey // of a column's type; the first seals
 	mac      tink.MAC
 	signer   tink.Signer
 	verifier *Verifier
@@ -98,7 +98,9 @@ func (k *Keyring) add(entry *keyset.Entry) error {
 	if err != nil || column == nil {
 		return err
 	}
-	if entry.IsPrimary() {
+	// Values of a deterministic column are compared, so that one key has to seal all of
+	// them, whatever is the primary: the oldest.
+	if entry.IsPrimary() && t == TypeRandomized {
 		k.columns = slices.Insert(k.columns, 0, *column)
 	} else {
 		k.columns = append(k.columns, *column)
@@ -182,6 +184,8 @@ func (k *Keyring) Sealer(mode byte, context string, padding int) (*Sealer, error
 		return nil, err
 	}
 	return &Sealer{
+		mode:    mode,
+		context: context,
 		header:  Header(mode, context),
 		ad:      associatedData(mode, context),
 		padding: padding,

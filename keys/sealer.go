@@ -21,14 +21,16 @@ type columnKey struct {
 // Sealer seals and opens the values of one column. It is safe for concurrent
 // use.
 type Sealer struct {
+	mode    byte
+	context string
 	header  [HeaderSize]byte
 	ad      []byte
 	padding int
-	keys    []columnKey // the first is the primary; shared, never changed
+	keys    []columnKey // the first seals; shared, never changed
 }
 
 // Seal appends the sealed form of plaintext to dst. The spare capacity of dst
-// must not overlap plaintext. It seals with the primary key and allocates
+// must not overlap plaintext. It seals with one key (see [Keyring]) and allocates
 // nothing for a randomized value if dst has room.
 //
 // On an error it returns dst as it was.

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Store keeps keysets by name. Its methods are safe for concurrent use, and
+// Store keeps keysets by name. What changes a keyset compares it with what was read, so
+// that of several changes at once none is lost. Its methods are safe for concurrent use, and
 // their errors, of type [*StoreError], name the key and the place and never
 // hold a secret.
 type Store interface {
@@ -17,6 +18,15 @@ type Store interface {
 	// Create makes a keyset of one new key. It never replaces one: a name that
 	// exists is [ErrExists].
 	Create(ctx context.Context, name string, t KeyType) (Info, error)
+	// AddKey adds a new key of its type to a keyset, and returns its ID: with it values
+	// are opened, and none is sealed before Promote.
+	AddKey(ctx context.Context, name string) (uint32, error)
+	// Promote makes an enabled key of a keyset its primary.
+	Promote(ctx context.Context, name string, id uint32) error
+	// Rewrap encrypts a keyset with the newest version of the KEK, if there is one.
+	Rewrap(ctx context.Context, name string) (Info, error)
+	// Version is another text after each change of a keyset.
+	Version(ctx context.Context, name string) (string, error)
 	// List describes every keyset, in the order of the names. A keyset that
 	// cannot be described is in the error and the others are still returned.
 	List(ctx context.Context) ([]Info, error)

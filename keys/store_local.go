@@ -109,33 +109,9 @@ func (s *LocalStore) Open(_ context.Context, name string) (*Keyring, error) {
 }
 
 func (s *LocalStore) open(name string) (*Keyring, error) {
-	f, err := s.root.Open(name + localSuffix)
+	handle, info, err := s.read(name)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: it is not a regular file", ErrCorrupt)
-	}
-	if err := checkPrivate(info); err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxKeysetSize+1))
-	defer clear(data)
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxKeysetSize {
-		return nil, fmt.Errorf("%w: it is larger than %d bytes", ErrCorrupt, maxKeysetSize)
-	}
-	// Tink's own error may quote what it could not parse.
-	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(data)))
-	if err != nil {
-		return nil, fmt.Errorf("%w: it is not a Tink keyset in JSON", ErrCorrupt)
 	}
 	keyring, err := NewKeyring(name, handle)
 	if err != nil {
@@ -145,6 +121,38 @@ func (s *LocalStore) open(name string) (*Keyring, error) {
 	return keyring, nil
 }
 
+func (s *LocalStore) read(name string) (*keyset.Handle, fs.FileInfo, error) {
+	f, err := s.root.Open(name + localSuffix)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%w: it is not a regular file", ErrCorrupt)
+	}
+	if err := checkPrivate(info); err != nil {
+		return nil, nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxKeysetSize+1))
+	defer clear(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(data) > maxKeysetSize {
+		return nil, nil, fmt.Errorf("%w: it is larger than %d bytes", ErrCorrupt, maxKeysetSize)
+	}
+	// Tink's own error may quote what it could not parse.
+	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(data)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: it is not a Tink keyset in JSON", ErrCorrupt)
+	}
+	return handle, info, nil
+}
+
 // Create implements [Store].
 func (s *LocalStore) Create(_ context.Context, name string, t KeyType) (Info, error) {
 	if err := CheckName(name); err != nil {
@@ -152,7 +160,7 @@ func (s *LocalStore) Create(_ context.Context, name string, t KeyType) (Info, er
 	}
 	handle, err := t.generate()
 	if err == nil {
-		err = s.write(name, handle)
+		err = s.write(name, handle, s.root.Link)
 	}
 	if err != nil {
 		return Info{}, localError(name, s.path(name), err)
@@ -165,8 +173,8 @@ func (s *LocalStore) Create(_ context.Context, name string, t KeyType) (Info, er
 }
 
 // write puts the keyset on disk under another name first, so that the file is
-// there whole or not at all; the link fails if the name is taken.
-func (s *LocalStore) write(name string, handle *keyset.Handle) (err error) {
+// there whole or not at all, and has place put it in its place.
+func (s *LocalStore) write(name string, handle *keyset.Handle, place func(from, to string) error) (err error) {
 	var buf bytes.Buffer
 	defer func() { clear(buf.Bytes()) }()
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&buf)); err != nil {
@@ -177,12 +185,87 @@ func (s *LocalStore) write(name string, handle *keyset.Handle) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.root.Remove(temporary), s.sync()) }()
+	defer func() {
+		if removed := s.root.Remove(temporary); !errors.Is(removed, fs.ErrNotExist) {
+			err = errors.Join(err, removed)
+		}
+		err = errors.Join(err, s.sync())
+	}()
 	_, err = f.Write(buf.Bytes())
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return s.root.Link(temporary, name+localSuffix)
+	return place(temporary, name+localSuffix)
+}
+
+// AddKey implements [Store].
+func (s *LocalStore) AddKey(_ context.Context, name string) (id uint32, err error) {
+	return id, s.change(name, addKey(&id))
+}
+
+// Promote implements [Store].
+func (s *LocalStore) Promote(_ context.Context, name string, id uint32) error {
+	return s.change(name, promote(id))
+}
+
+// Rewrap implements [Store]: there is no KEK, and nothing is done.
+func (s *LocalStore) Rewrap(ctx context.Context, name string) (Info, error) {
+	keyring, err := s.Open(ctx, name)
+	if err != nil {
+		return Info{}, err
+	}
+	return keyring.Info(), nil
+}
+
+// Version implements [Store].
+func (s *LocalStore) Version(_ context.Context, name string) (string, error) {
+	if err := CheckName(name); err != nil {
+		return "", &StoreError{Place: s.dir, Reason: ErrMissing, Detail: err.Error()}
+	}
+	info, err := s.root.Stat(name + localSuffix)
+	if err != nil {
+		return "", localError(name, s.path(name), err)
+	}
+	// Times are coarse; the file that takes another's place is another file.
+	inode := uint64(0)
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		inode = stat.Ino
+	}
+	return fmt.Sprintf("%d of %d", inode, info.ModTime().UnixNano()), nil
+}
+
+// change changes a keyset while no other process does.
+func (s *LocalStore) change(name string, to change) error {
+	if err := CheckName(name); err != nil {
+		return &StoreError{Place: s.dir, Reason: ErrMissing, Detail: err.Error()}
+	}
+	err := s.locked(func() error {
+		handle, _, err := s.read(name)
+		if err != nil {
+			return err
+		}
+		if handle, err = to(handle); err != nil {
+			return err
+		}
+		return s.write(name, handle, s.root.Rename)
+	})
+	if err != nil {
+		return localError(name, s.path(name), err)
+	}
+	return nil
+}
+
+// locked calls f while it holds the lock of the directory.
+func (s *LocalStore) locked(f func() error) error {
+	d, err := s.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer d.Close() // which releases the lock
+	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	return f()
 }
 
 // sync makes the directory's entries durable.

@@ -157,14 +157,10 @@ func (s *VaultStore) Create(ctx context.Context, name string, t KeyType) (Info, 
 
 // put writes a keyset that must not be there yet.
 func (s *VaultStore) put(ctx context.Context, name string, r record) (created time.Time, err error) {
-	var secret *api.KVSecret
-	err = s.do(ctx, func() error {
-		secret, err = s.session.client.KVv2(s.config.KVMount).Put(ctx, s.keyPath(name), r.fields(), api.WithCheckAndSet(0))
-		return err
-	})
+	secret, err := s.write(ctx, name, r, 0)
 	path := s.dataPath(s.keyPath(name))
 	switch {
-	case strings.Contains(refusedWith(err), "check-and-set"):
+	case errors.Is(err, errMeanwhile):
 		return time.Time{}, s.fail(name, path, "", &StoreError{
 			Reason: ErrExists,
 			Detail: "nothing was changed; a deleted key counts until its metadata is deleted too",
@@ -175,6 +171,19 @@ func (s *VaultStore) put(ctx context.Context, name string, r record) (created ti
 		return time.Time{}, nil
 	}
 	return secret.VersionMetadata.CreatedTime, nil
+}
+
+// write writes a keyset in the place of this version of it, 0 for none. The error is
+// errMeanwhile if there is another.
+func (s *VaultStore) write(ctx context.Context, name string, r record, version int) (secret *api.KVSecret, err error) {
+	err = s.do(ctx, func() error {
+		secret, err = s.session.client.KVv2(s.config.KVMount).Put(ctx, s.keyPath(name), r.fields(), api.WithCheckAndSet(version))
+		return err
+	})
+	if strings.Contains(refusedWith(err), "check-and-set") {
+		return nil, errMeanwhile
+	}
+	return secret, err
 }
 
 // List implements [Store]. It decrypts nothing, so what it says of the keys is

@@ -50,7 +50,7 @@ func commands() []*command {
 	return []*command{
 		serveCommand(),
 		schemaCommand(), schemaCheckCommand(), schemaSQLCommand(),
-		keysCommand(), keysCreateCommand(), keysListCommand(), keysPublicCommand(),
+		keysCommand(), keysCreateCommand(), keysListCommand(), keysShowCommand(), keysRotateCommand(), keysRewrapCommand(), keysPublicCommand(),
 		auditCommand(), auditVerifyCommand(),
 		configCommand(), configSchemaCommand(),
 		versionCommand(),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	_ "time/tzdata" // zones on machines that have none
 
 	"github.com/jackc/pgx/v5"
@@ -43,6 +44,7 @@ described database cannot be used, and says which and why. SIGTERM and SIGINT en
 // server is what serve has put together and has to take down again.
 type server struct {
 	proxy     *proxy.Server
+	keys      *liveKeys
 	listeners []net.Listener
 	closers   []func() error // to be called in reverse
 }
@@ -127,11 +129,10 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		return err
 	}
 	s.closers = append(s.closers, trail.Close)
+	s.keys = newLiveKeys(store, rings, log)
 	s.proxy, err = proxy.New(proxy.Config{
-		Databases: file.Databases,
-		Sealer: func(column *schema.Column) (proxy.Sealer, error) {
-			return rings[column.Key].Sealer(byte(column.Mode), column.Context, column.Padding)
-		},
+		Databases:      file.Databases,
+		Sealer:         s.keys.sealer,
 		Audit:          trail,
 		Clients:        clients,
 		Upstreams:      upstreams,
@@ -212,6 +213,10 @@ func (s *server) run(ctx context.Context, c *call, log *slog.Logger) error {
 		go func() { served <- s.proxy.Serve(serving, l) }()
 	}
 	log.Info("ready", ready...)
+	var watching sync.WaitGroup
+	watching.Go(func() { s.keys.watch(serving, c.config.KeysRefresh) })
+	defer watching.Wait()
+	defer stop()
 	open := len(s.listeners)
 	var err error
 	select {

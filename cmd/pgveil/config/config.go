@@ -19,9 +19,11 @@ type Config struct {
 	Schema   string // path of the schema file
 	Vault    Vault
 	Insecure string // directory of the insecure local store of keys, "" for none
-	Audit    Audit
-	Log      Log
-	Limits   Limits
+	// KeysRefresh is how often the keysets are compared with the store's.
+	KeysRefresh time.Duration
+	Audit       Audit
+	Log         Log
+	Limits      Limits
 
 	origins map[string]origin // by key; of settings that are given
 }

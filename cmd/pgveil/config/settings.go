@@ -71,6 +71,7 @@ var settings = []*Setting{
 	{Key: "keys.vault.approle.role_id", Kind: Text, Help: "role `id` of the AppRole that pgveil logs in with", field: func(c *Config) any { return &c.Vault.RoleID }},
 	{Key: "keys.vault.approle.secret_id_file", Kind: Path, Help: "`file` that holds the AppRole's secret id", field: func(c *Config) any { return &c.Vault.SecretIDFile }},
 	{Key: "keys.insecure_local", Kind: Path, Help: "`directory` of keys in the clear, for development, instead of Vault; \"insecure\" is in its name", field: func(c *Config) any { return &c.Insecure }},
+	{Key: "keys.refresh", Kind: Duration, Default: "10s", Help: "how often the keys are compared with the store's", field: func(c *Config) any { return &c.KeysRefresh }},
 
 	{Key: "audit.dir", Kind: Path, Help: "`directory` of the audit log", field: func(c *Config) any { return &c.Audit.Dir }},
 	{Key: "audit.mac_key", Kind: Text, Default: "audit-mac", Help: "`name` of the key of type mac that chains the records", field: func(c *Config) any { return &c.Audit.MACKey }},

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/pgveil/pgveil/keys"
+)
+
+func keysRotateCommand() *command {
+	return &command{
+		name:  "keys rotate",
+		args:  "NAME...",
+		short: "add a key to a keyset and make it the primary",
+		long: `
+Adds a new key to each keyset, waits until every running pgveil has it, and makes it the
+primary: from then on values are sealed with it. What was sealed before goes on being
+opened; nothing in the database changes. The wait has to be longer than keys.refresh of
+every pgveil. A keyset of type deterministic is not rotated: all values of its columns
+would have to be sealed anew at one moment.`,
+		examples: []string{
+			"pgveil keys rotate medical",
+			"pgveil keys rotate medical billing --wait 1m --json",
+			"pgveil keys rotate medical --dry-run",
+		},
+		settings: []string{"keys", "log"},
+		flags: func(flags *pflag.FlagSet) {
+			flags.Duration("wait", 30*time.Second, "how long every pgveil has to take the key over before it seals")
+			flags.Bool("dry-run", false, "only say what would be done")
+			flags.Bool("json", false, "print JSON")
+		},
+		most: 1 << 10,
+		run:  keysRotate,
+	}
+}
+
+func keysRewrapCommand() *command {
+	return &command{
+		name:  "keys rewrap",
+		args:  "[NAME]...",
+		short: "encrypt keysets with the newest version of the KEK",
+		long: `
+Has Vault's Transit engine encrypt each keyset NAME, or all with --all, with the newest
+version of the KEK, after that was rotated in Vault. The keys in it stay the same:
+nothing in the database changes, and no pgveil has to be told.`,
+		examples: []string{"vault write -f transit/keys/pgveil/rotate && pgveil keys rewrap --all", "pgveil keys rewrap medical"},
+		settings: []string{"keys", "log"},
+		flags: func(flags *pflag.FlagSet) {
+			flags.Bool("all", false, "all keysets of the store")
+			flags.Bool("dry-run", false, "only say what would be done")
+			flags.Bool("json", false, "print JSON")
+		},
+		most: 1 << 10,
+		run:  keysRewrap,
+	}
+}
+
+func keysShowCommand() *command {
+	return &command{
+		name:     "keys show",
+		args:     "NAME",
+		short:    "show the keys of a keyset",
+		long:     "Shows the keys of a keyset: their IDs, which is the primary and which seals. No command shows a key itself.",
+		examples: []string{"pgveil keys show medical", "pgveil keys show medical --json | jq '.keys[].id'"},
+		settings: []string{"keys", "log"},
+		flags: func(flags *pflag.FlagSet) {
+			flags.Bool("json", false, "print JSON")
+		},
+		most: 1,
+		run:  keysShow,
+	}
+}
+
+// rotated is what keys rotate has done to a keyset.
+type rotated struct {
+	Name   string `json:"name"`
+	Before uint32 `json:"primary_before"`
+	Key    uint32 `json:"primary,omitempty"` // 0 in a dry run
+}
+
+func keysRotate(ctx context.Context, c *call) error {
+	if len(c.args) == 0 {
+		return usageErrorf(keysRotateCommand(), "the name of a key is missing")
+	}
+	store, err := c.openSecrets(ctx, c.logger(), false)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	plans := make([]rotated, len(c.args))
+	for i, name := range c.args { // all before anything is changed
+		ring, err := store.Open(ctx, name)
+		if err != nil {
+			return err
+		}
+		if ring.Type() == keys.TypeDeterministic {
+			return fmt.Errorf("key %q is of type %s and is not rotated: the values of its columns are compared, so that all of them would have to be sealed anew at one moment", name, ring.Type())
+		}
+		plans[i] = rotated{Name: name, Before: primaryOf(ring.Info())}
+	}
+	if c.bool("dry-run") {
+		return c.printRotated("would add a key to", plans)
+	}
+	for i := range plans {
+		if plans[i].Key, err = store.AddKey(ctx, plans[i].Name); err != nil {
+			return err
+		}
+	}
+	wait, _ := c.flags.GetDuration("wait")
+	if wait > 0 && !c.bool("json") {
+		fmt.Fprintf(c.out, "added; waiting %v until every pgveil has taken over what was added\n", wait)
+	}
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+		return fmt.Errorf("%w: the keys that were added open values and do not seal; run keys rotate again", ctx.Err())
+	}
+	for _, plan := range plans {
+		if err := store.Promote(ctx, plan.Name, plan.Key); err != nil {
+			return err
+		}
+	}
+	return c.printRotated("rotated", plans)
+}
+
+func (c *call) printRotated(what string, plans []rotated) error {
+	if c.bool("json") {
+		return c.printJSON(map[string]any{"rotated": plans, "dry_run": c.bool("dry-run")})
+	}
+	for _, plan := range plans {
+		fmt.Fprintf(c.out, "%s %s, primary %d", what, plan.Name, plan.Before)
+		if plan.Key != 0 {
+			fmt.Fprintf(c.out, " before and %d now", plan.Key)
+		}
+		fmt.Fprintln(c.out)
+	}
+	return nil
+}
+
+func primaryOf(info keys.Info) uint32 {
+	for _, k := range info.Keys {
+		if k.Primary {
+			return k.ID
+		}
+	}
+	return 0
+}
+
+func keysRewrap(ctx context.Context, c *call) error {
+	if c.bool("all") == (len(c.args) > 0) {
+		return usageErrorf(keysRewrapCommand(), "it takes names of keys, or --all")
+	}
+	store, err := c.openSecrets(ctx, c.logger(), false)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	names := c.args
+	if c.bool("all") {
+		infos, err := store.List(ctx)
+		if err != nil {
+			return err
+		}
+		for _, info := range infos {
+			names = append(names, info.Name)
+		}
+	}
+	var done []keys.Info
+	var errs []error
+	for _, name := range names {
+		var info keys.Info
+		if c.bool("dry-run") {
+			var ring *keys.Keyring
+			if ring, err = store.Open(ctx, name); err == nil {
+				info = ring.Info()
+			}
+		} else {
+			info, err = store.Rewrap(ctx, name)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		done = append(done, info)
+	}
+	if c.bool("json") {
+		return errors.Join(append(errs, c.printJSON(map[string]any{"rewrapped": list(done), "dry_run": c.bool("dry-run")}))...)
+	}
+	for _, info := range done {
+		switch {
+		case info.KEK == "":
+			fmt.Fprintf(c.out, "%s is not encrypted: there is nothing to rewrap\n", info.Name)
+		case c.bool("dry-run"):
+			fmt.Fprintf(c.out, "would rewrap %s, encrypted by %s v%d\n", info.Name, info.KEK, info.KEKVersion)
+		default:
+			fmt.Fprintf(c.out, "rewrapped %s, encrypted by %s v%d\n", info.Name, info.KEK, info.KEKVersion)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func keysShow(ctx context.Context, c *call) error {
+	if len(c.args) == 0 {
+		return usageErrorf(keysShowCommand(), "the name of a key is missing")
+	}
+	store, err := c.openSecrets(ctx, c.logger(), false)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	ring, err := store.Open(ctx, c.args[0])
+	if err != nil {
+		return err
+	}
+	info := ring.Info()
+	if c.bool("json") {
+		return c.printJSON(info)
+	}
+	row := keyRow(info)
+	fmt.Fprintf(c.out, "%s, %s, created %s, encrypted by %s\n", info.Name, info.Type, row[4], row[5])
+	w := c.table()
+	fmt.Fprintln(w, "KEY\tSTATUS\t")
+	for _, k := range info.Keys {
+		note := ""
+		if k.Primary {
+			note = "primary"
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\n", k.ID, k.Status, note)
+	}
+	return w.Flush()
+}
