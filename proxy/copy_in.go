@@ -284,10 +284,15 @@ func (c *conn) copyInResponse(w *work) error {
 // mutedCopyIn ends a COPY whose data will not come, because the client has been told
 // of an error before it.
 func (c *conn) mutedCopyIn(w *work) error {
-	if w != nil && w.copies != nil {
-		w.copies.events <- copyEvent{result: w.result(), muted: true}
+	if w == nil || w.copies == nil {
+		return c.sendCopyFail()
 	}
-	return c.sendCopyFail()
+	event := copyEvent{result: w.result(), muted: true}
+	if err := c.sendCopyFail(); err != nil {
+		return err
+	}
+	w.copies.events <- event // only now: a Sync ahead of CopyFail would be lost
+	return nil
 }
 
 // confirmCopy checks the server's answer to a COPY against the plan.

@@ -41,8 +41,10 @@ type Options struct {
 	// Upstreams, unless nil, may change how pgveil reaches its servers, and gives its
 	// own login.
 	Upstreams func(s *Stack, upstreams *proxy.Upstreams) (login func(ctx context.Context, database string) (*pgx.Conn, error))
-	Log       *slog.Logger
-	Refresh   time.Duration // how often the catalog is compared; half a second when 0
+	// AuditMAC, unless nil, makes of the audit log's MAC the one that it uses.
+	AuditMAC func(mac audit.MAC) audit.MAC
+	Log      *slog.Logger
+	Refresh  time.Duration // how often the catalog is compared; half a second when 0
 }
 
 // Stack is everything running together. It stops when the test ends.
@@ -114,7 +116,11 @@ func Start(t testing.TB, opts Options) *Stack {
 	s.Signer, err = s.key(t, store, "audit-signature", keys.TypeSignature).Signer()
 	must(err)
 	s.AuditDir = filepath.Join(t.TempDir(), "audit")
-	s.Audit, err = audit.Open(audit.Options{Dir: s.AuditDir, MAC: s.MAC, Signer: s.Signer})
+	var mac audit.MAC = s.MAC
+	if opts.AuditMAC != nil {
+		mac = opts.AuditMAC(mac)
+	}
+	s.Audit, err = audit.Open(audit.Options{Dir: s.AuditDir, MAC: mac, Signer: s.Signer})
 	must(err)
 	t.Cleanup(func() { s.Audit.Close() })
 
