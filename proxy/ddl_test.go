@@ -18,17 +18,7 @@ import (
 )
 
 // ddlSchema names tables that the applications of these tests create themselves.
-const ddlSchema = `version: 1
-keys:
-  identity: deterministic
-  medical: randomized
-profiles:
-  care:
-    biologist: {verdict: decrypt, search: true}
-databases:
-  laboratory:
-    tables:
-      lab.patient:
+const ddlSchema = stack.SchemaHead + `      lab.patient:
         columns:
           nir: {type: char(15), encryption: deterministic, key: identity, domain: nir, access: care}
           email: {type: varchar(120), encryption: deterministic, key: identity, access: care}

@@ -43,8 +43,11 @@ func (p *Postgres) follow(ctx context.Context, primary *Postgres) (err error) {
 		return fmt.Errorf("pg_basebackup: %w\n%s", err, out)
 	}
 	segments, err := filepath.Glob(filepath.Join(p.dataDir(), "pg_wal", strings.Repeat("[0-9A-F]", 24)))
-	if err != nil || len(segments) == 0 {
-		return fmt.Errorf("the base backup has no WAL: %w", err)
+	if err != nil {
+		return err
+	}
+	if len(segments) == 0 {
+		return errors.New("the base backup has no WAL")
 	}
 	p.firstWAL = filepath.Base(segments[0])
 	if err := appendLines(filepath.Join(p.dataDir(), "postgresql.conf"), os.O_APPEND, []string{

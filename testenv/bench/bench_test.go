@@ -30,6 +30,11 @@ var (
 // bulk is how many rows the large read has.
 const bulk = 100_000
 
+// serverOptions keep checkpoints and reads of the server's files out of the measurements.
+var serverOptions = testenv.PostgresOptions{
+	DiscardWAL: true, Settings: map[string]string{"max_wal_size": "4GB", "shared_buffers": "512MB"},
+}
+
 // load is one workload of pgbench.
 type load struct {
 	name    string
@@ -52,9 +57,7 @@ func BenchmarkThroughput(b *testing.B) {
 	testenv.Require(b, testenv.PartPgbench, testenv.PartPgBouncer)
 	ctx := context.Background()
 	defer proxy.Ballast()() // as pgveil serve does
-	s := stack.Start(b, stack.Options{Postgres: testenv.PostgresOptions{
-		DiscardWAL: true, Settings: map[string]string{"max_wal_size": "4GB", "shared_buffers": "512MB"},
-	}})
+	s := stack.Start(b, stack.Options{Postgres: serverOptions})
 	nir := fill(b, s)
 	relay, err := testenv.StartRelay(s.Postgres.Addr())
 	if err != nil {

@@ -23,9 +23,7 @@ func BenchmarkCopy(b *testing.B) {
 	testenv.Require(b, testenv.PartPgbench)
 	ctx := context.Background()
 	defer proxy.Ballast()() // as pgveil serve does
-	s := stack.Start(b, stack.Options{Postgres: testenv.PostgresOptions{
-		DiscardWAL: true, Settings: map[string]string{"max_wal_size": "4GB", "shared_buffers": "512MB"},
-	}})
+	s := stack.Start(b, stack.Options{Postgres: serverOptions})
 	fill(b, s)
 	if err := s.Postgres.ExecIn(ctx, stack.Database, `CREATE TABLE clear.copied (id int PRIMARY KEY, nir text, last_name text, city text); GRANT ALL ON clear.copied TO biologist`); err != nil {
 		b.Fatal(err)

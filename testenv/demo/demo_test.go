@@ -190,7 +190,7 @@ func (r *running) until(t *testing.T, text string) {
 // than the last sleep of testenv's watchers may still run.
 func (r *running) checkNothingLeft(t *testing.T) {
 	t.Helper()
-	patience := time.Second
+	patience := 5 * time.Second
 	if !r.ProcessState.Exited() {
 		patience = 15 * time.Second
 	}

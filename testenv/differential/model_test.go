@@ -3,6 +3,8 @@ package differential
 import (
 	"fmt"
 	"strings"
+
+	"github.com/pgveil/pgveil/testenv/stack"
 )
 
 // The modes of a column.
@@ -214,8 +216,7 @@ func ddl(stored bool) []string {
 // schemaFile gives the text of the schema file.
 func schemaFile() string {
 	var b strings.Builder
-	b.WriteString("version: 1\nkeys: {identity: deterministic, medical: randomized}\n" +
-		"profiles: {care: {biologist: {verdict: decrypt, search: true}}}\ndatabases:\n  laboratory:\n    tables:\n")
+	b.WriteString(stack.SchemaHead)
 	for _, t := range tables {
 		if t.view != "" {
 			continue

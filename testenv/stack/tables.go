@@ -1,9 +1,7 @@
 package stack
 
-// Schema is the schema file of the test database: a patient, a result, and a table
-// with a column of every logical type in both modes (r_ randomized, d_
-// deterministic).
-const Schema = `version: 1
+// SchemaHead is where a schema file of the test database begins; its tables follow.
+const SchemaHead = `version: 1
 keys:
   identity: deterministic
   medical: randomized
@@ -13,7 +11,12 @@ profiles:
 databases:
   laboratory:
     tables:
-      lab.patient:
+`
+
+// Schema is the schema file of the test database: a patient, a result, and a table
+// with a column of every logical type in both modes (r_ randomized, d_
+// deterministic).
+const Schema = SchemaHead + `      lab.patient:
         columns:
           nir:
             type: char(15)
