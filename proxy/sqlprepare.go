@@ -255,7 +255,19 @@ func (c *conn) argument(v *statement.Value, l *layout, types []uint32, s *state)
 	if v.From != 0 {
 		source = v.From
 	}
-	sealed, err := t.seal(nil, &c.rewriter, c.tracked.sealers[t.column], v.Text, 0, source, 0, &s.settings)
+	text, format := v.Text, int16(0)
+	var err error
+	if v.Computed != nil {
+		var result statement.Result
+		if result, err = v.Computed.Eval(nil, nil, &s.settings); err == nil && result.Null {
+			return "NULL", nil
+		}
+		text, format, source = result.Value, 1, result.From
+	}
+	var sealed []byte
+	if err == nil {
+		sealed, err = t.seal(nil, &c.rewriter, c.tracked.sealers[t.column], text, format, source, 0, &s.settings)
+	}
 	if err != nil {
 		e := sealError(err, t.column)
 		if !afterReading(e) {

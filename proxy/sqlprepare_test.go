@@ -39,6 +39,8 @@ func TestSQLPrepare(t *testing.T) {
 		{"update, literals within", q(`BEGIN`, `PREPARE p AS UPDATE lab.patient SET last_name = 'Durand', email = $2 WHERE nir = $1 RETURNING last_name, email`, `EXECUTE p('`+nir1+`', 'a@b.c')`, `ROLLBACK`)},
 		{"a number", q(`PREPARE p (text) AS SELECT id FROM lab.patient WHERE nir = $1`, `EXECUTE p(185057800608436)`, `PREPARE r AS SELECT id FROM lab.patient WHERE nir = $1`, `EXECUTE r(`+nir1+`)`)},
 		{"two forms of a parameter", q(`PREPARE p (text) AS SELECT p.id, r.id FROM lab.patient p, lab.result r WHERE p.email = $1 OR r.nir = $1 ORDER BY 1, 2`, `EXECUTE p('`+nir1+`')`, `EXECUTE p('anne@exemple.fr')`, `EXECUTE p(NULL)`)},
+		{"expressions", q(`PREPARE p (varchar) AS SELECT id FROM lab.patient WHERE nir = $1`, `EXECUTE p(trim(' `+nir1[:5]+`') || '`+nir1[5:]+`')`, `EXECUTE p(coalesce(NULL, '`+nir2+`'))`, `EXECUTE p(nullif('a', 'a'))`, `EXECUTE p(CASE WHEN 'a' = 'b' THEN 'x' ELSE '`+nir1+`'::varchar END)`, `EXECUTE p(substr('x`+nir2+`', 2))`)},
+		{"expressions stored", q(`BEGIN`, `PREPARE p (int, text, date) AS UPDATE lab.patient SET last_name = $2, birth_date = $3 WHERE id = $1 RETURNING last_name, birth_date`, `EXECUTE p(1, upper('durand') || '-b', coalesce(NULL, date '1980-02-03'))`, `EXECUTE p(2 - 1, left('Martin-Marie', 6), NULL)`, `SAVEPOINT a`, `EXECUTE p(1, replace('x', 'x', 'yz'), '1980-02-31')`, `ROLLBACK TO a`, `ROLLBACK`)},
 		{"an array", q(`PREPARE p (text[]) AS SELECT id FROM lab.patient WHERE nir = ANY($1) ORDER BY id`, `EXECUTE p('{`+nir1+`,`+nir2+`}')`)},
 		{"bad values", q(`PREPARE p AS UPDATE lab.patient SET birth_date = $1 WHERE id = 2`, `EXECUTE p('2024-02-31')`, `PREPARE v (varchar, int) AS UPDATE lab.patient SET nir = $1 WHERE id = $2`, `EXECUTE v('1234567890123456', 1)`, `EXECUTE v('x', 'y')`)},
 		{"wrong number of arguments", q(`PREPARE p AS SELECT id FROM lab.patient WHERE nir = $1`, `EXECUTE p`, `EXECUTE p('a', 'b')`, `PREPARE r (int, text) AS SELECT id FROM lab.patient WHERE nir = $2`, `EXECUTE r(1)`)},
@@ -80,8 +82,8 @@ func TestSQLPrepareRefused(t *testing.T) {
 		in         []messages
 		want, none string
 	}{
-		{"an expression", []messages{{query(`PREPARE p AS INSERT INTO lab.patient (id, last_name) VALUES (90, $1)`)}, {query(`EXECUTE p('Quasi' || 'modo')`)}}, "0A000", "INSERT 0 1"},
-		{"a function", []messages{{query(`PREPARE p AS INSERT INTO lab.patient (id, last_name) VALUES (90, $1)`)}, {query(`EXECUTE p(lower('Quasimodo'))`)}}, "0A000", "INSERT 0 1"},
+		{"an expression", []messages{{query(`PREPARE p AS INSERT INTO lab.patient (id, last_name) VALUES (90, $1)`)}, {query(`EXECUTE p('Quasi' || 'modo' || now())`)}}, "0A000", "INSERT 0 1"},
+		{"a function", []messages{{query(`PREPARE p AS INSERT INTO lab.patient (id, last_name) VALUES (90, $1)`)}, {query(`EXECUTE p(initcap('Quasimodo'))`)}}, "0A000", "INSERT 0 1"},
 		{"in the clear, too", []messages{{query(`PREPARE p AS SELECT id FROM lab.patient WHERE nir = $1 AND length($1) = 3`)}}, "0A000", "PREPARE"},
 		{"CREATE TABLE AS", []messages{{query(`PREPARE p AS SELECT last_name FROM lab.patient`)}, {query(`CREATE TABLE lab.copied AS EXECUTE p`)}}, "0A000", "SELECT 2"},
 		{"EXPLAIN CREATE TABLE AS", []messages{{query(`PREPARE p AS SELECT last_name FROM lab.patient`)}, {query(`EXPLAIN ANALYZE CREATE TABLE lab.copied AS EXECUTE p`)}}, "0A000", "EXPLAIN"},

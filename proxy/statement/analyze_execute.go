@@ -68,6 +68,9 @@ func (x *analysis) argument(n *pg.Node, slot Slot, number int32, extra bool) {
 	leaf := withoutCasts(n)
 	kind, ok := kindOf(leaf)
 	v := &value{x: x, column: slot.Column, form: form{use: logical.Assign, array: slot.Array}, kind: kind, leaf: leaf, token: -1}
+	if !ok && !slot.Array && !extra && x.computedArgument(n, slot, number) {
+		return
+	}
 	if !ok || kind == constantParam || kind == constantArray {
 		v.refuse("this expression")
 		return
@@ -119,6 +122,23 @@ func (x *analysis) argument(n *pg.Node, slot Slot, number int32, extra bool) {
 		e.first, e.last, e.extra = end, end, true
 	}
 	x.edits = append(x.edits, e)
+}
+
+// computedArgument plans that the value of an expression over constants arrives sealed for
+// a slot. It reports false if pgveil does not compute it, or not with the type that the
+// server would give it.
+func (x *analysis) computedArgument(n *pg.Node, slot Slot, number int32) bool {
+	e, s := x.compile(n)
+	if e == nil || slices.ContainsFunc(e.leaves, func(n *node) bool { return n.op == opParam }) {
+		return false
+	}
+	from, to := logical.KindOf(e.root.static()), logical.KindOf(slot.Type)
+	text := isText(from) && isText(to) && (from != logical.Bpchar || to == logical.Bpchar)
+	if from == 0 || from != to && !text {
+		return false
+	}
+	x.edits = append(x.edits, edit{kind: editComputed, use: logical.Assign, first: s.first, last: s.last, token: s.first, column: slot.Column, computed: e, slot: number})
+	return true
 }
 
 // numberKeeps reports whether the text of a number or truth value, read as a value of

@@ -347,6 +347,8 @@ func staticType(l leaf) uint32 {
 // are.
 func (n *node) static() uint32 {
 	switch n.op {
+	case opNegate:
+		return n.args[0].static()
 	case opCast:
 		return n.to.OID()
 	case opCall, opConcat, opNullif:

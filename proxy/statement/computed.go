@@ -31,6 +31,7 @@ const (
 	opAnd
 	opOr
 	opNot
+	opNegate // of a number with a cast
 )
 
 // node is part of an expression over constants and parameters that pgveil computes
@@ -221,6 +222,9 @@ func (c *compiler) operator(e *pg.A_Expr) (*node, span) {
 	}
 	at := c.x.token(e.Location)
 	name := stringNodes(e.Name)
+	if e.Kind == pg.A_Expr_Kind_AEXPR_OP && e.Lexpr == nil && at >= 0 && len(name) == 1 && name[0] == "-" {
+		return c.negation(e.Rexpr, at)
+	}
 	if e.Kind != pg.A_Expr_Kind_AEXPR_OP || e.Lexpr == nil || at < 0 || len(name) != 1 || name[0] != "||" || !c.own("||") {
 		return nil, span{}
 	}
@@ -230,15 +234,33 @@ func (c *compiler) operator(e *pg.A_Expr) (*node, span) {
 		return nil, span{}
 	}
 	ls = c.x.expand(ls, at)
-	t := c.x.text
-	for rs.first > at+1 && t.Token(int(rs.first-1)).Kind == LeftParen && t.Token(int(rs.last+1)).Kind == RightParen {
-		rs.first--
-		rs.last++
-	}
-	if ls.last+1 != at || rs.first != at+1 || string(t.Bytes(int(at))) != "||" {
+	rs = c.behind(at, rs)
+	if ls.last+1 != at || rs.first != at+1 || string(c.x.text.Bytes(int(at))) != "||" {
 		return nil, span{}
 	}
 	return &node{op: opConcat, args: []*node{l, r}}, span{ls.first, rs.last}
+}
+
+// behind adds the parentheses around what stands behind an operator.
+func (c *compiler) behind(at int32, s span) span {
+	t := c.x.text
+	for s.first > at+1 && t.Token(int(s.first-1)).Kind == LeftParen && t.Token(int(s.last+1)).Kind == RightParen {
+		s.first--
+		s.last++
+	}
+	return s
+}
+
+// negation compiles -42::int4, where the minus sign is an operator on what the cast gives.
+func (c *compiler) negation(n *pg.Node, at int32) (*node, span) {
+	arg, s := c.node(n)
+	if arg == nil || arg.op != opNegate && !(arg.op == opCast && (isInteger(arg.to.Kind) || arg.to.Kind == logical.Numeric)) || !c.x.env.catalogFirst() {
+		return nil, span{}
+	}
+	if s = c.behind(at, s); s.first != at+1 || string(c.x.text.Bytes(int(at))) != "-" {
+		return nil, span{}
+	}
+	return &node{op: opNegate, args: []*node{arg}}, span{at, s.last}
 }
 
 // choice compiles CASE without columns.

@@ -8,7 +8,7 @@ import (
 // opNames are the words of the golden plans for parts of computed expressions.
 var opNames = map[nodeOp]string{
 	opConcat: "||", opCoalesce: "coalesce", opNullif: "nullif", opCase: "case", opEqual: "=", opUnequal: "<>",
-	opIsNull: "null?", opIsNotNull: "value?", opAnd: "and", opOr: "or", opNot: "not",
+	opIsNull: "null?", opIsNotNull: "value?", opAnd: "and", opOr: "or", opNot: "not", opNegate: "-",
 }
 
 // describe writes a computed expression as the golden plans have it.

@@ -95,6 +95,19 @@ type evaluation struct {
 	settings *logical.Settings
 }
 
+// negate computes the minus sign before a number.
+func (e *evaluation) negate(n *node) (datum, error) {
+	v, err := e.eval(n.args[0], 0)
+	if err != nil || v.null {
+		return v, err
+	}
+	text, err := logical.Type{Kind: v.kind, Typmod: -1}.Append([]byte("-"), v.data, 0, e.settings)
+	if err != nil || string(text) == "-NaN" {
+		return v, err
+	}
+	return e.read(bytes.TrimPrefix(text, []byte("--")), v.kind, 0)
+}
+
 // eval computes a node. want is the type of one that has none of its own.
 func (e *evaluation) eval(n *node, want logical.Kind) (datum, error) {
 	switch n.op {
@@ -118,6 +131,8 @@ func (e *evaluation) eval(n *node, want logical.Kind) (datum, error) {
 			return v, err
 		}
 		return e.castTo(v, n.to)
+	case opNegate:
+		return e.negate(n)
 	case opCall:
 		return e.call(n)
 	case opConcat:

@@ -30,6 +30,8 @@ func (f *inference) kind(n *node, want logical.Kind) (logical.Kind, error) {
 		return f.param(f.c.leaves[n.leaf].number, want)
 	case opCast:
 		return f.cast(n)
+	case opNegate:
+		return f.kind(n.args[0], 0)
 	case opCall:
 		return logical.Text, f.call(n)
 	case opConcat:

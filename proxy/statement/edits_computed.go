@@ -39,6 +39,6 @@ func (r *resolver) computed(d *edit, start, end int, first int32, group bool) er
 		e.tokens = append(e.tokens, -1)
 		return nil
 	}
-	e.Values = append(e.Values, Value{Start: start, End: end, Column: d.column, Use: d.usage(), Computed: c, Both: d.both()})
+	e.Values = append(e.Values, Value{Start: start, End: end, Column: d.column, Use: d.usage(), Computed: c, Both: d.both(), Slot: int(d.slot)})
 	return nil
 }

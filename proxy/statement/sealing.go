@@ -112,6 +112,9 @@ func exactCast(to, from logical.Type) bool {
 
 // castable reports whether pgveil makes of an opened value what the cast makes of it.
 func castable(to, from logical.Type) bool {
+	if to == from && to.Kind == logical.Bytea {
+		return true
+	}
 	if to.Kind == logical.Bpchar && to.Typmod < 0 {
 		return from.Kind == logical.Bpchar // else blanks at the end would count
 	}
