@@ -106,15 +106,6 @@ func (t *tracked) since(ctx context.Context, after time.Time) (*snapshot, error)
 	return t.current.Load(), nil
 }
 
-// unseenAge is how old a comparison may be by which a statement of a new shape is planned:
-// an application that sends new statements may have had its tables changed beside pgveil.
-const unseenAge = 250 * time.Millisecond
-
-// aged reports whether the last comparison is older than unseenAge.
-func (t *tracked) aged() bool {
-	return time.Since(time.Unix(0, t.compared.Load())) > unseenAge
-}
-
 // invalidate announces a change of the catalog.
 func (t *tracked) invalidate() {
 	t.names.made.Add(1)
@@ -171,7 +162,29 @@ func (t *tracked) load(ctx context.Context) error {
 	return t.withLogin(ctx, func(login *pgx.Conn) error { return t.read(ctx, login) })
 }
 
+// visibleQuery names which transactions a statement sees: while that is the same, the
+// catalog is. A standby does not list all that are underway.
+const visibleQuery = `SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() OR pg_catalog.pg_snapshot_xmin(s) = pg_catalog.pg_snapshot_xmax(s) THEN s::text ELSE '' END` +
+	` FROM pg_catalog.pg_current_snapshot() s`
+
+// read compares the catalog with what is known, and reads it if it is another.
 func (t *tracked) read(ctx context.Context, login *pgx.Conn) error {
+	var visible string
+	if err := login.QueryRow(ctx, visibleQuery, pgx.QueryExecModeExec).Scan(&visible); err != nil {
+		return err
+	}
+	if t.current.Load() != nil && visible != "" && visible == t.login.visible {
+		return nil
+	}
+	t.login.visible = ""
+	if err := t.readNewer(ctx, login); err != nil {
+		return err
+	}
+	t.login.visible = visible
+	return nil
+}
+
+func (t *tracked) readNewer(ctx context.Context, login *pgx.Conn) error {
 	catalogMark, err := schema.CatalogFingerprint(ctx, login)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -33,9 +34,26 @@ func TestCatalogBeside(t *testing.T) {
 		}
 	}
 	expect(all, `1|`+nir1)
-	time.Sleep(300 * time.Millisecond) // what was compared is then old for a new shape
 	beside(`CREATE OR REPLACE VIEW lab.beside AS SELECT id, nir AS a, last_name AS b FROM lab.patient`)
 	expect(`SELECT b, a FROM lab.beside WHERE id = 1`, `Lefèvre|`+nir1)
+	expect(all, `1|`+nir1+`|Lefèvre`)
+	for i := range 20 { // in a row, and in the transaction of a session that holds locks
+		begin, end := "SELECT 1", "SELECT 2"
+		if i%2 == 1 {
+			begin, end = "BEGIN; LOCK TABLE lab.result IN EXCLUSIVE MODE", "COMMIT"
+		}
+		show(t, conn, begin)
+		hidden, shown := "nir", "last_name"
+		if i%3 == 0 {
+			hidden, shown = shown, hidden
+		}
+		beside(fmt.Sprintf(`DROP VIEW lab.beside; CREATE VIEW lab.beside AS SELECT id, %s AS a, %s AS b FROM lab.patient; GRANT SELECT ON lab.beside TO biologist`, hidden, shown))
+		want := map[string]string{"nir": nir1, "last_name": "Lefèvre"}
+		expect(fmt.Sprintf(`SELECT a, b, id AS n%d FROM lab.beside WHERE id = 1`, i), want[hidden]+"|"+want[shown]+"|1")
+		show(t, conn, end)
+	}
+	beside(`DROP VIEW lab.beside; CREATE VIEW lab.beside AS SELECT id, nir AS a, last_name AS b FROM lab.patient; GRANT SELECT ON lab.beside TO biologist`)
+	expect(`SELECT a, b FROM lab.beside WHERE id = 1 LIMIT 1`, nir1+`|Lefèvre`)
 	expect(all, `1|`+nir1+`|Lefèvre`)
 	beside(`ALTER TABLE lab.patient ADD COLUMN extra int DEFAULT 7`)
 	beside(`DROP VIEW lab.beside; CREATE VIEW lab.beside AS SELECT id, extra, last_name FROM lab.patient; GRANT SELECT ON lab.beside TO biologist`)

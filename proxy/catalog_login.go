@@ -25,6 +25,9 @@ type keptLogin struct {
 	opened time.Time
 	idle   *time.Timer   // closes it
 	wait   time.Duration // loginIdle
+	// visible is which transactions the last comparison through conn saw, empty if that is
+	// not known.
+	visible string
 }
 
 // withLogin calls read with a connection of pgveil's own: the kept one or, if there is
@@ -68,6 +71,7 @@ func (t *tracked) withLogin(ctx context.Context, read func(*pgx.Conn) error) err
 
 // closeLogin closes the kept connection, if there is one.
 func (t *tracked) closeLogin(ctx context.Context) {
+	t.login.visible = ""
 	if k := &t.login; k.conn != nil {
 		k.idle.Stop()
 		k.conn.Close(context.WithoutCancel(ctx))

@@ -74,7 +74,7 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	if s.backslashes && text.PlainBackslash() {
 		return text, nil, nil, errBackslashes()
 	}
-	if c.own.snapshot == nil && !s.snapshot.analyzer.Seen(text, &s.env) && c.tracked.aged() && !c.mayHoldLocks() && c.changedBeside(s.snapshot) {
+	if c.own.snapshot == nil && c.uncommitted() == 0 && !s.snapshot.analyzer.Seen(text, &s.env) && c.changedBeside(s.snapshot) {
 		return c.plan(raw)
 	}
 	plan, err := s.snapshot.analyzer.Plan(text, &s.env)
