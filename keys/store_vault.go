@@ -20,6 +20,7 @@ type VaultStore struct {
 	http    *http.Client
 	session *session
 	kek     *kek
+	slow    slowness
 }
 
 // OpenVault logs in to Vault, and keeps logged in until Close. The context
@@ -105,11 +106,7 @@ func (s *VaultStore) get(ctx context.Context, path string) (secret *api.KVSecret
 		return nil, err
 	}
 	if secret.Data == nil {
-		version := 0
-		if secret.VersionMetadata != nil {
-			version = secret.VersionMetadata.Version
-		}
-		return nil, &StoreError{Reason: ErrMissing, Detail: fmt.Sprintf("version %d, the last one, was deleted", version)}
+		return nil, s.config.gone(path, secret.VersionMetadata)
 	}
 	return secret, nil
 }
@@ -254,9 +251,18 @@ func (s *VaultStore) Close() error {
 // do makes a request, and makes it again if the token turns out to have ended.
 func (s *VaultStore) do(ctx context.Context, request func() error) error {
 	token := s.session.client.Token()
+	began := time.Now()
 	err := request()
-	if isForbidden(err) && s.session.refresh(ctx, token) {
-		err = request()
+	s.slow.note(&s.config, time.Since(began), err)
+	if !isForbidden(err) {
+		return err
+	}
+	again, ended := s.session.refresh(ctx, token)
+	switch {
+	case ended != nil:
+		return ended
+	case again:
+		return request()
 	}
 	return err
 }
@@ -269,11 +275,14 @@ func (s *VaultStore) dataPath(path string) string { return s.config.KVMount + "/
 func (s *VaultStore) fail(name, path, capability string, err error) error {
 	e := s.config.describe(path, err)
 	e.Key = name
-	if e.Reason == ErrPermission && capability != "" {
+	switch {
+	case isForbidden(err) && capability != "":
 		e.Detail = fmt.Sprintf("the token's policies need the capability %q on that path", capability)
 		if capability == "update" {
 			e.Detail += ", or there is no such Transit key"
 		}
+	case errors.Is(e, ErrCorrupt) && name != "" && e.Detail == "":
+		e.Detail = s.config.restoreHint(s.keyPath(name))
 	}
 	return e
 }
@@ -289,7 +298,7 @@ func (c *VaultConfig) describe(path string, err error) *StoreError {
 			return &StoreError{Place: c.place(path), Reason: err}
 		}
 	}
-	detail, reason := vaultReason(err)
+	detail, reason := c.vaultReason(err)
 	return &StoreError{Place: c.place(path), Reason: reason, Detail: detail}
 }
 

@@ -23,7 +23,7 @@ var (
 
 // vaultReason finds the reason of an error of the API's client, and what Vault
 // said. The client's own text is not used: it spans lines.
-func vaultReason(err error) (detail string, reason error) {
+func (c *VaultConfig) vaultReason(err error) (detail string, reason error) {
 	var response *api.ResponseError
 	var request *url.Error
 	switch {
@@ -32,7 +32,7 @@ func vaultReason(err error) (detail string, reason error) {
 	case errors.As(err, &response):
 		return responseReason(response)
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return "no answer in time", ErrUnreachable
+		return fmt.Sprintf("no answer in time; look after Vault and the network, or raise keys.vault.timeout (%v)", c.Timeout), ErrUnreachable
 	case errors.Is(err, api.ErrSecretNotFound):
 		return "", ErrMissing
 	case errors.As(err, &request):
@@ -54,7 +54,9 @@ func responseReason(response *api.ResponseError) (detail string, reason error) {
 		return detail, ErrPermission
 	case code == http.StatusNotFound:
 		return detail, ErrMissing
-	case code >= 500, code == http.StatusTooManyRequests, code == 472, code == 473:
+	case code == http.StatusTooManyRequests:
+		return "it takes no more requests at this moment (429); see its quotas", ErrUnreachable
+	case code >= 500, code == 472, code == 473:
 		return fmt.Sprintf("it answers with status %d: %s", code, detail), ErrUnreachable
 	default:
 		return fmt.Sprintf("status %d: %s", code, detail), ErrRefused
@@ -96,7 +98,7 @@ func connectionDetail(err error) string {
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "it does not speak TLS; check whether the address is http://… or https://…"
 	default:
-		return err.Error()
+		return err.Error() + "; see that Vault runs there and that the network lets pgveil through"
 	}
 }
 

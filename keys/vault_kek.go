@@ -166,14 +166,14 @@ func (k *kek) open(ctx context.Context, name string, r record) (*keyset.Handle, 
 	case call.err == nil:
 		return nil, fmt.Errorf("%w: what it decrypts to is not a Tink keyset", ErrCorrupt)
 	case refusedWith(call.err) != "":
-		return nil, refusedKeyset(refusedWith(call.err), k.path)
+		return nil, refusedKeyset(name, refusedWith(call.err), k.path)
 	default:
 		return nil, call.err
 	}
 }
 
 // refusedKeyset reads the words of Vault's Transit engine.
-func refusedKeyset(text, path string) error {
+func refusedKeyset(name, text, path string) error {
 	contains := func(words ...string) bool {
 		for _, w := range words {
 			if strings.Contains(text, w) {
@@ -186,7 +186,7 @@ func refusedKeyset(text, path string) error {
 	case contains("message authentication failed"):
 		return fmt.Errorf("%w: %s is another key by now, or the keyset was made under another name", ErrWrongKEK, path)
 	case contains("too old"):
-		return fmt.Errorf("%w: its version is below the min_decryption_version of %s", ErrWrongKEK, path)
+		return fmt.Errorf("%w: it was encrypted with a version below the min_decryption_version of %s; lower that, run pgveil keys rewrap %s, and raise it again", ErrWrongKEK, path, name)
 	case contains("version is too new", "not found"):
 		return fmt.Errorf("%w: %s does not exist in that version", ErrWrongKEK, path)
 	case contains("invalid ciphertext", "base64", "prefix"):

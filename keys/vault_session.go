@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,7 +136,7 @@ func (s *session) logInByToken(ctx context.Context) (login, error) {
 	answer, err := s.lookUp(ctx, token)
 	switch {
 	case isInvalidToken(err):
-		return login{}, loginError(ErrPermission, "the token is not valid: it may have expired or been revoked")
+		return login{}, loginError(ErrPermission, "the token is not valid: it may have expired or been revoked; put a new one %s", s.config.tokenPlace())
 	case isForbidden(err):
 		// The token may do other things, without the policy named default.
 		s.log.Warn("a token for Vault may not look itself up, so it will not be renewed")
@@ -166,23 +167,25 @@ func (s *session) lookUp(ctx context.Context, token string) (*api.Secret, error)
 
 // refresh is called when Vault has denied a request made with the token stale.
 // It logs in again if that token is not valid any more, and reports whether the
-// request is worth another try.
-func (s *session) refresh(ctx context.Context, stale string) bool {
+// request is worth another try. The error says that the token has ended and that there is
+// no other.
+func (s *session) refresh(ctx context.Context, stale string) (again bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.client.Token() != stale {
-		return true
+		return true, nil
 	}
 	if _, err := s.lookUp(ctx, stale); !isInvalidToken(err) {
-		return false // it is the policy that denies
+		return false, nil // it is the policy that denies
 	}
 	l, err := s.logInLocked(ctx)
 	if err != nil {
-		return false
+		e := s.config.describe("", err)
+		return false, &StoreError{Reason: e.Reason, Detail: "the token has expired or was revoked, and logging in again fails: " + cmp.Or(e.Detail, e.Reason.Error())}
 	}
 	s.replaced <- l // has room: logging in has emptied it, and mu is held
 	s.log.Info("logged in to Vault again", "because", "the token had ended")
-	return true
+	return true, nil
 }
 
 // run keeps the token alive until the session is closed.

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/pgveil/pgveil/cmd/pgveil/config"
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/schema"
@@ -84,10 +86,24 @@ func neededKeys(c *config.Config, file *schema.File) []neededKey {
 // openKeys opens keys. The error tells every one that is missing or of another
 // type.
 func openKeys(ctx context.Context, store keys.Store, needed []neededKey) (map[string]*keys.Keyring, error) {
+	type result struct {
+		ring *keys.Keyring
+		err  error
+	}
+	opened := make([]result, len(needed))
+	var opening errgroup.Group // at once, for a Vault that is slow
+	opening.SetLimit(4)
+	for i, n := range needed {
+		opening.Go(func() error {
+			opened[i].ring, opened[i].err = store.Open(ctx, n.name)
+			return nil
+		})
+	}
+	_ = opening.Wait()
 	rings := make(map[string]*keys.Keyring)
 	var errs []error
-	for _, n := range needed {
-		ring, err := store.Open(ctx, n.name)
+	for i, n := range needed {
+		ring, err := opened[i].ring, opened[i].err
 		switch {
 		case err != nil:
 			errs = append(errs, err)

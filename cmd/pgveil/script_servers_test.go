@@ -114,6 +114,10 @@ func superuser(ts *testscript.TestScript, _ bool, args []string) {
 func vault(ts *testscript.TestScript, _ bool, _ []string) {
 	server, err := vaultOnce()
 	ts.Check(err)
+	useVault(ts, server)
+}
+
+func useVault(ts *testscript.TestScript, server *runningVault) {
 	prefix := testenv.KVPrefix + "/" + ts.Name()
 	ts.Setenv("VAULT_URL", server.Address())
 	ts.Setenv("VAULT_CA", server.CA().File())
@@ -123,7 +127,7 @@ func vault(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("secret-id"), []byte(server.setup.Reader.SecretID), 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs("admin-secret-id"), []byte(server.setup.Admin.SecretID), 0o600))
 	ts.Setenv("LOGIN_SECRET", prefix+"/login#password")
-	_, err = server.Client().KVv2(testenv.KVMount).Put(context.Background(), prefix+"/login", map[string]any{"password": password})
+	_, err := server.Client().KVv2(testenv.KVMount).Put(context.Background(), prefix+"/login", map[string]any{"password": password})
 	ts.Check(err)
 }
 

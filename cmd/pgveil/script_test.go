@@ -69,6 +69,8 @@ func runScripts(t *testing.T, dir string) {
 			"postgres":     postgres,
 			"superuser":    superuser,
 			"vault":        vault,
+			"ownvault":     ownVault,
+			"vaultdo":      vaultDo,
 			"serving":      serving,
 			"stopped":      stopped,
 			"await":        await,
