@@ -43,6 +43,7 @@ func (c *conn) parse(body []byte) error {
 	}
 	edits := &c.rewriter.edits
 	edits.Reset()
+	edits.Bound = true
 	if plan != nil {
 		if err := plan.Edits(text, edits); err != nil {
 			return positioned(err, text.SQL())
@@ -276,24 +277,28 @@ func (c *conn) awaitTypes(p *prepared) ([]uint32, error) {
 
 // sealParams fills c.bound. Values point into the message or into c.arena.
 func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *state) error {
+	moments, err := c.momentsOf(l)
+	if err != nil {
+		return err
+	}
 	c.bound, c.arena = c.bound[:0], c.arena[:0]
 	c.values = c.values[:0]
 	for params := m.Params; params.Next(); {
 		c.values = append(c.values, params.Value())
 	}
 	for _, t := range l.server {
-		format := m.ParamFormats.Of(t.client - 1)
-		value := c.values[t.client-1]
-		if t.unused {
-			value = nil
-		}
 		if t.computed != nil {
-			sealed, err := c.sealComputed(&t, m, types, s)
+			sealed, err := c.sealComputed(&t, m, types, moments, s)
 			if err != nil {
 				return err
 			}
 			c.bound = append(c.bound, boundParam{value: sealed, format: 1})
 			continue
+		}
+		format := m.ParamFormats.Of(t.client - 1)
+		value := c.values[t.client-1]
+		if t.unused {
+			value = nil
 		}
 		if value == nil || t.column == nil {
 			c.bound = append(c.bound, boundParam{value: value, format: format})
@@ -317,7 +322,7 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *sta
 
 // sealComputed computes the value of an expression over parameters and seals it; nil is
 // NULL.
-func (c *conn) sealComputed(t *target, m *wire.BindMessage, types []uint32, s *state) ([]byte, error) {
+func (c *conn) sealComputed(t *target, m *wire.BindMessage, types []uint32, moments *statement.Moments, s *state) ([]byte, error) {
 	var untranslated error
 	result, err := t.computed.Eval(types, func(n int) statement.Argument {
 		format := m.ParamFormats.Of(n - 1)
@@ -326,7 +331,7 @@ func (c *conn) sealComputed(t *target, m *wire.BindMessage, types []uint32, s *s
 			untranslated = err
 		}
 		return statement.Argument{Value: value, Format: format}
-	}, &s.settings)
+	}, moments, &s.settings)
 	if untranslated != nil {
 		return nil, sealError(untranslated, t.column)
 	}

@@ -15,7 +15,7 @@ const (
 
 // target is one parameter as the server sees it.
 type target struct {
-	client int            // number of the client's parameter, from 1
+	client int            // number of the client's parameter, from 1; 0: of none
 	column *schema.Column // nil: not sealed
 	use    logical.Use
 	array  bool
@@ -69,7 +69,7 @@ func newLayout(edits *statement.Edits, text *statement.Text, declared []uint32) 
 	for i := range edits.Params {
 		t := targetOf(&edits.Params[i])
 		switch {
-		case !taken[t.client-1]:
+		case t.client > 0 && !taken[t.client-1]:
 			taken[t.client-1] = true
 			l.server[t.client-1] = t
 		case l.find(t) == 0:
@@ -116,7 +116,11 @@ func refuseMixedParam(p *statement.Param) error {
 
 func targetOf(p *statement.Param) target {
 	if p.Computed != nil {
-		return target{client: p.Computed.Params()[0], column: p.Column, use: p.Use, computed: p.Computed, both: p.Both}
+		t := target{column: p.Column, use: p.Use, computed: p.Computed, both: p.Both}
+		if params := p.Computed.Params(); len(params) > 0 {
+			t.client = params[0]
+		}
+		return t
 	}
 	return target{
 		client: p.Number, column: p.Column, use: p.Use, array: p.Array, from: statement.Listed(p.Column, p.From, p.Listed),

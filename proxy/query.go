@@ -121,6 +121,7 @@ func (c *conn) queryText(sql []byte, part *part) error {
 	}
 	edits := &c.rewriter.edits
 	edits.Reset()
+	edits.Bound = false
 	if plan != nil {
 		if err := plan.Edits(text, edits); err != nil {
 			return positioned(err, text.SQL())

@@ -25,6 +25,7 @@ type splice struct {
 // it returns is valid until the next call.
 type rewriter struct {
 	edits     statement.Edits
+	moments   *statement.Moments // of the text, where its values depend on them
 	splices   []splice
 	added     []byte
 	text      []byte
@@ -45,6 +46,10 @@ func (e badValue) Unwrap() error { return e.error }
 // rewrite applies the edits to the text they were made for.
 func (c *conn) rewrite(text *statement.Text, s *state, l *layout) ([]byte, *remap, error) {
 	r := &c.rewriter
+	var err error
+	if r.moments, err = c.momentsIn(&r.edits); err != nil {
+		return nil, nil, err
+	}
 	r.splices, r.added, r.escapes = r.splices[:0], r.added[:0], s.backslashes
 	for i := range r.edits.Values {
 		v := &r.edits.Values[i]
@@ -133,7 +138,7 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 	}
 	value, from, format := v.Text, v.From, int16(0)
 	if v.Computed != nil {
-		result, err := v.Computed.Eval(nil, nil, settings)
+		result, err := v.Computed.Eval(nil, nil, r.moments, settings)
 		if err != nil {
 			return err
 		}

@@ -259,7 +259,7 @@ func (c *conn) argument(v *statement.Value, l *layout, types []uint32, s *state)
 	var err error
 	if v.Computed != nil {
 		var result statement.Result
-		if result, err = v.Computed.Eval(nil, nil, &s.settings); err == nil && result.Null {
+		if result, err = v.Computed.Eval(nil, nil, nil, &s.settings); err == nil && result.Null {
 			return "NULL", nil
 		}
 		text, format, source = result.Value, 1, result.From

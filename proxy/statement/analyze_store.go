@@ -349,7 +349,7 @@ func (n *node) static() uint32 {
 	switch n.op {
 	case opNegate:
 		return n.args[0].static()
-	case opCast:
+	case opCast, opMoment:
 		return n.to.OID()
 	case opCall, opConcat, opNullif:
 		return textOID

@@ -32,6 +32,7 @@ const (
 	opOr
 	opNot
 	opNegate // of a number with a cast
+	opMoment // now() and its like, as the type in to; with its precision or without
 )
 
 // node is part of an expression over constants and parameters that pgveil computes
@@ -50,6 +51,7 @@ type node struct {
 type expression struct {
 	root   *node
 	leaves []*node // constants and parameters
+	asks   bool    // now() is in it
 }
 
 // compiler turns a parse tree into a computed expression. What it does not know, or
@@ -57,6 +59,7 @@ type expression struct {
 type compiler struct {
 	x      *analysis
 	leaves []*node
+	asks   bool
 }
 
 // compile gives the computed expression that a tree is, and its tokens. Nil: it is
@@ -74,7 +77,7 @@ func (x *analysis) compile(n *pg.Node) (*expression, span) {
 	for i, l := range c.leaves {
 		l.leaf = i
 	}
-	return &expression{root, c.leaves}, s
+	return &expression{root, c.leaves, c.asks}, s
 }
 
 // compute plans that the value of an expression over constants and parameters
@@ -87,6 +90,9 @@ func (x *analysis) compute(n *pg.Node, c *schema.Column, use logical.Use) bool {
 	token := x.token(locationOf(n))
 	if token < 0 {
 		token = s.first
+	}
+	if m := e.root.momentAs(c.Type.Kind); m != nil && use == logical.Assign && x.supplying == nil {
+		e.root = m
 	}
 	// What is known of its parameters from looking at them one by one is void.
 	x.edits = slices.DeleteFunc(x.edits, func(d edit) bool {
@@ -113,6 +119,8 @@ func (c *compiler) node(n *pg.Node) (*node, span) {
 		return c.operator(v.AExpr)
 	case *pg.Node_CaseExpr:
 		return c.choice(v.CaseExpr)
+	case *pg.Node_SqlvalueFunction:
+		return c.moment(v.SqlvalueFunction)
 	}
 	return nil, span{}
 }
@@ -168,6 +176,11 @@ func (c *compiler) cast(n *pg.Node, cast *pg.TypeCast) (*node, span) {
 	if !ok {
 		return nil, s
 	}
+	if m := arg.momentAs(to.Kind); m != nil {
+		if arg = m; !to.modified {
+			return arg, whole
+		}
+	}
 	return &node{op: opCast, args: []*node{arg}, to: to}, whole
 }
 
@@ -190,6 +203,10 @@ func (c *compiler) function(f *pg.FuncCall) (*node, span) {
 	if len(names) == 0 || len(names) > 2 || len(names) == 2 && names[0] != "pg_catalog" || len(names) == 1 && !c.x.env.catalogFirst() ||
 		len(f.AggOrder) > 0 || f.AggFilter != nil || f.Over != nil || f.AggWithinGroup || f.AggStar || f.AggDistinct || f.FuncVariadic {
 		return nil, span{}
+	}
+	switch name := names[len(names)-1]; name {
+	case "now", "transaction_timestamp":
+		return c.now(name, f)
 	}
 	fn := functions[names[len(names)-1]]
 	if fn == nil || c.x.a.catalog.Shadowed(fn.name) || len(f.Args) < fn.least || len(f.Args) > fn.most {

@@ -8,7 +8,7 @@ import (
 // opNames are the words of the golden plans for parts of computed expressions.
 var opNames = map[nodeOp]string{
 	opConcat: "||", opCoalesce: "coalesce", opNullif: "nullif", opCase: "case", opEqual: "=", opUnequal: "<>",
-	opIsNull: "null?", opIsNotNull: "value?", opAnd: "and", opOr: "or", opNot: "not", opNegate: "-",
+	opIsNull: "null?", opIsNotNull: "value?", opAnd: "and", opOr: "or", opNot: "not", opNegate: "-", opMoment: "now as", opCast: "to",
 }
 
 // describe writes a computed expression as the golden plans have it.
@@ -25,8 +25,8 @@ func (c *Computed) describe(n *node) string {
 	switch n.op {
 	case opCall:
 		name = n.call.name
-	case opCast:
-		name = "to " + n.to.String()
+	case opCast, opMoment:
+		name += " " + n.to.String()
 	}
 	args := make([]string, len(n.args))
 	for i, arg := range n.args {

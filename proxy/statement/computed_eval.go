@@ -18,6 +18,7 @@ type Computed struct {
 	use    logical.Use
 	leaves []computedLeaf
 	params []int // the numbers of the parameters in it, in the order of the text
+	asks   bool
 }
 
 // computedLeaf is a constant or parameter in a text.
@@ -34,6 +35,9 @@ type Argument struct {
 
 // Params gives the numbers of the parameters in the expression.
 func (c *Computed) Params() []int { return c.params }
+
+// Asks reports whether the expression has to do with the moment at which it is computed.
+func (c *Computed) Asks() bool { return c.asks }
 
 // Infer sets those of the parameters' types, by number from 1, that are 0 and that the
 // expression asks for. The error, a *pgerror.Error, says that the types do not fit one
@@ -65,14 +69,15 @@ type Result struct {
 }
 
 // Eval computes the expression. types are those of the parameters, all known, and
-// argument gives the value of one. The error is a *pgerror.Error; the server's own
+// argument gives the value of one. moments may be nil unless the expression asks for
+// them. The error is a *pgerror.Error; the server's own
 // where the server would fail.
-func (c *Computed) Eval(types []uint32, argument func(number int) Argument, s *logical.Settings) (Result, error) {
+func (c *Computed) Eval(types []uint32, argument func(number int) Argument, moments *Moments, s *logical.Settings) (Result, error) {
 	f := inference{c: c, types: types}
 	if err := c.Infer(types); err != nil {
 		return Result{}, err
 	}
-	e := evaluation{f, argument, s}
+	e := evaluation{f, argument, moments, s}
 	v, err := e.eval(c.root, 0)
 	if err != nil || v.null {
 		return Result{Null: v.null}, err
@@ -92,6 +97,7 @@ type datum struct {
 type evaluation struct {
 	inference
 	argument func(int) Argument
+	moments  *Moments
 	settings *logical.Settings
 }
 
@@ -133,6 +139,8 @@ func (e *evaluation) eval(n *node, want logical.Kind) (datum, error) {
 		return e.castTo(v, n.to)
 	case opNegate:
 		return e.negate(n)
+	case opMoment:
+		return e.moment(n)
 	case opCall:
 		return e.call(n)
 	case opConcat:

@@ -32,6 +32,8 @@ func (f *inference) kind(n *node, want logical.Kind) (logical.Kind, error) {
 		return f.cast(n)
 	case opNegate:
 		return f.kind(n.args[0], 0)
+	case opMoment:
+		return n.to.Kind, nil
 	case opCall:
 		return logical.Text, f.call(n)
 	case opConcat:

@@ -27,6 +27,9 @@ type Edits struct {
 	// byte at which more can be declared: after the name where there are none.
 	Declared  []Declared
 	DeclareAt int
+	// Bound, set before Plan.Edits, says that the text is not run at once, but once for each
+	// Bind: what depends on the moment is then a parameter.
+	Bound bool
 
 	text   []byte  // of values whose text is not in the client's
 	tokens []int32 // of each of Params

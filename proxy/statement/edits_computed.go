@@ -6,7 +6,7 @@ import "bytes"
 // token.
 func (r *resolver) computed(d *edit, start, end int, first int32, group bool) error {
 	t, e := r.t, r.e
-	c := &Computed{root: d.computed.root, column: d.column, use: d.usage(), leaves: make([]computedLeaf, len(d.computed.leaves))}
+	c := &Computed{root: d.computed.root, column: d.column, use: d.usage(), asks: d.computed.asks, leaves: make([]computedLeaf, len(d.computed.leaves))}
 	for i, l := range d.computed.leaves {
 		shift := first
 		if !group {
@@ -34,7 +34,7 @@ func (r *resolver) computed(d *edit, start, end int, first int32, group bool) er
 			}
 		}
 	}
-	if len(c.params) > 0 {
+	if len(c.params) > 0 || c.asks && e.Bound {
 		e.Params = append(e.Params, Param{Start: start, End: end, Column: d.column, Use: d.usage(), Computed: c, Both: d.both()})
 		e.tokens = append(e.tokens, -1)
 		return nil
