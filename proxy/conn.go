@@ -47,6 +47,8 @@ type conn struct {
 	lastCommit uint64                        // of the last that may commit it while a transaction goes on; guarded by mu
 	lastNames  uint64                        // of the last that may change then which names are watched; guarded by mu
 	quiet      *snapshot                     // under which the first of the others was found to change none; guarded by mu
+	boundary   uint64                        // of the last that may end one, of the client's; guarded by mu
+	began      uint64                        // after which order the transaction of the message at hand began, where each may meet another process; guarded by mu
 	endedAt    atomic.Uint64                 // order of what ended the last transaction, and its portals
 	fatal      atomic.Pointer[pgerror.Error] // why pgveil ends the session
 

@@ -119,6 +119,9 @@ func (c *conn) bind(body []byte) error {
 		return err
 	}
 	if v == nil {
+		if c.pooled() {
+			return precedes{error: preparedElsewhere(m.Statement)}
+		}
 		if m.Params.Len() > 0 {
 			err := c.exists(string(m.Statement))
 			if hasFailed(err) { // the server looks for the name first

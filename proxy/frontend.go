@@ -94,6 +94,9 @@ func (c *conn) message(typ byte) error {
 	if err != nil {
 		return err
 	}
+	if err := c.enterTransaction(); err != nil {
+		return err
+	}
 	err = treat(body)
 	if errors.Is(err, errFailed) && (kind == pipeline.Query || kind == pipeline.FunctionCall) {
 		return c.ownSync()
@@ -136,6 +139,7 @@ func (c *conn) push(e pipeline.Entry[*work]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queue.Push(e)
+	c.bounds(e.Kind)
 	order := c.queue.Order()
 	if e.Data != nil {
 		e.Data.placed(order)
@@ -189,6 +193,7 @@ func (c *conn) sync() error {
 		wire.WriteParse(c.sw, failingName, failingSQL)
 	}
 	c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Sync})
+	c.bounds(pipeline.Sync)
 	if c.lastChange != 0 {
 		c.changed.Store(true) // again at the end of an implicit transaction
 	}

@@ -42,6 +42,9 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	if !snapshot.analyzer.Relevant(text) && !c.doubtful(text, snapshot) && !c.runsTagged(text) {
 		return text, nil, nil, nil
 	}
+	if commands := text.Commands(); c.pooled() && len(commands) > 1 && commands[0].Verb == statement.VerbBegin {
+		return text, nil, nil, errChanged() // to ask the session would begin the transaction
+	}
 	if snapshot.analyzer.PathDependent(text) {
 		c.changed.Store(true) // a trigger may have changed search_path, which nothing tells
 	}

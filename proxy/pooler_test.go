@@ -40,13 +40,13 @@ func code(err error) string {
 }
 
 // TestInFrontOfPooler: pgveil, then PgBouncer, then the server. One that pools by
-// session works when pgveil is told of it; nothing tagged passes one that does not,
+// session or by transaction works when pgveil is told of it; nothing tagged passes one that does not,
 // or that pgveil knows nothing of, whatever it is told.
 func TestInFrontOfPooler(t *testing.T) {
 	for _, test := range []struct {
 		mode, told string
 		works      bool
-	}{{"session", "session", true}, {"session", "", false}, {"transaction", "", false}, {"transaction", "session", false}} {
+	}{{"session", "session", true}, {"session", "", false}, {"transaction", "", false}, {"transaction", "session", false}, {"transaction", "transaction", true}, {"session", "transaction", true}} {
 		t.Run(test.mode+" told "+test.told, func(t *testing.T) {
 			t.Parallel()
 			s := stack.Start(t, stack.Options{Pooler: test.told, Postgres: testenv.PostgresOptions{LogStatements: true}, Between: func(server *testenv.Postgres) int {

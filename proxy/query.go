@@ -103,6 +103,9 @@ func (c *conn) apart(sql []byte, err error) int {
 // answered all that was sent.
 func (c *conn) inBlock() bool {
 	if !c.idle() {
+		if c.pooled() {
+			return false
+		}
 		if _, err := c.askSession(`SELECT`); err != nil && !hasFailed(err) {
 			return false
 		}

@@ -42,6 +42,11 @@ func (c *conn) source(n *named) (source, error) {
 	}
 	v, err := c.prepared.get(c, n.name)
 	if err != nil || v == nil || v.value == nil || v.value.refused || c.notAccepted(&v.naming) {
+		if err == nil && c.pooled() {
+			e := preparedElsewhere([]byte(n.name))
+			e.Code = pgerror.FeatureNotSupported
+			return source{}, e
+		}
 		if err == nil && n.given {
 			err = c.exists(n.name)
 		}

@@ -38,7 +38,8 @@ type Upstreams struct {
 	// unless Target is any.
 	State func(ctx context.Context, server *UpstreamConfig) (ServerState, error)
 	// Pooler says what connection pooler stands before the servers: PoolerNone, also
-	// when empty, or PoolerSession, one that keeps a server process for each session.
+	// when empty, PoolerSession, one that keeps a server process for each session, or
+	// PoolerTransaction, one that does for each transaction.
 	Pooler string
 
 	mu    sync.Mutex

@@ -89,6 +89,9 @@ func (q *Queue[T]) Status() byte {
 // Skipping reports that the server ignores what is sent until a Sync.
 func (q *Queue[T]) Skipping() bool { return q.skipping }
 
+// Copying reports that the server waits for COPY data.
+func (q *Queue[T]) Copying() bool { return q.copyIn }
+
 // Muted reports that the client has been told of an error of which the server
 // does not know and that the Sync which ends it has not been sent: what the client
 // sends until then must not reach the server.

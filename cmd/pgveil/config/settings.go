@@ -43,7 +43,7 @@ var settings = []*Setting{
 	{Key: "server.sslrootcert", Kind: RootCert, Help: "`file` of the authorities of the server's certificate, in PEM, or system", field: func(c *Config) any { return &c.Server.SSLRootCert }},
 	{Key: "server.sslcert", Kind: Path, Help: "`file` of pgveil's own certificate for the server, in PEM", field: func(c *Config) any { return &c.Server.SSLCert }},
 	{Key: "server.sslkey", Kind: Path, Help: "`file` of the private key of server.sslcert, in PEM, not readable by others", field: func(c *Config) any { return &c.Server.SSLKey }},
-	{Key: "server.pooler", Kind: Choice, Words: []string{"none", "session"}, Default: "none", Help: "the connection pooler between pgveil and the server, which must pool by session", field: func(c *Config) any { return &c.Server.Pooler }},
+	{Key: "server.pooler", Kind: Choice, Words: []string{"none", "session", "transaction"}, Default: "none", Help: "what the connection pooler between pgveil and the server pools by", field: func(c *Config) any { return &c.Server.Pooler }},
 	{Key: "server.target_session_attrs", Kind: Choice, Words: []string{"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}, Default: "any", Help: "which of several servers sessions go to, as libpq means it", field: func(c *Config) any { return &c.Server.TargetSessionAttrs }},
 	{Key: "server.connect_timeout", Kind: Duration, Default: "10s", Help: "how long a connection to the server may take to be made", field: func(c *Config) any { return &c.Server.ConnectTimeout }},
 	{Key: "server.tcp_user_timeout", Kind: Duration, Default: "2m", Help: "how long the server's host may be silent on the network before its connections end", field: func(c *Config) any { return &c.Server.TCPUserTimeout }},
