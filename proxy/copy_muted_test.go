@@ -1,7 +1,6 @@
 package proxy_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -12,12 +11,9 @@ import (
 // TestCopyMuted sends a COPY FROM behind a statement whose value does not open, and its data
 // at several moments: the data reaches nothing, and the session goes on.
 func TestCopyMuted(t *testing.T) {
-	ctx := context.Background()
 	s := stack.Start(t, stack.Options{})
 	fill(t, s)
-	if err := s.Postgres.ExecIn(ctx, stack.Database, `UPDATE lab.patient SET last_name = set_byte(last_name, octet_length(last_name) - 1, get_byte(last_name, octet_length(last_name) - 1) # 1) WHERE id = 1`); err != nil {
-		t.Fatal(err)
-	}
+	tamper(t, s)
 	c := dialWire(t, s.DSN("biologist"))
 	read := messages{parse("", `SELECT last_name FROM lab.patient WHERE id = 1`), bind("", ""), execute("", 0)}
 	const want = "ParseComplete\nBindComplete\n" + `ErrorResponse ERROR XX001 "a value of column lab.patient.last_name cannot be opened" position 0` + "\nReadyForQuery I"

@@ -83,16 +83,21 @@ func TestCopyVerdicts(t *testing.T) {
 	}
 }
 
+// tamper changes the last byte of the first patient's sealed last name.
+func tamper(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	if err := s.Postgres.ExecIn(context.Background(), stack.Database, `UPDATE lab.patient SET last_name = set_byte(last_name, octet_length(last_name) - 1, get_byte(last_name, octet_length(last_name) - 1) # 1) WHERE id = 1`); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestCopyTampered: a value that does not open ends the COPY, fails the transaction,
 // and leaves the connection usable; so it does for a COPY FROM that has been sent
 // behind it.
 func TestCopyTampered(t *testing.T) {
-	ctx := context.Background()
 	s := stack.Start(t, stack.Options{})
 	fill(t, s)
-	if err := s.Postgres.ExecIn(ctx, stack.Database, `UPDATE lab.patient SET last_name = set_byte(last_name, octet_length(last_name) - 1, get_byte(last_name, octet_length(last_name) - 1) # 1) WHERE id = 1`); err != nil {
-		t.Fatal(err)
-	}
+	tamper(t, s)
 	c := dialWire(t, s.DSN("biologist"))
 	opaque := `ErrorResponse ERROR XX001 "a value of column lab.patient.last_name cannot be opened" position 0`
 	good := "CopyOutResponse 0 [0]\nCopyData \"Bernard\\n\"\n"

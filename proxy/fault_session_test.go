@@ -153,10 +153,7 @@ func TestFaultTerminated(t *testing.T) {
 func TestFaultTamperedInPipeline(t *testing.T) {
 	s := stack.Start(t, stack.Options{})
 	fill(t, s)
-	if err := s.Postgres.ExecIn(context.Background(), stack.Database,
-		`UPDATE lab.patient SET last_name = set_byte(last_name, octet_length(last_name) - 1, get_byte(last_name, octet_length(last_name) - 1) # 1) WHERE id = 1`); err != nil {
-		t.Fatal(err)
-	}
+	tamper(t, s)
 	read := func(id string) messages {
 		return messages{parse("", `SELECT last_name FROM lab.patient WHERE id = $1`), bind("", "", id), execute("", 0)}
 	}
