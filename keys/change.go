@@ -3,7 +3,6 @@ package keys
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
@@ -42,7 +41,7 @@ func addKey(id *uint32) change {
 // promote gives the change that makes a key the primary.
 func promote(id uint32) change {
 	return func(handle *keyset.Handle) (*keyset.Handle, error) {
-		if !slices.ContainsFunc(keyInfos(handle.KeysetInfo()), func(k KeyInfo) bool { return k.ID == id && k.Status == "enabled" }) {
+		if k, err := findKey(handle, id); err != nil || k.Status != statusEnabled {
 			return nil, &StoreError{Reason: ErrMissing, Detail: fmt.Sprintf("no enabled key of it has the ID %d", id)}
 		}
 		manager := keyset.NewManagerFromHandle(handle)
@@ -51,6 +50,67 @@ func promote(id uint32) change {
 		}
 		return manager.Handle()
 	}
+}
+
+// disable gives the change that retires a key: no value is opened with it any more, and
+// enable undoes it.
+func disable(id uint32) change {
+	return func(handle *keyset.Handle) (*keyset.Handle, error) {
+		k, err := findKey(handle, id)
+		switch {
+		case err != nil:
+			return nil, err
+		case k.Primary || k.Seals:
+			return nil, &StoreError{Reason: ErrSeals, Detail: fmt.Sprintf("values are sealed with %d; keys rotate makes another key the primary", id)}
+		}
+		manager := keyset.NewManagerFromHandle(handle)
+		if err := manager.Disable(id); err != nil {
+			return nil, err
+		}
+		return manager.Handle()
+	}
+}
+
+// enable gives the change that makes a retired key open values again.
+func enable(id uint32) change {
+	return func(handle *keyset.Handle) (*keyset.Handle, error) {
+		if _, err := findKey(handle, id); err != nil {
+			return nil, err
+		}
+		manager := keyset.NewManagerFromHandle(handle)
+		if err := manager.Enable(id); err != nil {
+			return nil, err
+		}
+		return manager.Handle()
+	}
+}
+
+// remove gives the change that takes a retired key out of a keyset.
+func remove(id uint32) change {
+	return func(handle *keyset.Handle) (*keyset.Handle, error) {
+		k, err := findKey(handle, id)
+		switch {
+		case err != nil:
+			return nil, err
+		case k.Status != statusDisabled:
+			return nil, &StoreError{Reason: ErrNotRetired, Detail: fmt.Sprintf("%d is %s; pgveil keys retire comes first", id, k.Status)}
+		}
+		manager := keyset.NewManagerFromHandle(handle)
+		if err := manager.Delete(id); err != nil {
+			return nil, err
+		}
+		return manager.Handle()
+	}
+}
+
+// findKey describes a key of a keyset.
+func findKey(handle *keyset.Handle, id uint32) (KeyInfo, error) {
+	for _, k := range keyInfos(handle.KeysetInfo()) {
+		if k.ID == id {
+			return k, nil
+		}
+	}
+	return KeyInfo{}, &StoreError{Reason: ErrMissing, Detail: fmt.Sprintf("no key of it has the ID %d", id)}
 }
 
 // unchanged is the change of a rewrap: only what encrypts the keyset is another.

@@ -184,7 +184,7 @@ func TestPolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile(`(?m)(^    path .*\n)+`).FindAllString(string(page), -1)
-	if len(blocks) != 2 {
+	if len(blocks) != 3 {
 		t.Fatalf("the page has %d policies", len(blocks))
 	}
 	vault, setup := ownVault(t, testenv.VaultOptions{})
@@ -196,7 +196,7 @@ func TestPolicies(t *testing.T) {
 		}
 		return openVault(t, withToken(config(t, vault), newToken(t, vault, api.TokenCreateRequest{Policies: []string{name}})))
 	}
-	serves, officer := as("serves", blocks[0]), as("officer", blocks[1])
+	serves, officer, destroyer := as("serves", blocks[0]), as("officer", blocks[1]), as("destroyer", blocks[1]+blocks[2])
 	ctx := t.Context()
 	for what, do := range map[string]func(keys.Store) error{
 		"Open":    func(s keys.Store) error { _, err := s.Open(ctx, "old"); return err },
@@ -207,6 +207,14 @@ func TestPolicies(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	version := func() string {
+		v, err := officer.Version(ctx, "old")
+		if err != nil {
+			t.Error(err)
+		}
+		return v
+	}
+	first := openKey(t, officer, "old").Info().Keys[0].ID
 	var id uint32
 	for _, change := range []struct {
 		what string
@@ -216,12 +224,29 @@ func TestPolicies(t *testing.T) {
 		{"AddKey", func(s keys.Store) (err error) { id, err = s.AddKey(ctx, "old"); return err }},
 		{"Promote", func(s keys.Store) error { return s.Promote(ctx, "old", id) }},
 		{"Rewrap", func(s keys.Store) error { _, err := s.Rewrap(ctx, "old"); return err }},
+		{"Restore", func(s keys.Store) error { return s.Restore(ctx, "old", first) }},
+		{"Retire", func(s keys.Store) error { return s.Retire(ctx, "old", first, version()) }},
 	} {
 		if err := change.do(serves); !errors.Is(err, keys.ErrPermission) {
 			t.Errorf("%s with the policy of whoever serves: %v", change.what, err)
 		}
 		if err := change.do(officer); err != nil {
 			t.Errorf("%s with the officer's policy: %v", change.what, err)
+		}
+	}
+	for _, destroy := range []func(keys.Store) error{
+		func(s keys.Store) error { return s.Remove(ctx, "old", first, version()) },
+		func(s keys.Store) error { return s.Destroy(ctx, "old", version()) },
+	} {
+		before := openKey(t, officer, "old").Info()
+		if err := destroy(officer); !errors.Is(err, keys.ErrPermission) {
+			t.Errorf("destroying with the officer's policy: %v", err)
+		}
+		if after := openKey(t, officer, "old").Info(); len(after.Keys) != len(before.Keys) {
+			t.Errorf("%+v, before %+v", after, before)
+		}
+		if err := destroy(destroyer); err != nil {
+			t.Errorf("destroying with its policy: %v", err)
 		}
 	}
 }

@@ -27,14 +27,28 @@ type Info struct {
 
 	KEK        string `json:"kek,omitempty"`         // path of the Transit key, such as "transit/keys/pgveil"
 	KEKVersion int    `json:"kek_version,omitempty"` // that encrypted the keyset
+
+	Destroyed time.Time `json:"destroyed,omitzero"` // of a key that is no more; nothing but its name is left
 }
 
 // KeyInfo describes one key of a keyset.
 type KeyInfo struct {
 	ID      uint32 `json:"id"`
-	Status  string `json:"status"` // enabled, disabled, destroyed
+	Status  string `json:"status"` // enabled, disabled (retired), destroyed
 	Primary bool   `json:"primary"`
+	// Seals says that new values are sealed with it: the primary, but of a deterministic
+	// keyset the oldest that is enabled.
+	Seals bool `json:"seals"`
 }
+
+// What a key of a keyset can be.
+const (
+	statusEnabled  = "enabled"
+	statusDisabled = "disabled"
+)
+
+// Retired reports whether [Store.Retire] has disabled the key.
+func (k KeyInfo) Retired() bool { return k.Status == statusDisabled }
 
 // Keyring is a keyset, opened. Its primary key seals, of a deterministic keyset the
 // oldest that is enabled; all its enabled keys open. It is immutable and safe for concurrent use.
@@ -136,17 +150,24 @@ func newColumnKey(entry *keyset.Entry) (*columnKey, error) {
 // keyInfos describes the keys of a keyset, encrypted or not.
 func keyInfos(set *tinkpb.KeysetInfo) []KeyInfo {
 	infos := make([]KeyInfo, 0, len(set.GetKeyInfo()))
+	sealing := false // the oldest enabled key of a deterministic keyset was seen
 	for _, k := range set.GetKeyInfo() {
 		status := "unknown"
 		switch k.GetStatus() {
 		case tinkpb.KeyStatusType_ENABLED:
-			status = "enabled"
+			status = statusEnabled
 		case tinkpb.KeyStatusType_DISABLED:
-			status = "disabled"
+			status = statusDisabled
 		case tinkpb.KeyStatusType_DESTROYED:
 			status = "destroyed"
 		}
-		infos = append(infos, KeyInfo{ID: k.GetKeyId(), Status: status, Primary: k.GetKeyId() == set.GetPrimaryKeyId()})
+		info := KeyInfo{ID: k.GetKeyId(), Status: status, Primary: k.GetKeyId() == set.GetPrimaryKeyId()}
+		info.Seals = info.Primary
+		if typeOfURL(k.GetTypeUrl()) == TypeDeterministic {
+			info.Seals = status == statusEnabled && !sealing
+			sealing = sealing || info.Seals
+		}
+		infos = append(infos, info)
 	}
 	return infos
 }

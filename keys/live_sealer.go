@@ -34,3 +34,11 @@ func (l *LiveSealer) Exchange(k *Keyring) error {
 	l.current.Store(s)
 	return nil
 }
+
+// Revoke takes the keys away, after these were destroyed: nothing is sealed or opened any
+// more.
+func (l *LiveSealer) Revoke() {
+	without := *l.current.Load()
+	without.keys = nil
+	l.current.Store(&without)
+}

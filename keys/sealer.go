@@ -35,6 +35,9 @@ type Sealer struct {
 //
 // On an error it returns dst as it was.
 func (s *Sealer) Seal(dst, plaintext []byte) ([]byte, error) {
+	if len(s.keys) == 0 {
+		return dst, ErrDestroyed
+	}
 	key := &s.keys[0]
 	if key.siv != nil {
 		return s.sealSIV(dst, plaintext, key)

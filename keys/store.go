@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Store keeps keysets by name. What changes a keyset compares it with what was read, so
@@ -23,11 +24,23 @@ type Store interface {
 	AddKey(ctx context.Context, name string) (uint32, error)
 	// Promote makes an enabled key of a keyset its primary.
 	Promote(ctx context.Context, name string, id uint32) error
+	// Retire disables a key of a keyset, with which no value is opened any more; never one
+	// that seals ([ErrSeals]). The keyset has to be of the version given, else it is
+	// [ErrChanged]: what the caller knows of it may be wrong by now.
+	Retire(ctx context.Context, name string, id uint32, version string) error
+	// Restore undoes Retire.
+	Restore(ctx context.Context, name string, id uint32) error
+	// Remove takes a retired key out of a keyset of that version, for good: every older
+	// version of the keyset, which holds the key, is destroyed.
+	Remove(ctx context.Context, name string, id uint32, version string) error
+	// Destroy destroys every version of a keyset of that version. Its name stays, for
+	// [ErrDestroyed], and is not given to another key.
+	Destroy(ctx context.Context, name, version string) error
 	// Rewrap encrypts a keyset with the newest version of the KEK, if there is one.
 	Rewrap(ctx context.Context, name string) (Info, error)
 	// Version is another text after each change of a keyset.
 	Version(ctx context.Context, name string) (string, error)
-	// List describes every keyset, in the order of the names. A keyset that
+	// List describes every keyset, in the order of the names, the destroyed ones too. A keyset that
 	// cannot be described is in the error and the others are still returned.
 	List(ctx context.Context) ([]Info, error)
 	// Close ends what the store does in the background. Keyrings stay usable.
@@ -41,6 +54,10 @@ var (
 	ErrPermission  = errors.New("permission denied")
 	ErrMissing     = errors.New("there is no such key")
 	ErrExists      = errors.New("the key exists already")
+	ErrSeals       = errors.New("the key seals values")
+	ErrNotRetired  = errors.New("the key is not retired")
+	ErrChanged     = errors.New("the keyset was changed meanwhile")
+	ErrDestroyed   = errors.New("the key was destroyed")
 	ErrCorrupt     = errors.New("the keyset is corrupt")
 	ErrWrongKEK    = errors.New("the keyset does not open with this KEK")
 	ErrInsecure    = errors.New("others have access to it")
@@ -53,6 +70,8 @@ type StoreError struct {
 	Place  string // file, or address and path in Vault
 	Reason error  // one of the errors above, or a context's
 	Detail string // what was found, and what to do about it
+
+	Destroyed time.Time // when that was, with ErrDestroyed
 }
 
 func (e *StoreError) Error() string {
@@ -72,6 +91,11 @@ func (e *StoreError) Error() string {
 
 // Unwrap returns the reason.
 func (e *StoreError) Unwrap() error { return e.Reason }
+
+// destroyedError is what a store says of a key that is no more.
+func destroyedError(at time.Time) *StoreError {
+	return &StoreError{Reason: ErrDestroyed, Destroyed: at, Detail: "at " + at.UTC().Format(time.RFC3339) + "; nothing opens what it sealed"}
+}
 
 func missingHint(name string) string { return "create it with pgveil keys create " + name }
 

@@ -145,6 +145,9 @@ func (s *LocalStore) read(name string) (*keyset.Handle, fs.FileInfo, error) {
 	if len(data) > maxKeysetSize {
 		return nil, nil, fmt.Errorf("%w: it is larger than %d bytes", ErrCorrupt, maxKeysetSize)
 	}
+	if at, ok := destroyedFile(data); ok {
+		return nil, nil, destroyedError(at)
+	}
 	// Tink's own error may quote what it could not parse.
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(data)))
 	if err != nil {
@@ -174,12 +177,16 @@ func (s *LocalStore) Create(_ context.Context, name string, t KeyType) (Info, er
 
 // write puts the keyset on disk under another name first, so that the file is
 // there whole or not at all, and has place put it in its place.
-func (s *LocalStore) write(name string, handle *keyset.Handle, place func(from, to string) error) (err error) {
+func (s *LocalStore) write(name string, handle *keyset.Handle, place func(from, to string) error) error {
 	var buf bytes.Buffer
 	defer func() { clear(buf.Bytes()) }()
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&buf)); err != nil {
 		return err
 	}
+	return s.writeFile(name, buf.Bytes(), place)
+}
+
+func (s *LocalStore) writeFile(name string, data []byte, place func(from, to string) error) (err error) {
 	temporary := "." + name + "." + rand.Text()
 	f, err := s.root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -191,81 +198,11 @@ func (s *LocalStore) write(name string, handle *keyset.Handle, place func(from, 
 		}
 		err = errors.Join(err, s.sync())
 	}()
-	_, err = f.Write(buf.Bytes())
+	_, err = f.Write(data)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return place(temporary, name+localSuffix)
-}
-
-// AddKey implements [Store].
-func (s *LocalStore) AddKey(_ context.Context, name string) (id uint32, err error) {
-	return id, s.change(name, addKey(&id))
-}
-
-// Promote implements [Store].
-func (s *LocalStore) Promote(_ context.Context, name string, id uint32) error {
-	return s.change(name, promote(id))
-}
-
-// Rewrap implements [Store]: there is no KEK, and nothing is done.
-func (s *LocalStore) Rewrap(ctx context.Context, name string) (Info, error) {
-	keyring, err := s.Open(ctx, name)
-	if err != nil {
-		return Info{}, err
-	}
-	return keyring.Info(), nil
-}
-
-// Version implements [Store].
-func (s *LocalStore) Version(_ context.Context, name string) (string, error) {
-	if err := CheckName(name); err != nil {
-		return "", &StoreError{Place: s.dir, Reason: ErrMissing, Detail: err.Error()}
-	}
-	info, err := s.root.Stat(name + localSuffix)
-	if err != nil {
-		return "", localError(name, s.path(name), err)
-	}
-	// Times are coarse; the file that takes another's place is another file.
-	inode := uint64(0)
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		inode = stat.Ino
-	}
-	return fmt.Sprintf("%d of %d", inode, info.ModTime().UnixNano()), nil
-}
-
-// change changes a keyset while no other process does.
-func (s *LocalStore) change(name string, to change) error {
-	if err := CheckName(name); err != nil {
-		return &StoreError{Place: s.dir, Reason: ErrMissing, Detail: err.Error()}
-	}
-	err := s.locked(func() error {
-		handle, _, err := s.read(name)
-		if err != nil {
-			return err
-		}
-		if handle, err = to(handle); err != nil {
-			return err
-		}
-		return s.write(name, handle, s.root.Rename)
-	})
-	if err != nil {
-		return localError(name, s.path(name), err)
-	}
-	return nil
-}
-
-// locked calls f while it holds the lock of the directory.
-func (s *LocalStore) locked(f func() error) error {
-	d, err := s.root.Open(".")
-	if err != nil {
-		return err
-	}
-	defer d.Close() // which releases the lock
-	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != nil {
-		return err
-	}
-	return f()
 }
 
 // sync makes the directory's entries durable.
@@ -291,11 +228,15 @@ func (s *LocalStore) List(ctx context.Context) ([]Info, error) {
 			continue
 		}
 		keyring, err := s.Open(ctx, name)
-		if err != nil {
+		var gone *StoreError
+		switch {
+		case errors.Is(err, ErrDestroyed) && errors.As(err, &gone):
+			infos = append(infos, Info{Name: name, Destroyed: gone.Destroyed})
+		case err != nil:
 			errs = append(errs, err)
-			continue
+		default:
+			infos = append(infos, keyring.Info())
 		}
-		infos = append(infos, keyring.Info())
 	}
 	sortInfos(infos)
 	return infos, errors.Join(errs...)
@@ -309,6 +250,11 @@ func (s *LocalStore) path(name string) string { return filepath.Join(s.dir, name
 // localError says in a [StoreError] what went wrong with a file.
 func localError(name, path string, err error) error {
 	e := &StoreError{Key: name, Place: path, Reason: err}
+	var own *StoreError
+	if errors.As(err, &own) {
+		e.Reason, e.Detail, e.Destroyed = own.Reason, own.Detail, own.Destroyed
+		return e
+	}
 	var pathErr *fs.PathError
 	var linkErr *os.LinkError
 	switch {

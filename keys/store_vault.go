@@ -88,6 +88,9 @@ func (s *VaultStore) read(ctx context.Context, name string) (record, Info, error
 		}
 		return record{}, Info{}, err
 	}
+	if at, ok := destroyedAt(secret.Data); ok {
+		return record{}, Info{Name: name, Destroyed: at}, s.fail(name, path, "", destroyedError(at))
+	}
 	r, info, err := parseRecord(name, secret.Data)
 	if err != nil {
 		return record{}, Info{}, s.fail(name, path, "read", err)
@@ -154,13 +157,13 @@ func (s *VaultStore) Create(ctx context.Context, name string, t KeyType) (Info, 
 
 // put writes a keyset that must not be there yet.
 func (s *VaultStore) put(ctx context.Context, name string, r record) (created time.Time, err error) {
-	secret, err := s.write(ctx, name, r, 0)
+	secret, err := s.write(ctx, name, r.fields(), 0)
 	path := s.dataPath(s.keyPath(name))
 	switch {
 	case errors.Is(err, errMeanwhile):
 		return time.Time{}, s.fail(name, path, "", &StoreError{
 			Reason: ErrExists,
-			Detail: "nothing was changed; a deleted key counts until its metadata is deleted too",
+			Detail: "nothing was changed; a deleted or destroyed key counts until its metadata is deleted too",
 		})
 	case err != nil:
 		return time.Time{}, s.fail(name, path, "create", err)
@@ -172,9 +175,9 @@ func (s *VaultStore) put(ctx context.Context, name string, r record) (created ti
 
 // write writes a keyset in the place of this version of it, 0 for none. The error is
 // errMeanwhile if there is another.
-func (s *VaultStore) write(ctx context.Context, name string, r record, version int) (secret *api.KVSecret, err error) {
+func (s *VaultStore) write(ctx context.Context, name string, fields map[string]any, version int) (secret *api.KVSecret, err error) {
 	err = s.do(ctx, func() error {
-		secret, err = s.session.client.KVv2(s.config.KVMount).Put(ctx, s.keyPath(name), r.fields(), api.WithCheckAndSet(version))
+		secret, err = s.session.client.KVv2(s.config.KVMount).Put(ctx, s.keyPath(name), fields, api.WithCheckAndSet(version))
 		return err
 	})
 	if strings.Contains(refusedWith(err), "check-and-set") {
@@ -209,6 +212,8 @@ func (s *VaultStore) List(ctx context.Context) ([]Info, error) {
 		_, info, err := s.read(ctx, name)
 		switch {
 		case errors.Is(err, ErrMissing): // deleted, and its metadata is still there
+		case errors.Is(err, ErrDestroyed):
+			infos = append(infos, info)
 		case err != nil:
 			errs = append(errs, err)
 		default:
@@ -291,7 +296,7 @@ func (s *VaultStore) fail(name, path, capability string, err error) error {
 func (c *VaultConfig) describe(path string, err error) *StoreError {
 	var own *StoreError
 	if errors.As(err, &own) {
-		return &StoreError{Key: own.Key, Place: c.place(path), Reason: own.Reason, Detail: own.Detail}
+		return &StoreError{Key: own.Key, Place: c.place(path), Reason: own.Reason, Detail: own.Detail, Destroyed: own.Destroyed}
 	}
 	for _, reason := range []error{ErrCorrupt, ErrWrongKEK, ErrRefused} {
 		if errors.Is(err, reason) {

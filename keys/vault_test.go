@@ -138,6 +138,15 @@ func create(t *testing.T, store keys.Store, name string, kind keys.KeyType) keys
 	return info
 }
 
+func openKey(t *testing.T, store keys.Store, name string) *keys.Keyring {
+	t.Helper()
+	ring, err := store.Open(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
 // write is a request by root.
 func write(t *testing.T, vault *testenv.Vault, path string, data map[string]any) *api.Secret {
 	t.Helper()

@@ -50,7 +50,8 @@ func commands() []*command {
 	return []*command{
 		serveCommand(),
 		schemaCommand(), schemaCheckCommand(), schemaSQLCommand(),
-		keysCommand(), keysCreateCommand(), keysListCommand(), keysShowCommand(), keysRotateCommand(), keysRewrapCommand(), keysPublicCommand(),
+		keysCommand(), keysCreateCommand(), keysListCommand(), keysShowCommand(), keysRotateCommand(), keysRewrapCommand(),
+		keysRetireCommand(), keysDestroyCommand(), keysPublicCommand(),
 		auditCommand(), auditVerifyCommand(),
 		configCommand(), configSchemaCommand(),
 		versionCommand(),

@@ -204,6 +204,9 @@ func keyRow(info keys.Info) []string {
 			primary = fmt.Sprint(k.ID)
 		}
 	}
+	if !info.Destroyed.IsZero() {
+		return []string{info.Name, "-", "0", primary, created, "destroyed " + info.Destroyed.UTC().Format(time.DateTime)}
+	}
 	if !info.Created.IsZero() {
 		created = info.Created.UTC().Format(time.DateTime)
 	}

@@ -166,7 +166,9 @@ func keysRewrap(ctx context.Context, c *call) error {
 			return err
 		}
 		for _, info := range infos {
-			names = append(names, info.Name)
+			if info.Destroyed.IsZero() {
+				names = append(names, info.Name)
+			}
 		}
 	}
 	var done []keys.Info
@@ -226,8 +228,15 @@ func keysShow(ctx context.Context, c *call) error {
 	fmt.Fprintln(w, "KEY\tSTATUS\t")
 	for _, k := range info.Keys {
 		note := ""
-		if k.Primary {
+		switch {
+		case k.Primary && !k.Seals:
+			note = "primary, does not seal"
+		case k.Primary:
 			note = "primary"
+		case k.Seals:
+			note = "seals"
+		case k.Retired():
+			note = "retired"
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\n", k.ID, k.Status, note)
 	}

@@ -15,7 +15,7 @@ func main() {
 	// pgx would read the file of services, and fail where there is none. The other
 	// variables of libpq have no effect on pgveil's login.
 	os.Unsetenv("PGSERVICE")
-	p := &program{out: os.Stdout, err: standardError(), lookupEnv: os.LookupEnv, environ: os.Environ}
+	p := &program{in: os.Stdin, out: os.Stdout, err: standardError(), lookupEnv: os.LookupEnv, environ: os.Environ}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
@@ -33,6 +33,7 @@ func standardError() *os.File {
 
 // program is what a command has of the outside world.
 type program struct {
+	in        *os.File
 	out, err  io.Writer
 	lookupEnv func(string) (string, bool)
 	environ   func() []string

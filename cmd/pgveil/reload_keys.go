@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -73,6 +74,11 @@ func (l *liveKeys) compare(ctx context.Context) error {
 			continue
 		}
 		ring, err := l.store.Open(ctx, name)
+		if errors.Is(err, keys.ErrDestroyed) {
+			l.revoke(name, err)
+			l.versions[name] = version
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -87,4 +93,12 @@ func (l *liveKeys) compare(ctx context.Context) error {
 		l.versions[name] = version
 	}
 	return nil
+}
+
+// revoke stops the use of a key that was destroyed.
+func (l *liveKeys) revoke(name string, why error) {
+	for _, s := range l.sealers[name] {
+		s.Revoke()
+	}
+	l.log.Error("key was destroyed: what it sealed is not opened any more, and nothing is sealed with it", "key", name, "error", why)
 }

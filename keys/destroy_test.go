@@ -1,0 +1,270 @@
+package keys_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/testenv"
+)
+
+func version(t *testing.T, store keys.Store, name string) string {
+	t.Helper()
+	v, err := store.Version(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// rotated makes a keyset of two keys, of which the second seals, and gives their IDs.
+func rotated(t *testing.T, store keys.Store, name string) (first, second uint32) {
+	t.Helper()
+	first = create(t, store, name, keys.TypeRandomized).Keys[0].ID
+	second, err := store.AddKey(t.Context(), name)
+	if err == nil {
+		err = store.Promote(t.Context(), name, second)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return first, second
+}
+
+// TestRetire: a retired key opens nothing until it is restored; the one that seals stays.
+func TestRetire(t *testing.T) {
+	for where, store := range changing(t) {
+		t.Run(where, func(t *testing.T) {
+			const name = "retired"
+			ctx := t.Context()
+			create(t, store, name, keys.TypeRandomized)
+			sealer := func() *keys.Sealer {
+				t.Helper()
+				s, err := openKey(t, store, name).Sealer(keys.ModeRandomized, "column:lab.patient.email", 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			}
+			first := openKey(t, store, name).Info().Keys[0]
+			if !first.Primary || !first.Seals || first.Retired() {
+				t.Fatalf("%+v", first)
+			}
+			value := mustSeal(t, sealer(), []byte("first"))
+			if err := store.Retire(ctx, name, first.ID, version(t, store, name)); !errors.Is(err, keys.ErrSeals) {
+				t.Errorf("Retire of the primary: %v", err)
+			}
+			before := version(t, store, name)
+			second, err := store.AddKey(ctx, name)
+			if err == nil {
+				err = store.Promote(ctx, name, second)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Retire(ctx, name, first.ID, before); !errors.Is(err, keys.ErrChanged) {
+				t.Errorf("Retire after a change: %v", err)
+			}
+			if got, err := sealer().Open(nil, value); err != nil || string(got) != "first" {
+				t.Fatalf("%q, %v", got, err)
+			}
+			if err := store.Retire(ctx, name, first.ID+second, version(t, store, name)); !errors.Is(err, keys.ErrMissing) {
+				t.Errorf("Retire of no key: %v", err)
+			}
+			if err := store.Retire(ctx, name, first.ID, version(t, store, name)); err != nil {
+				t.Fatal(err)
+			}
+			if info := openKey(t, store, name).Info(); !info.Keys[0].Retired() || info.Keys[1].Retired() {
+				t.Errorf("%+v", info)
+			}
+			if _, err := sealer().Open(nil, value); !errors.Is(err, keys.ErrOpen) {
+				t.Errorf("a retired key opens: %v", err)
+			}
+			if err := store.Promote(ctx, name, first.ID); !errors.Is(err, keys.ErrMissing) {
+				t.Errorf("Promote of a retired key: %v", err)
+			}
+			if err := store.Restore(ctx, name, first.ID); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := sealer().Open(nil, value); err != nil || string(got) != "first" {
+				t.Errorf("restored: %q, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestRetireDeterministic: the key that seals is not the primary there.
+func TestRetireDeterministic(t *testing.T) {
+	for where, store := range changing(t) {
+		t.Run(where, func(t *testing.T) {
+			const name = "compared"
+			first := create(t, store, name, keys.TypeDeterministic).Keys[0].ID
+			second, err := store.AddKey(t.Context(), name)
+			if err == nil {
+				err = store.Promote(t.Context(), name, second)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			infos := openKey(t, store, name).Info().Keys
+			if !infos[0].Seals || infos[0].Primary || infos[1].Seals || !infos[1].Primary {
+				t.Errorf("%+v", infos)
+			}
+			for _, id := range []uint32{first, second} {
+				if err := store.Retire(t.Context(), name, id, version(t, store, name)); !errors.Is(err, keys.ErrSeals) {
+					t.Errorf("%d of %d and %d: %v", id, first, second, err)
+				}
+			}
+		})
+	}
+}
+
+// TestRemove: only a retired key goes, and nothing of it stays.
+func TestRemove(t *testing.T) {
+	for where, store := range changing(t) {
+		t.Run(where, func(t *testing.T) {
+			const name = "removed"
+			ctx := t.Context()
+			first, second := rotated(t, store, name)
+			if err := store.Remove(ctx, name, first, version(t, store, name)); !errors.Is(err, keys.ErrNotRetired) {
+				t.Errorf("Remove of an enabled key: %v", err)
+			}
+			if err := store.Retire(ctx, name, first, version(t, store, name)); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Remove(ctx, name, first, "no version"); !errors.Is(err, keys.ErrChanged) {
+				t.Errorf("Remove of another version: %v", err)
+			}
+			if err := store.Remove(ctx, name, first, version(t, store, name)); err != nil {
+				t.Fatal(err)
+			}
+			info := openKey(t, store, name).Info()
+			if len(info.Keys) != 1 || info.Keys[0].ID != second || !info.Keys[0].Primary {
+				t.Errorf("%+v", info)
+			}
+			if err := store.Restore(ctx, name, first); !errors.Is(err, keys.ErrMissing) {
+				t.Errorf("Restore of a removed key: %v", err)
+			}
+		})
+	}
+}
+
+// TestDestroy: of a destroyed key the name is left.
+func TestDestroy(t *testing.T) {
+	for where, store := range changing(t) {
+		t.Run(where, func(t *testing.T) {
+			const name = "erased"
+			ctx := t.Context()
+			rotated(t, store, name)
+			create(t, store, "other", keys.TypeMAC)
+			s, err := openKey(t, store, name).Sealer(keys.ModeRandomized, "column:lab.patient.email", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			live := keys.NewLiveSealer(s)
+			value := mustSeal(t, s, []byte("value"))
+			before := version(t, store, name)
+			if err := store.Destroy(ctx, name, "no version"); !errors.Is(err, keys.ErrChanged) {
+				t.Errorf("Destroy of another version: %v", err)
+			}
+			if err := store.Destroy(ctx, name, before); err != nil {
+				t.Fatal(err)
+			}
+			_, err = store.Open(ctx, name)
+			wantError(t, err, keys.ErrDestroyed, "nothing opens what it sealed")
+			if after := version(t, store, name); after == before {
+				t.Error("whoever compares versions does not learn of it")
+			}
+			for what, err := range map[string]error{
+				"Promote": store.Promote(ctx, name, 1),
+				"Restore": store.Restore(ctx, name, 1),
+				"Create":  func() error { _, err := store.Create(ctx, name, keys.TypeRandomized); return err }(),
+			} {
+				if !errors.Is(err, keys.ErrDestroyed) && !errors.Is(err, keys.ErrExists) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			infos, err := store.List(ctx)
+			if err != nil || len(infos) != 2 || infos[0].Name != name || infos[0].Destroyed.IsZero() || !infos[1].Destroyed.IsZero() {
+				t.Errorf("%+v, %v", infos, err)
+			}
+			live.Revoke()
+			if _, err := live.Open(nil, value); !errors.Is(err, keys.ErrOpen) {
+				t.Errorf("a revoked sealer opens: %v", err)
+			}
+			if _, err := live.Seal(nil, []byte("value")); !errors.Is(err, keys.ErrDestroyed) {
+				t.Errorf("a revoked sealer seals: %v", err)
+			}
+		})
+	}
+}
+
+// TestDestroyVersions: Vault gives no older version back, not even to root.
+func TestDestroyVersions(t *testing.T) {
+	vault, setup := ownVault(t, testenv.VaultOptions{})
+	c := withAppRole(t, config(t, vault), setup.Admin)
+	store := openVault(t, c)
+	kv, path := vault.Client().KVv2(testenv.KVMount), c.KVPath+"/gone"
+	first, _ := rotated(t, store, "gone")
+	if err := store.Retire(t.Context(), "gone", first, version(t, store, "gone")); err != nil {
+		t.Fatal(err)
+	}
+	left := func() (versions []int) {
+		t.Helper()
+		metadata, err := kv.GetMetadata(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for v := 1; v <= metadata.CurrentVersion; v++ {
+			secret, err := kv.GetVersion(t.Context(), path, v)
+			if err == nil && secret.Data != nil {
+				versions = append(versions, v)
+			} else if err != nil && !errors.Is(err, api.ErrSecretNotFound) {
+				t.Fatal(err)
+			}
+		}
+		return versions
+	}
+	if got := left(); len(got) != 4 {
+		t.Fatalf("versions %v", got)
+	}
+	if err := store.Remove(t.Context(), "gone", first, version(t, store, "gone")); err != nil {
+		t.Fatal(err)
+	}
+	if got := left(); len(got) != 1 || got[0] != 5 {
+		t.Errorf("after Remove, versions %v are left", got)
+	}
+	if err := store.Destroy(t.Context(), "gone", version(t, store, "gone")); err != nil {
+		t.Fatal(err)
+	}
+	if got := left(); len(got) != 1 || got[0] != 6 {
+		t.Errorf("after Destroy, versions %v are left", got)
+	}
+	secret, err := kv.Get(t.Context(), path)
+	if err != nil || len(secret.Data) != 1 || secret.Data["destroyed"] == nil {
+		t.Errorf("%v, %v", secret, err)
+	}
+}
+
+// TestDestroyLocalFile: the file of a destroyed key holds none.
+func TestDestroyLocalFile(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "insecure-keys")
+	store, err := keys.CreateInsecureLocal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	create(t, store, "gone", keys.TypeRandomized)
+	if err := store.Destroy(t.Context(), "gone", version(t, store, "gone")); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "gone.json"))
+	if err != nil || strings.Contains(string(data), "key") {
+		t.Errorf("%s, %v", data, err)
+	}
+}
