@@ -251,6 +251,35 @@ func TestDestroyVersions(t *testing.T) {
 	}
 }
 
+// TestAdded: Vault says of each key since when it is there, whatever happened to its keyset.
+func TestAdded(t *testing.T) {
+	vault, setup := sharedVault(t)
+	store := openVault(t, withAppRole(t, config(t, vault), setup.Admin))
+	first, second := rotated(t, store, "old")
+	added := func() map[uint32]string {
+		t.Helper()
+		at := make(map[uint32]string)
+		for _, k := range openKey(t, store, "old").Info().Keys {
+			if k.Added.IsZero() {
+				t.Errorf("of key %d it is not known", k.ID)
+			}
+			at[k.ID] = k.Added.String()
+		}
+		return at
+	}
+	before := added()
+	if _, err := store.Rewrap(t.Context(), "old"); err != nil {
+		t.Fatal(err)
+	}
+	if after := added(); len(after) != 2 || after[first] != before[first] || after[second] != before[second] {
+		t.Errorf("%v, before %v", after, before)
+	}
+	infos, err := store.List(t.Context())
+	if err != nil || len(infos) != 1 || infos[0].Keys[0].Added.String() != before[first] {
+		t.Errorf("%+v, %v", infos, err)
+	}
+}
+
 // TestDestroyLocalFile: the file of a destroyed key holds none.
 func TestDestroyLocalFile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "insecure-keys")

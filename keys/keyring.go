@@ -38,7 +38,14 @@ type KeyInfo struct {
 	Primary bool   `json:"primary"`
 	// Seals says that new values are sealed with it: the primary, but of a deterministic
 	// keyset the oldest that is enabled.
-	Seals bool `json:"seals"`
+	Seals bool      `json:"seals"`
+	Added time.Time `json:"added,omitzero"` // zero if the store does not know
+}
+
+func (i *Info) tellAdded(added map[uint32]time.Time) {
+	for at := range i.Keys {
+		i.Keys[at].Added = added[i.Keys[at].ID]
+	}
 }
 
 // What a key of a keyset can be.

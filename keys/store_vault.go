@@ -73,6 +73,7 @@ func (s *VaultStore) Open(ctx context.Context, name string) (*Keyring, error) {
 		return nil, s.fail(name, path, "update", err)
 	}
 	keyring.info.Created, keyring.info.KEK, keyring.info.KEKVersion = info.Created, info.KEK, info.KEKVersion
+	keyring.info.tellAdded(r.added)
 	return keyring, nil
 }
 
@@ -141,7 +142,7 @@ func (s *VaultStore) Create(ctx context.Context, name string, t KeyType) (Info, 
 	}
 	var r record
 	err = s.do(ctx, func() error {
-		r, err = s.kek.seal(ctx, name, handle)
+		r, err = s.kek.seal(ctx, name, nil, handle)
 		return err
 	})
 	if err != nil {

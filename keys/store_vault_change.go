@@ -88,7 +88,7 @@ func (s *VaultStore) changeOnce(ctx context.Context, name, want string, to chang
 		if handle, err = to(handle); err != nil {
 			return err
 		}
-		r, err = s.kek.seal(ctx, name, handle)
+		r, err = s.kek.seal(ctx, name, &r, handle)
 		return err
 	})
 	if err != nil {

@@ -5,9 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/tink-crypto/tink-go-hcvault/v2/integration/hcvault"
@@ -73,6 +76,7 @@ type record struct {
 	keyset string // Tink's EncryptedKeyset in JSON
 	kek    string // path of the KEK
 	sum    string // SHA-256 of keyset in hex: tells a damaged keyset from a wrong KEK
+	added  map[uint32]time.Time
 }
 
 // The fields of a record in KV.
@@ -80,10 +84,36 @@ const (
 	fieldKeyset = "keyset"
 	fieldKEK    = "kek"
 	fieldSum    = "sha256"
+	fieldAdded  = "added" // when each key was, in JSON; for people, and nothing depends on it
 )
 
 func (r record) fields() map[string]any {
-	return map[string]any{fieldKeyset: r.keyset, fieldKEK: r.kek, fieldSum: r.sum}
+	fields := map[string]any{fieldKeyset: r.keyset, fieldKEK: r.kek, fieldSum: r.sum}
+	if text, err := json.Marshal(r.added); err == nil && len(r.added) > 0 {
+		fields[fieldAdded] = string(text)
+	}
+	return fields
+}
+
+// since notes when the keys of a keyset were added: those that the record before does not
+// know, now.
+func (r *record) since(before *record, set *tinkpb.KeysetInfo) {
+	r.added = make(map[uint32]time.Time)
+	for _, k := range set.GetKeyInfo() {
+		id := k.GetKeyId()
+		switch {
+		case before == nil || !before.holds(id):
+			r.added[id] = time.Now().UTC().Truncate(time.Second)
+		case !before.added[id].IsZero():
+			r.added[id] = before.added[id]
+		}
+	}
+}
+
+// holds reports whether a key is in the keyset, as what stands beside it says.
+func (r *record) holds(id uint32) bool {
+	encrypted, err := r.encrypted()
+	return err == nil && slices.ContainsFunc(encrypted.GetKeysetInfo().GetKeyInfo(), func(k *tinkpb.KeysetInfo_KeyInfo) bool { return k.GetKeyId() == id })
 }
 
 func checksum(s string) string {
@@ -108,6 +138,9 @@ func parseRecord(name string, fields map[string]any) (record, Info, error) {
 	if err != nil {
 		return record{}, Info{}, err
 	}
+	if text, _ := fields[fieldAdded].(string); json.Unmarshal([]byte(text), &r.added) != nil {
+		r.added = nil
+	}
 	info := Info{
 		Name:       name,
 		Keys:       keyInfos(encrypted.GetKeysetInfo()),
@@ -117,6 +150,7 @@ func parseRecord(name string, fields map[string]any) (record, Info, error) {
 	for _, k := range encrypted.GetKeysetInfo().GetKeyInfo() {
 		info.Type = typeOfURL(k.GetTypeUrl())
 	}
+	info.tellAdded(r.added)
 	return r, info, nil
 }
 
@@ -139,8 +173,9 @@ func kekVersion(ciphertext []byte) int {
 	return n
 }
 
-// seal encrypts a keyset, bound to its name.
-func (k *kek) seal(ctx context.Context, name string, handle *keyset.Handle) (record, error) {
+// seal encrypts a keyset, bound to its name. before is what it takes the place of, nil for
+// nothing.
+func (k *kek) seal(ctx context.Context, name string, before *record, handle *keyset.Handle) (record, error) {
 	var buf bytes.Buffer
 	call := &kekCall{kek: k}
 	if err := handle.WriteWithContext(ctx, keyset.NewJSONWriter(&buf), call, []byte(name)); err != nil {
@@ -149,7 +184,9 @@ func (k *kek) seal(ctx context.Context, name string, handle *keyset.Handle) (rec
 		}
 		return record{}, err
 	}
-	return record{keyset: buf.String(), kek: k.path, sum: checksum(buf.String())}, nil
+	r := record{keyset: buf.String(), kek: k.path, sum: checksum(buf.String())}
+	r.since(before, handle.KeysetInfo())
+	return r, nil
 }
 
 // open decrypts a keyset. The error is Vault's, or wraps ErrWrongKEK or

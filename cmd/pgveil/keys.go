@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -38,20 +36,6 @@ the type that it needs.`,
 		},
 		most: 1 << 10,
 		run:  keysCreate,
-	}
-}
-
-func keysListCommand() *command {
-	return &command{
-		name:     "keys list",
-		short:    "list the keys",
-		long:     "Lists the keysets: name, type, number of keys, when each was made and what encrypts it.",
-		examples: []string{"pgveil keys list", "pgveil keys list --json | jq -r '.keys[].name'"},
-		settings: []string{"keys", "log"},
-		flags: func(flags *pflag.FlagSet) {
-			flags.Bool("json", false, "print JSON")
-		},
-		run: keysList,
 	}
 }
 
@@ -177,41 +161,4 @@ func (s *secrets) create(ctx context.Context, key neededKey, missing bool) (*key
 		return nil, err
 	}
 	return &info, nil
-}
-
-func keysList(ctx context.Context, c *call) error {
-	store, err := c.openSecrets(ctx, c.logger(), false)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	infos, listErr := store.List(ctx)
-	if c.bool("json") {
-		return errors.Join(listErr, c.printJSON(map[string]any{"keys": list(infos)}))
-	}
-	w := c.table()
-	fmt.Fprintln(w, "NAME\tTYPE\tKEYS\tPRIMARY\tCREATED\tENCRYPTED BY")
-	for _, info := range infos {
-		fmt.Fprintln(w, strings.Join(keyRow(info), "\t"))
-	}
-	return errors.Join(listErr, w.Flush())
-}
-
-func keyRow(info keys.Info) []string {
-	primary, created, by := "-", "-", "nothing (insecure)"
-	for _, k := range info.Keys {
-		if k.Primary {
-			primary = fmt.Sprint(k.ID)
-		}
-	}
-	if !info.Destroyed.IsZero() {
-		return []string{info.Name, "-", "0", primary, created, "destroyed " + info.Destroyed.UTC().Format(time.DateTime)}
-	}
-	if !info.Created.IsZero() {
-		created = info.Created.UTC().Format(time.DateTime)
-	}
-	if info.KEK != "" {
-		by = fmt.Sprintf("%s v%d", info.KEK, info.KEKVersion)
-	}
-	return []string{info.Name, string(info.Type), fmt.Sprint(len(info.Keys)), primary, created, by}
 }

@@ -222,23 +222,15 @@ func keysShow(ctx context.Context, c *call) error {
 	if c.bool("json") {
 		return c.printJSON(info)
 	}
-	row := keyRow(info)
-	fmt.Fprintf(c.out, "%s, %s, created %s, encrypted by %s\n", info.Name, info.Type, row[4], row[5])
+	created := "-"
+	if !info.Created.IsZero() {
+		created = info.Created.UTC().Format(time.DateTime)
+	}
+	fmt.Fprintf(c.out, "%s, %s, created %s, encrypted by %s\n", info.Name, info.Type, created, encryptedBy(info))
 	w := c.table()
-	fmt.Fprintln(w, "KEY\tSTATUS\t")
+	fmt.Fprintln(w, "KEY\tSTATUS\t\tAGE")
 	for _, k := range info.Keys {
-		note := ""
-		switch {
-		case k.Primary && !k.Seals:
-			note = "primary, does not seal"
-		case k.Primary:
-			note = "primary"
-		case k.Seals:
-			note = "seals"
-		case k.Retired():
-			note = "retired"
-		}
-		fmt.Fprintf(w, "%d\t%s\t%s\n", k.ID, k.Status, note)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", k.ID, k.Status, roleOf(k), age(k.Added))
 	}
 	return w.Flush()
 }

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/pgveil/pgveil/keys"
+)
+
+// keyDue is something that should be done to a key.
+type keyDue struct {
+	Do  string `json:"do"`            // rotate, rewrap, reseal, retire, restore, destroy
+	Key uint32 `json:"key,omitempty"` // one of the keyset's
+	Why string `json:"why"`
+}
+
+func (d keyDue) String() string {
+	if d.Key == 0 {
+		return d.Do
+	}
+	return fmt.Sprintf("%s %d", d.Do, d.Key)
+}
+
+// sealedMost is how many values one key of AES-GCM may have sealed before it is rotated: half
+// of the 2³² that NIST SP 800-38D, section 8.3 allows with random nonces. Only the values
+// that are still stored can be counted.
+const sealedMost = 1 << 31
+
+// tellDue says of each keyset what is due.
+func tellDue(l *keyList) {
+	newest := make(map[string]int) // version of each KEK, as far as the keysets tell
+	for _, k := range l.Keys {
+		newest[k.KEK] = max(newest[k.KEK], k.KEKVersion)
+	}
+	for _, k := range l.Keys {
+		k.Due = []keyDue{}
+		if !k.Destroyed.IsZero() {
+			continue
+		}
+		if k.KEKVersion < newest[k.KEK] {
+			k.Due = append(k.Due, keyDue{Do: "rewrap", Why: fmt.Sprintf("other keysets are encrypted by version %d of the KEK", newest[k.KEK])})
+		}
+		if l.Counted && (k.Type == keys.TypeRandomized || k.Type == keys.TypeDeterministic) {
+			for _, version := range k.Keys {
+				k.Due = append(k.Due, dueOf(k, version)...)
+				if version.Primary {
+					break // what comes after is about to become the primary
+				}
+			}
+		}
+	}
+}
+
+// dueOf says what the count of stored values makes due of one key.
+func dueOf(k *listedKey, version keys.KeyInfo) []keyDue {
+	values := sum(of(k.Stored, version.ID))
+	switch {
+	case version.Seals && k.Type == keys.TypeRandomized && values >= sealedMost:
+		return []keyDue{{Do: "rotate", Why: fmt.Sprintf("its primary has sealed %d values that are stored", values)}}
+	case version.Seals || version.Primary:
+		return nil
+	case values > 0 && version.Retired():
+		return []keyDue{{Do: "restore", Key: version.ID, Why: fmt.Sprintf("it is retired, and %s cannot be opened without it", count(int(values), "value"))}}
+	case values > 0:
+		return []keyDue{{Do: "reseal", Key: version.ID, Why: fmt.Sprintf("%s of it to be sealed with the primary", count(int(values), "value"))}}
+	case version.Retired():
+		return []keyDue{{Do: "destroy", Key: version.ID, Why: "it is retired, and no stored value needs it"}}
+	default:
+		return []keyDue{{Do: "retire", Key: version.ID, Why: "no stored value needs it"}}
+	}
+}
