@@ -114,7 +114,7 @@ func (c *conn) openValue(dst []byte, col *column, value []byte, st *state) ([]by
 	}
 	plain, err := from.sealer.Open(c.plain[:0], value)
 	if err != nil {
-		return dst, 0, notSealed(from.tagged)
+		return dst, 0, openError(err, from.tagged)
 	}
 	c.plain = plain
 	bare := from.tagged.Type.Kind == logical.Bpchar && len(plain) > 0 && plain[len(plain)-1] == unpaddedMark

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,4 +125,29 @@ func environment(ts *testscript.TestScript) []string {
 func pgveilPath(ts *testscript.TestScript) string {
 	dir := filepath.SplitList(ts.Getenv("PATH"))[0]
 	return filepath.Join(dir, "pgveil")
+}
+
+// health PATH STATUS PATTERN: what serve says at health.listen, until it is as it has to be.
+func healthGet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: health path status pattern")
+	}
+	at := regexp.MustCompile(`msg=health tcp=(\S+)`).FindStringSubmatch(ts.ReadFile("serve.log"))
+	if at == nil {
+		ts.Fatalf("serve was not started with --health-listen")
+	}
+	pattern, said := regexp.MustCompile(args[2]), ""
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		answer, err := http.Get("http://" + at[1] + args[0])
+		ts.Check(err)
+		body, err := io.ReadAll(answer.Body)
+		ts.Check(errors.Join(err, answer.Body.Close()))
+		said = fmt.Sprintf("%d %s", answer.StatusCode, body)
+		if fmt.Sprint(answer.StatusCode) == args[1] && pattern.Match(body) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s says %s", args[0], said)
+		}
+	}
 }

@@ -71,6 +71,7 @@ func runScripts(t *testing.T, dir string) {
 			"postgres":     postgres,
 			"superuser":    superuser,
 			"vault":        vault,
+			"health":       healthGet,
 			"ownvault":     ownVault,
 			"vaultdo":      vaultDo,
 			"serving":      serving,

@@ -33,7 +33,7 @@ described database cannot be used, and says which and why. SIGTERM and SIGINT en
 			"pgveil serve --config /etc/pgveil/pgveil.yaml --log-format json",
 			"PGVEIL_LISTEN=0.0.0.0:6432 pgveil serve --tls-mode require --tls-cert server.crt --tls-key server.key",
 		},
-		settings: []string{"listen", "socket", "tls", "server", "login", "schema", "keys", "audit", "log", "limits"},
+		settings: []string{"listen", "socket", "tls", "server", "login", "schema", "keys", "audit", "log", "health", "limits"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.Bool("new-audit-chain", false, "begin a new chain where the audit log is broken; the log says so")
 		},
@@ -45,6 +45,7 @@ described database cannot be used, and says which and why. SIGTERM and SIGINT en
 type server struct {
 	proxy     *proxy.Server
 	keys      *liveKeys
+	health    *health // nil without health.listen
 	listeners []net.Listener
 	closers   []func() error // to be called in reverse
 }
@@ -75,6 +76,12 @@ func serve(ctx context.Context, c *call) error {
 		log.Warn("schema file: "+w.Message, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Position.Column))
 	}
 	s := &server{}
+	if c.config.Health != "" {
+		if s.health, err = listenHealth(ctx, c.config.Health, log); err != nil {
+			return err
+		}
+		s.closers = append(s.closers, s.health.close)
+	}
 	err = s.prepare(ctx, c, file, log)
 	if err == nil {
 		err = s.run(ctx, c, log)
@@ -129,10 +136,10 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		return err
 	}
 	s.closers = append(s.closers, trail.Close)
-	s.keys = newLiveKeys(store, rings, log)
+	s.keys = newLiveKeys(store, rings, c.config, log)
 	s.proxy, err = proxy.New(proxy.Config{
 		Databases:      file.Databases,
-		Sealer:         s.keys.sealer,
+		Sealer:         s.keys.sealers(rings),
 		Audit:          trail,
 		Clients:        clients,
 		Upstreams:      upstreams,
@@ -214,9 +221,12 @@ func (s *server) run(ctx context.Context, c *call, log *slog.Logger) error {
 	}
 	log.Info("ready", ready...)
 	var watching sync.WaitGroup
-	watching.Go(func() { s.keys.watch(serving, c.config.KeysRefresh) })
+	watching.Go(func() { s.keys.watch(serving) })
 	defer watching.Wait()
 	defer stop()
+	if s.health != nil {
+		s.health.keys.Store(s.keys)
+	}
 	open := len(s.listeners)
 	var err error
 	select {
@@ -228,6 +238,9 @@ func (s *server) run(ctx context.Context, c *call, log *slog.Logger) error {
 		}
 	}
 	log.Info("shutting down", "grace", c.config.Limits.ShutdownGrace)
+	if s.health != nil {
+		s.health.ending.Store(true)
+	}
 	stop()
 	for range open {
 		err = errors.Join(err, <-served)

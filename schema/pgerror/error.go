@@ -30,6 +30,7 @@ const (
 	StatementTooComplex     = "54001"
 	CannotConnectNow        = "57P03"
 	AdminShutdown           = "57P01"
+	SystemError             = "58000"
 	IOError                 = "58030"
 	InternalError           = "XX000"
 	DataCorrupted           = "XX001"

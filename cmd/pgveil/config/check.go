@@ -21,6 +21,9 @@ func (c *Config) check() error {
 	case c.Server.SSLKey != "" && c.Server.SSLCert == "":
 		return c.Errorf("server.sslkey", "server.sslkey needs server.sslcert")
 	}
+	if c.KeysMaxStale <= c.KeysRefresh {
+		return c.Errorf("keys.max_stale", "keys.max_stale (%v) has to be longer than keys.refresh (%v): keys would be withheld that nobody had asked for", c.KeysMaxStale, c.KeysRefresh)
+	}
 	return errors.Join(
 		c.choose("login", []string{"login.password_file"}, []string{"login.password_env"}, []string{"login.password_vault"}),
 		c.choose("keys.vault", []string{"keys.vault.token_file"}, []string{"keys.vault.token_env"},

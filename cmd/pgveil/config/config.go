@@ -21,9 +21,12 @@ type Config struct {
 	Insecure string // directory of the insecure local store of keys, "" for none
 	// KeysRefresh is how often the keysets are compared with the store's.
 	KeysRefresh time.Duration
-	Audit       Audit
-	Log         Log
-	Limits      Limits
+	// KeysMaxStale is how long keys serve that the store does not confirm.
+	KeysMaxStale time.Duration
+	Audit        Audit
+	Log          Log
+	Health       string // address:port, "" for none
+	Limits       Limits
 
 	origins map[string]origin // by key; of settings that are given
 }

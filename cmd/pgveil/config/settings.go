@@ -72,6 +72,7 @@ var settings = []*Setting{
 	{Key: "keys.vault.approle.secret_id_file", Kind: Path, Help: "`file` that holds the AppRole's secret id", field: func(c *Config) any { return &c.Vault.SecretIDFile }},
 	{Key: "keys.insecure_local", Kind: Path, Help: "`directory` of keys in the clear, for development, instead of Vault; \"insecure\" is in its name", field: func(c *Config) any { return &c.Insecure }},
 	{Key: "keys.refresh", Kind: Duration, Default: "10s", Help: "how often the keys are compared with the store's", field: func(c *Config) any { return &c.KeysRefresh }},
+	{Key: "keys.max_stale", Kind: Duration, Default: "24h", Help: "how long keys serve on that the store does not confirm", field: func(c *Config) any { return &c.KeysMaxStale }},
 
 	{Key: "audit.dir", Kind: Path, Help: "`directory` of the audit log", field: func(c *Config) any { return &c.Audit.Dir }},
 	{Key: "audit.mac_key", Kind: Text, Default: "audit-mac", Help: "`name` of the key of type mac that chains the records", field: func(c *Config) any { return &c.Audit.MACKey }},
@@ -81,6 +82,8 @@ var settings = []*Setting{
 
 	{Key: "log.level", Kind: Choice, Words: []string{"debug", "info", "warn", "error"}, Default: "info", Help: "what is logged: debug, info, warn or error", field: func(c *Config) any { return &c.Log.Level }},
 	{Key: "log.format", Kind: Choice, Words: []string{"text", "json"}, Default: "text", Help: "how it is written: text or json", field: func(c *Config) any { return &c.Log.Format }},
+
+	{Key: "health.listen", Kind: Address, Help: "`address:port` of /livez and /readyz, over HTTP; none without", field: func(c *Config) any { return &c.Health }},
 
 	{Key: "limits.max_connections", Kind: Number, Low: 0, High: 1 << 20, Default: "0", Help: "clients at a time; 0 for no bound but the server's", field: func(c *Config) any { return &c.Limits.MaxConnections }},
 	{Key: "limits.max_message", Kind: Size, Low: 64 << 10, High: 1 << 30, Default: "1GB", Help: "largest message that has to be held in memory", field: func(c *Config) any { return &c.Limits.MaxMessage }},

@@ -1,0 +1,46 @@
+package proxy
+
+import (
+	"github.com/pgveil/pgveil/proxy/statement"
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// Withholder is a [Sealer] that refuses for a time. A statement that reads its column is
+// then refused before it is sent, so that none runs whose rows nobody gets.
+type Withholder interface {
+	// Withheld gives the error for clients, a *pgerror.Error, or nil.
+	Withheld() error
+}
+
+// mayTouch refuses what none of the roles may do, and what needs a key that is withheld.
+// Values that are compared or stored need no look: sealing them fails before anything is sent.
+func (c *conn) mayTouch(touches []statement.Touch, roles []string) *pgerror.Error {
+	if refusal := checkAccess(touches, roles); refusal != nil {
+		return refusal
+	}
+	for i := range touches {
+		column := touches[i].Column
+		if touches[i].How != statement.Read {
+			continue
+		}
+		w, ok := c.tracked.sealers[column].(Withholder)
+		if !ok {
+			continue
+		}
+		if err := w.Withheld(); err != nil && column.AccessFor(roles).Verdict != schema.Hide {
+			return openError(err, column)
+		}
+	}
+	return nil
+}
+
+// openError is the error of a value that does not open: the sealer's own for clients, if
+// it has one.
+func openError(err error, column *schema.Column) *pgerror.Error {
+	if e, ok := pgerror.As(err); ok {
+		said := *e
+		return nameColumn(&said, column)
+	}
+	return notSealed(column)
+}
