@@ -403,7 +403,7 @@ func TestVaultIsSomethingElse(t *testing.T) {
 		fmt.Fprintf(w, "<html>%s</html>", r.Header.Get("X-Vault-Token"))
 	}))
 	defer server.Close()
-	c := keys.VaultConfig{Address: server.URL, Token: "hvs.very-secret"}
+	c := withToken(keys.VaultConfig{Address: server.URL}, "hvs.very-secret")
 	_, err := keys.OpenVault(t.Context(), c)
 	wantVaultError(t, c, err, keys.ErrProtocol, server.URL)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -36,27 +35,14 @@ type VaultConfig struct {
 	TransitMount string // default "transit"
 	KEK          string // name of the Transit key; default "pgveil"
 
-	// One way to log in: a token, a file that holds one and may be replaced
-	// (as Vault Agent does), or AppRole.
-	Token        string
-	TokenFile    string
-	RoleID       string
-	SecretIDFile string
-	AppRoleMount string // default "approle"
+	VaultLogin
 
 	Logger *slog.Logger // takes what happens in the background; default slog.Default()
 }
 
 // String leaves the token out.
 func (c VaultConfig) String() string {
-	login := "AppRole " + c.RoleID
-	switch {
-	case c.Token != "":
-		login = "a token"
-	case c.TokenFile != "":
-		login = "the token in " + c.TokenFile
-	}
-	return fmt.Sprintf("Vault at %s, login by %s", c.Address, login)
+	return fmt.Sprintf("Vault at %s, login by %s", c.Address, strings.Join(c.ways(), " and "))
 }
 
 // GoString leaves the token out.
@@ -76,6 +62,8 @@ func (c VaultConfig) complete() (VaultConfig, error) {
 		{&c.TransitMount, "transit"},
 		{&c.KEK, "pgveil"},
 		{&c.AppRoleMount, "approle"},
+		{&c.KubernetesMount, "kubernetes"},
+		{&c.CertMount, "cert"},
 	} {
 		if *d.field = strings.Trim(*d.field, "/"); *d.field == "" {
 			*d.field = d.value
@@ -119,25 +107,6 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (c *VaultConfig) checkLogin() error {
-	ways := 0
-	for _, set := range []bool{c.Token != "", c.TokenFile != "", c.RoleID != "" || c.SecretIDFile != ""} {
-		if set {
-			ways++
-		}
-	}
-	switch {
-	case ways == 0:
-		return errors.New("there is no way to log in: a token, a token file, or an AppRole's role id and secret id file")
-	case ways > 1:
-		return errors.New("there is more than one way to log in: keep one of token, token file and AppRole")
-	case (c.RoleID == "") != (c.SecretIDFile == ""):
-		return errors.New("AppRole needs both the role id and the file of the secret id")
-	default:
-		return nil
-	}
-}
-
 // httpClient makes the HTTP client for all requests.
 func (c *VaultConfig) httpClient() (*http.Client, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
@@ -150,6 +119,12 @@ func (c *VaultConfig) httpClient() (*http.Client, error) {
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("CA file %s: there is no certificate in it", c.CAFile)
 		}
+	}
+	if c.CertFile != "" {
+		if _, err := c.clientCertificate(nil); err != nil {
+			return nil, err
+		}
+		config.GetClientCertificate = c.clientCertificate
 	}
 	return &http.Client{
 		Transport: &http.Transport{
@@ -187,32 +162,4 @@ func (c *VaultConfig) client(h *http.Client) (*api.Client, error) {
 		client.SetNamespace(c.Namespace)
 	}
 	return client, nil
-}
-
-// readCredential reads a file that holds one secret, with or without a newline
-// at its end. A group may read it, as orchestrators arrange; others may not.
-func readCredential(name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if perm := info.Mode().Perm(); perm&0o027 != 0 {
-		return "", fmt.Errorf("%w: %s has mode %04o; run chmod 0400 on it", ErrInsecure, name, perm)
-	}
-	const most = 64 << 10
-	data, err := io.ReadAll(io.LimitReader(f, most))
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimSpace(string(data))
-	clear(data)
-	if secret == "" || len(data) == most {
-		return "", fmt.Errorf("%s does not hold one secret", name)
-	}
-	return secret, nil
 }

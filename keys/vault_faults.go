@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -29,8 +30,8 @@ func (c *VaultConfig) restoreHint(path string) string {
 
 // tokenPlace says where a new token has to be put.
 func (c *VaultConfig) tokenPlace() string {
-	if c.TokenFile != "" {
-		return "into " + c.TokenFile
+	if file := cmp.Or(c.TokenFile, c.WrappedTokenFile); file != "" {
+		return "into " + file
 	}
 	return "where pgveil is given it, and start it again"
 }

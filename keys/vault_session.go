@@ -3,8 +3,6 @@ package keys
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -37,12 +35,14 @@ func (l login) token() string { return l.secret.Auth.ClientToken }
 // logs in again when the token cannot be renewed any more.
 type session struct {
 	config VaultConfig
+	http   *http.Client
 	client *api.Client // holds the current token
 	log    *slog.Logger
 
-	mu       sync.Mutex  // held while logging in
-	bare     *api.Client // for logging in; without a token but under mu
-	replaced chan login  // a login made elsewhere than in run
+	mu        sync.Mutex  // held while logging in
+	bare      *api.Client // for logging in; without a token but under mu
+	replaced  chan login  // a login made elsewhere than in run
+	unwrapped wrapped     // under mu
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -60,6 +60,7 @@ func startSession(ctx context.Context, config VaultConfig, http *http.Client) (*
 	}
 	s := &session{
 		config:   config,
+		http:     http,
 		client:   client,
 		log:      config.Logger,
 		bare:     bare,
@@ -81,81 +82,6 @@ func (s *session) logIn(ctx context.Context) (login, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.logInLocked(ctx)
-}
-
-func (s *session) logInLocked(ctx context.Context) (login, error) {
-	var l login
-	var err error
-	if s.config.RoleID != "" {
-		l, err = s.logInByAppRole(ctx)
-	} else {
-		l, err = s.logInByToken(ctx)
-	}
-	if err != nil {
-		return login{}, err
-	}
-	s.client.SetToken(l.token())
-	select {
-	case <-s.replaced: // it is not the client's token any more
-	default:
-	}
-	return l, nil
-}
-
-func (s *session) logInByAppRole(ctx context.Context) (login, error) {
-	secretID, err := readCredential(s.config.SecretIDFile)
-	if err != nil {
-		return login{}, loginError(ErrConfig, "secret id file: %w", err)
-	}
-	answer, err := s.bare.Logical().WriteWithContext(ctx, "auth/"+s.config.AppRoleMount+"/login", map[string]any{
-		"role_id":   s.config.RoleID,
-		"secret_id": secretID,
-	})
-	switch {
-	case refusedWith(err) != "":
-		return login{}, loginError(ErrPermission, "AppRole login: %s", refusedWith(err))
-	case isForbidden(err):
-		return login{}, loginError(ErrPermission, "AppRole login: is AppRole mounted at auth/%s?", s.config.AppRoleMount)
-	case err != nil:
-		return login{}, err
-	case answer == nil || answer.Auth == nil || answer.Auth.ClientToken == "":
-		return login{}, loginError(ErrProtocol, "AppRole login gave no token")
-	}
-	auth := answer.Auth
-	return newLogin(auth.ClientToken, auth.Renewable, time.Duration(auth.LeaseDuration)*time.Second), nil
-}
-
-func (s *session) logInByToken(ctx context.Context) (login, error) {
-	token := s.config.Token
-	if s.config.TokenFile != "" {
-		var err error
-		if token, err = readCredential(s.config.TokenFile); err != nil {
-			return login{}, loginError(ErrConfig, "token file: %w", err)
-		}
-	}
-	answer, err := s.lookUp(ctx, token)
-	switch {
-	case isInvalidToken(err):
-		return login{}, loginError(ErrPermission, "the token is not valid: it may have expired or been revoked; put a new one %s", s.config.tokenPlace())
-	case isForbidden(err):
-		// The token may do other things, without the policy named default.
-		s.log.Warn("a token for Vault may not look itself up, so it will not be renewed")
-		return newLogin(token, false, 0), nil
-	case err != nil:
-		return login{}, err
-	case answer == nil:
-		return login{}, loginError(ErrProtocol, "the token's lookup gave nothing")
-	}
-	ttl, err := answer.TokenTTL()
-	if err != nil {
-		return login{}, loginError(ErrProtocol, "the token's lookup gave no time to live")
-	}
-	if answer.Data["expire_time"] != nil {
-		// Less than a second left is not forever.
-		ttl = max(ttl, time.Second)
-	}
-	renewable, _ := answer.TokenIsRenewable()
-	return newLogin(token, renewable, ttl), nil
 }
 
 // lookUp asks Vault about a token. It runs under mu.
@@ -271,7 +197,7 @@ func (s *session) logInAgain(ctx context.Context, wait *backoff) login {
 func (s *session) close() {
 	s.cancel()
 	<-s.done
-	if s.config.RoleID == "" {
+	if s.config.Token != "" || s.config.TokenFile != "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -279,15 +205,6 @@ func (s *session) close() {
 	if err := s.client.Auth().Token().RevokeSelfWithContext(ctx, ""); err != nil {
 		s.log.Debug("the token for Vault is left to expire", "error", s.config.describe("", err))
 	}
-}
-
-// loginError is an error of a login that has its reason already.
-func loginError(reason error, format string, args ...any) error {
-	err := fmt.Errorf(format, args...)
-	if errors.Is(err, ErrInsecure) {
-		reason = ErrInsecure
-	}
-	return &StoreError{Reason: reason, Detail: err.Error()}
 }
 
 // backoff gives growing waits: none, then from a quarter of a second to half a

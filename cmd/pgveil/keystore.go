@@ -59,7 +59,12 @@ func (c *call) openVault(ctx context.Context, log *slog.Logger) (*keys.VaultStor
 	return keys.OpenVault(ctx, keys.VaultConfig{
 		Address: v.Address, Namespace: v.Namespace, CAFile: v.CAFile, ServerName: v.ServerName, Timeout: v.Timeout,
 		KVMount: v.KVMount, KVPath: v.Prefix, TransitMount: v.TransitMount, KEK: v.KEK,
-		Token: token, TokenFile: v.TokenFile, RoleID: v.RoleID, SecretIDFile: v.SecretIDFile, AppRoleMount: v.AppRoleMount,
+		VaultLogin: keys.VaultLogin{
+			Token: token, TokenFile: v.TokenFile, WrappedTokenFile: v.WrappedTokenFile,
+			RoleID: v.RoleID, SecretIDFile: v.SecretIDFile, WrappedSecretIDFile: v.WrappedSecretIDFile, AppRoleMount: v.AppRoleMount,
+			KubernetesRole: v.KubernetesRole, KubernetesJWTFile: v.KubernetesJWTFile, KubernetesMount: v.KubernetesMount,
+			CertFile: v.CertFile, KeyFile: v.KeyFile, CertRole: v.CertRole, CertMount: v.CertMount,
+		},
 		Logger: log,
 	})
 }

@@ -38,6 +38,7 @@ func ownVault(ts *testscript.TestScript, neg bool, args []string) {
 //	policy NAME FILE
 //	token FILE TTL POLICY     makes a token and puts it into a file
 //	revoke FILE               ends the token in it
+//	wrap FILE PATH            puts a wrapping token of the answer to a request into a file
 func vaultDo(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: vaultdo action [args…]")
@@ -75,6 +76,15 @@ func vaultDo(ts *testscript.TestScript, neg bool, args []string) {
 		err = os.WriteFile(ts.MkAbs(rest[0]), []byte(made.Auth.ClientToken), 0o600)
 	case action == "revoke" && len(rest) == 1:
 		err = client.Auth().Token().RevokeTreeWithContext(ctx, ts.ReadFile(rest[0]))
+	case action == "wrap" && len(rest) == 2:
+		wrapping, cloneErr := client.Clone()
+		ts.Check(cloneErr)
+		wrapping.SetToken(server.RootToken())
+		wrapping.SetWrappingLookupFunc(func(string, string) string { return "1h" })
+		var answer *api.Secret
+		answer, err = wrapping.Logical().WriteWithContext(ctx, rest[1], nil)
+		ts.Check(err)
+		err = os.WriteFile(ts.MkAbs(rest[0]), []byte(answer.WrapInfo.Token), 0o600)
 	default:
 		ts.Fatalf("vaultdo %s: unknown, or arguments are missing", action)
 	}

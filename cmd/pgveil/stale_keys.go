@@ -141,7 +141,7 @@ func (l *liveKeys) health() []keyHealth {
 // storeReasons are the reasons of a store's errors that are told apart.
 var storeReasons = []error{
 	keys.ErrUnreachable, keys.ErrVaultSealed, keys.ErrPermission, keys.ErrMissing, keys.ErrCorrupt, keys.ErrWrongKEK,
-	keys.ErrInsecure, keys.ErrConfig, keys.ErrRefused, keys.ErrProtocol,
+	keys.ErrInsecure, keys.ErrIntercepted, keys.ErrConfig, keys.ErrRefused, keys.ErrProtocol,
 }
 
 // reasonOf gives the reason of a store's error alone.

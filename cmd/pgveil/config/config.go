@@ -78,9 +78,12 @@ type Vault struct {
 	Address, CAFile, ServerName, Namespace string
 	Timeout                                time.Duration
 	KVMount, Prefix, TransitMount, KEK     string
-	TokenFile                              string
-	TokenEnv                               string // name of a variable of the environment
-	AppRoleMount, RoleID, SecretIDFile     string
+
+	TokenFile, WrappedTokenFile                             string
+	TokenEnv                                                string // name of a variable of the environment
+	AppRoleMount, RoleID, SecretIDFile, WrappedSecretIDFile string
+	KubernetesMount, KubernetesRole, KubernetesJWTFile      string
+	CertMount, CertRole, CertFile, KeyFile                  string
 }
 
 // Audit is the audit log.
