@@ -2,14 +2,10 @@ package keys_test
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"sync"
 	"testing"
-
-	"github.com/hashicorp/vault/api"
 
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/testenv"
@@ -173,81 +169,6 @@ func TestRotateRace(t *testing.T) {
 				t.Errorf("%d keys: %v", len(there), there)
 			}
 		})
-	}
-}
-
-// TestPolicies: with the policies of the page for operators, whoever serves reads and does
-// nothing else, and an officer makes and changes keys.
-func TestPolicies(t *testing.T) {
-	page, err := os.ReadFile("../docs/keys.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile(`(?m)(^    path .*\n)+`).FindAllString(string(page), -1)
-	if len(blocks) != 3 {
-		t.Fatalf("the page has %d policies", len(blocks))
-	}
-	vault, setup := ownVault(t, testenv.VaultOptions{})
-	create(t, openVault(t, withAppRole(t, config(t, vault), setup.Admin)), "old", keys.TypeRandomized)
-	as := func(name, policy string) keys.Store {
-		t.Helper()
-		if err := vault.Client().Sys().PutPolicyWithContext(t.Context(), name, policy); err != nil {
-			t.Fatal(err)
-		}
-		return openVault(t, withToken(config(t, vault), newToken(t, vault, api.TokenCreateRequest{Policies: []string{name}})))
-	}
-	serves, officer, destroyer := as("serves", blocks[0]), as("officer", blocks[1]), as("destroyer", blocks[1]+blocks[2])
-	ctx := t.Context()
-	for what, do := range map[string]func(keys.Store) error{
-		"Open":    func(s keys.Store) error { _, err := s.Open(ctx, "old"); return err },
-		"Version": func(s keys.Store) error { _, err := s.Version(ctx, "old"); return err },
-		"List":    func(s keys.Store) error { _, err := s.List(ctx); return err },
-	} {
-		if err := errors.Join(do(serves), do(officer)); err != nil {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	version := func() string {
-		v, err := officer.Version(ctx, "old")
-		if err != nil {
-			t.Error(err)
-		}
-		return v
-	}
-	first := openKey(t, officer, "old").Info().Keys[0].ID
-	var id uint32
-	for _, change := range []struct {
-		what string
-		do   func(keys.Store) error
-	}{
-		{"Create", func(s keys.Store) error { _, err := s.Create(ctx, "new", keys.TypeMAC); return err }},
-		{"AddKey", func(s keys.Store) (err error) { id, err = s.AddKey(ctx, "old"); return err }},
-		{"Promote", func(s keys.Store) error { return s.Promote(ctx, "old", id) }},
-		{"Rewrap", func(s keys.Store) error { _, err := s.Rewrap(ctx, "old"); return err }},
-		{"Restore", func(s keys.Store) error { return s.Restore(ctx, "old", first) }},
-		{"Retire", func(s keys.Store) error { return s.Retire(ctx, "old", first, version()) }},
-	} {
-		if err := change.do(serves); !errors.Is(err, keys.ErrPermission) {
-			t.Errorf("%s with the policy of whoever serves: %v", change.what, err)
-		}
-		if err := change.do(officer); err != nil {
-			t.Errorf("%s with the officer's policy: %v", change.what, err)
-		}
-	}
-	for _, destroy := range []func(keys.Store) error{
-		func(s keys.Store) error { return s.Remove(ctx, "old", first, version()) },
-		func(s keys.Store) error { return s.Destroy(ctx, "old", version()) },
-	} {
-		before := openKey(t, officer, "old").Info()
-		if err := destroy(officer); !errors.Is(err, keys.ErrPermission) {
-			t.Errorf("destroying with the officer's policy: %v", err)
-		}
-		if after := openKey(t, officer, "old").Info(); len(after.Keys) != len(before.Keys) {
-			t.Errorf("%+v, before %+v", after, before)
-		}
-		if err := destroy(destroyer); err != nil {
-			t.Errorf("destroying with its policy: %v", err)
-		}
 	}
 }
 
