@@ -98,7 +98,8 @@ func (c *Column) CheckConstraint() string {
 	return fmt.Sprintf("CONSTRAINT %s CHECK (%s)", identifier(c.ConstraintName()), c.QualifiedCheck())
 }
 
-func (c *Column) comment() string {
+// Comment returns the SQL of the comment that tells the column's logical type.
+func (c *Column) Comment() string {
 	text := fmt.Sprintf("pgveil: %s, %s", c.Type, c.Mode)
 	if domain, ok := strings.CutPrefix(c.Context, "domain:"); ok && c.Mode == Deterministic {
 		text += ", domain " + domain
@@ -142,7 +143,7 @@ func DDL(db *Database, form DDLForm) string {
 			}
 		}
 		for _, c := range columns {
-			b.WriteString(c.comment() + "\n")
+			b.WriteString(c.Comment() + "\n")
 		}
 	}
 	return b.String()

@@ -1,0 +1,81 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Status is what a job has written down of a unit.
+type Status struct {
+	Unit      string    `json:"unit"`
+	State     State     `json:"state"`
+	Rows      int64     `json:"rows"`
+	Total     int64     `json:"total"`
+	Started   time.Time `json:"started"`
+	Heartbeat time.Time `json:"heartbeat"`
+	Host      string    `json:"host"`
+	Process   int       `json:"process"`
+	Running   bool      `json:"running"` // a job works on the database at this moment
+}
+
+// ReadStatus gives what jobs have written down in the database that conn is connected to,
+// the newest first; nothing if there has been none.
+func ReadStatus(ctx context.Context, conn *pgx.Conn) ([]Status, error) {
+	rows, err := conn.Query(ctx, `
+		SELECT unit, state, rows_done, rows_total, started, heartbeat, host, process,
+			EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+				AND classid = $1 AND objid = $2 AND granted)
+		FROM pgveil.seal_job ORDER BY heartbeat DESC`, uint32(jobLock>>32), uint32(jobLock&0xffffffff))
+	var list []Status
+	if err == nil {
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Status])
+	}
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && (refused.Code == "42P01" || refused.Code == "3F000") {
+		return nil, nil
+	}
+	return list, err
+}
+
+// Abort takes away what a job has prepared for the columns of the plan. Nothing of the
+// columns themselves has changed before the swap.
+func (p *Plan) Abort(ctx context.Context, conn *pgx.Conn) error {
+	release, err := lock(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer release()
+	for _, u := range p.Units {
+		for _, t := range u.Tables {
+			err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+				statements := []string{
+					fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", trigger, t.sql()),
+					fmt.Sprintf("DROP FUNCTION IF EXISTS %s()", t.function()),
+				}
+				for _, c := range t.Columns {
+					statements = append(statements, fmt.Sprintf("ALTER TABLE %s DROP COLUMN IF EXISTS %s", t.sql(), identifier(c.shadow())))
+				}
+				for _, sql := range statements {
+					if _, err := tx.Exec(ctx, sql); err != nil {
+						return err
+					}
+				}
+				_, err := tx.Exec(ctx, `DELETE FROM pgveil.seal_job WHERE unit = $1`, u.name())
+				return err
+			})
+			var refused *pgconn.PgError
+			if errors.As(err, &refused) && (refused.Code == "3F000" || refused.Code == "42P01") {
+				continue // no job was ever begun
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", t, err)
+			}
+		}
+	}
+	return nil
+}
