@@ -236,7 +236,7 @@ func (c *checker) checkColumns(ctx context.Context, q Querier) error {
 		}
 		if typeOID != byteaOID {
 			c.report(SeverityError, column, object,
-				fmt.Sprintf("Add a new column of type bytea, write the values to it through pgveil, and drop this one: %s", column.addColumn()),
+				"Seal what it holds: pgveil schema plan, then pgveil schema apply.",
 				"its type is %s, and a sealed column is bytea", typeName)
 			c.found[len(c.found)-1].InClear = true
 		}

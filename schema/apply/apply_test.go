@@ -194,7 +194,7 @@ func TestSealBeside(t *testing.T) {
 	ledgers := make([]map[int]string, 4)
 	for w := range ledgers {
 		ledgers[w] = make(map[int]string)
-		writer := connect(t, s)
+		writer := s.Direct(t, "biologist") // who owns nothing
 		writers.Go(func() {
 			ctx := context.Background()
 			for i := 0; !stop.Load(); i++ {
@@ -319,6 +319,50 @@ func TestSealTwice(t *testing.T) {
 	}
 	if _, err := read(t, conn, s).Run(t.Context(), conn, o); err != nil || !tried {
 		t.Fatal(tried, err)
+	}
+}
+
+// TestSealPauses: while sessions wait for locks, filling does.
+func TestSealPauses(t *testing.T) {
+	s := stack.Start(t, stack.Options{})
+	conn := unseal(t, s)
+	holder := connect(t, s)
+	if _, err := holder.Exec(t.Context(), `BEGIN; LOCK TABLE lab.plain`); err != nil {
+		t.Fatal(err)
+	}
+	var waiters sync.WaitGroup
+	for range 2 {
+		waiter := connect(t, s)
+		waiters.Go(func() { _, _ = waiter.Exec(context.Background(), `SELECT count(*) FROM lab.plain`) })
+	}
+	for waiting := 0; waiting < 2; {
+		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_locks WHERE NOT granted`).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := options(s)
+	o.Waiting = 1
+	pauses, after := 0, 0
+	o.Progress = func(p apply.Progress) {
+		switch {
+		case p.Why == "":
+			after++
+		case !strings.Contains(p.Why, "2 sessions wait"):
+			t.Errorf("it pauses: %s", p.Why)
+		default:
+			if pauses++; pauses == 2 {
+				if after != 1 {
+					t.Errorf("%d batches before it pauses", after)
+				}
+				if _, err := holder.Exec(context.Background(), `ROLLBACK`); err != nil {
+					t.Error(err)
+				}
+				waiters.Wait()
+			}
+		}
+	}
+	if _, err := read(t, conn, s).Run(t.Context(), conn, o); err != nil || pauses != 2 {
+		t.Errorf("%d pauses, %v", pauses, err)
 	}
 }
 

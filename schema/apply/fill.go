@@ -63,7 +63,7 @@ func (j *job) fill(ctx context.Context, u *Unit, t *Table) error {
 				return err
 			}
 			j.report(Progress{Table: t.String(), State: StateFill, Rows: done, Total: max(t.Rows, 0)})
-			if err := j.throttle(ctx, n); err != nil {
+			if err := j.throttle(ctx, t, done, n); err != nil {
 				return err
 			}
 		}
@@ -74,12 +74,39 @@ func (j *job) fill(ctx context.Context, u *Unit, t *Table) error {
 	return nil
 }
 
-// throttle keeps to the rate, and waits while others wait for this session.
-func (j *job) throttle(ctx context.Context, n int) error {
+// throttle keeps to the rate, and waits while the server has enough to do.
+func (j *job) throttle(ctx context.Context, t *Table, done int64, n int) error {
 	j.rows += int64(n)
 	if j.Rate > 0 {
 		if ahead := time.Duration(j.rows)*time.Second/time.Duration(j.Rate) - time.Since(j.started); ahead > 0 {
-			return sleep(ctx, ahead)
+			if err := sleep(ctx, ahead); err != nil {
+				return err
+			}
+		}
+	}
+	for time.Since(j.looked) > time.Second {
+		var waiting int
+		var lag int64
+		err := j.conn.QueryRow(ctx, `
+			SELECT (SELECT count(*) FROM pg_catalog.pg_locks WHERE NOT granted),
+				coalesce((SELECT max(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), replay_lsn))::bigint FROM pg_catalog.pg_stat_replication WHERE state = 'streaming'), 0)`).
+			Scan(&waiting, &lag)
+		if err != nil {
+			return err
+		}
+		why := ""
+		switch {
+		case waiting > j.Waiting:
+			why = fmt.Sprintf("%d sessions wait for locks", waiting)
+		case lag > j.Lag:
+			why = fmt.Sprintf("a standby is %d MiB behind", lag>>20)
+		default:
+			j.looked = time.Now()
+			return ctx.Err()
+		}
+		j.report(Progress{Table: t.String(), State: StateFill, Rows: done, Total: max(t.Rows, 0), Why: why})
+		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
 		}
 	}
 	return ctx.Err()

@@ -30,6 +30,10 @@ type Options struct {
 	// 2 s when 0. LockTries is how often, with pauses between; 30 when 0.
 	LockTimeout time.Duration
 	LockTries   int
+	// Waiting is how many sessions may wait for locks, and Lag how many bytes of WAL a standby
+	// may be behind, until filling pauses: 5, and 64 MiB when 0.
+	Waiting int
+	Lag     int64
 	// Progress is told of each batch. It may be nil.
 	Progress func(Progress)
 }
@@ -38,8 +42,9 @@ type Options struct {
 type Progress struct {
 	Table string // what is being filled, or verified
 	State State
-	Rows  int64 // of the table, done by this job
-	Total int64 // of the table, about; 0: not known
+	Why   string // why it pauses; empty: it does not
+	Rows  int64  // of the table, done by this job
+	Total int64  // of the table, about; 0: not known
 }
 
 // State is what a job does with a unit.
@@ -70,8 +75,9 @@ type job struct {
 	plan    *Plan
 	sealers map[*Column]Sealer
 	started time.Time
-	rows    int64 // filled since
-	replica bool  // triggers of the applications need not fire
+	rows    int64     // filled since
+	looked  time.Time // when the server was last found to be at ease
+	replica bool      // triggers of the applications need not fire
 }
 
 // jobTable is where a job tells of itself. What is still to do is not taken from it.
@@ -99,6 +105,12 @@ func (p *Plan) Run(ctx context.Context, conn *pgx.Conn, o Options) (*Result, err
 	}
 	if o.LockTries == 0 {
 		o.LockTries = 30
+	}
+	if o.Waiting == 0 {
+		o.Waiting = 5
+	}
+	if o.Lag == 0 {
+		o.Lag = 64 << 20
 	}
 	j := &job{Options: o, conn: conn, plan: p, sealers: make(map[*Column]Sealer)}
 	release, err := j.begin(ctx)

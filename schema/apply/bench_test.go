@@ -1,0 +1,78 @@
+package apply_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/pgveil/pgveil/schema/apply"
+	"github.com/pgveil/pgveil/testenv/stack"
+)
+
+var rows = flag.Int("rows", 1_000_000, "rows that BenchmarkSeal seals")
+
+// BenchmarkSeal seals a randomized and a deterministic column of a table, and compares that
+// with an UPDATE of the same rows in one statement. It prints the memory of the job, too.
+func BenchmarkSeal(b *testing.B) {
+	for range b.N {
+		s := stack.Start(b, stack.Options{})
+		ctx := context.Background()
+		for _, sql := range []string{
+			clearTables[0], clearTables[1], clearTables[2], clearTables[3],
+			`CREATE TABLE lab.patient (id int PRIMARY KEY, nir char(15) UNIQUE, email varchar(120), last_name varchar(80), birth_date date, city text)`,
+			`CREATE TABLE lab.result (id int PRIMARY KEY, nir char(15), outcome varchar(20), document jsonb)`,
+			`CREATE TABLE lab.every AS SELECT NULL::text AS r_text`,
+			fmt.Sprintf(`INSERT INTO lab.patient SELECT g, '1' || lpad(g::text, 14, '0'), NULL, 'Quasimodo' || g, NULL, 'Paris' FROM generate_series(1, %d) g`, *rows),
+			`CREATE TABLE plain AS TABLE lab.patient`, `ALTER TABLE plain ADD PRIMARY KEY (id)`, `VACUUM ANALYZE`, `CHECKPOINT`,
+		} {
+			if err := s.Postgres.ExecIn(ctx, s.Database, sql); err != nil {
+				b.Fatal(err)
+			}
+		}
+		conn, err := s.Postgres.Conn(ctx, s.Database)
+		if err != nil {
+			b.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := conn.Exec(ctx, `UPDATE plain SET city = last_name`); err != nil {
+			b.Fatal(err)
+		}
+		plain := time.Since(began)
+		plan, err := apply.Read(ctx, conn, s.File.Databases[s.Database])
+		if err != nil {
+			b.Fatal(err)
+		}
+		// Of the other tables there is nothing to seal here.
+		plan.Blockers = nil
+		plan.Units = plan.Units[:1]
+		o := options(s)
+		o.Batch = 1000
+		var most uint64
+		var filled time.Time
+		o.Progress = func(p apply.Progress) {
+			if p.State == apply.StateVerify && filled.IsZero() {
+				filled = time.Now()
+			}
+			if p.Rows%100_000 == 0 {
+				runtime.GC()
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				most = max(most, m.HeapAlloc)
+			}
+		}
+		began = time.Now()
+		result, err := plan.Run(ctx, conn, o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		whole := time.Since(began)
+		swapped := filled.Sub(began)
+		fmt.Printf("%d rows, 2 columns: filled and swapped in %v (%.0f rows/s), verified in %v; a plain UPDATE took %v (%.0f rows/s): %.2f of its rate; %d values opened; heap at most %d kB\n",
+			*rows, swapped.Round(time.Millisecond), float64(*rows)/swapped.Seconds(), (whole - swapped).Round(time.Millisecond),
+			plain.Round(time.Millisecond), float64(*rows)/plain.Seconds(), plain.Seconds()/swapped.Seconds(), result.Opened, most>>10)
+		conn.Close(ctx)
+	}
+}
