@@ -297,3 +297,22 @@ func TestDestroyLocalFile(t *testing.T) {
 		t.Errorf("%s, %v", data, err)
 	}
 }
+
+// TestIdentity: Vault says who holds a token, if the token may ask.
+func TestIdentity(t *testing.T) {
+	vault, setup := sharedVault(t)
+	c := config(t, vault)
+	role, err := openVault(t, withAppRole(t, c, setup.Admin)).Identity(t.Context())
+	if err != nil || role.Name != "approle" || role.Accessor == "" || role.Entity == "" || role.Role != "pgveil-admin" {
+		t.Errorf("%+v, %v", role, err)
+	}
+	named := newToken(t, vault, api.TokenCreateRequest{DisplayName: "duval"})
+	id, err := openVault(t, withToken(c, named)).Identity(t.Context())
+	if err != nil || id.Name != "token-duval" || id.Accessor == "" || id.Role != "" || strings.Contains(id.Accessor, named) {
+		t.Errorf("%+v, %v", id, err)
+	}
+	mute := newToken(t, vault, api.TokenCreateRequest{NoDefaultPolicy: true})
+	if id, err := openVault(t, withToken(c, mute)).Identity(t.Context()); err != nil || id != (keys.Identity{}) {
+		t.Errorf("%+v, %v", id, err)
+	}
+}

@@ -123,6 +123,10 @@ func printReport(w io.Writer, dir string, r *audit.Report) error {
 		fmt.Fprintf(w, "note: %s\n", note)
 	}
 	for _, u := range r.Unfinished {
+		if u.Command != "" {
+			fmt.Fprintf(w, "%s:%d: note: no outcome: %s by %s still runs, or ended before it was done\n", filepath.Join(dir, u.File), u.Line, u.Command, u.User)
+			continue
+		}
 		fmt.Fprintf(w, "%s:%d: note: no outcome: the session %s still runs, or pgveil ended before it did\n", filepath.Join(dir, u.File), u.Line, u.Session)
 	}
 	if r.MoreUnfinished > 0 {

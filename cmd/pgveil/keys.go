@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -28,7 +29,7 @@ the type that it needs.`,
 			"pgveil keys create medical billing --type randomized",
 			"pgveil keys create --all",
 		},
-		settings: []string{"keys", "schema", "audit.mac_key", "audit.signature_key", "log"},
+		settings: append([]string{"keys", "schema", "log"}, recordSettings...),
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringP("type", "t", "", "`type`: randomized or deterministic for columns, mac or signature for the audit log")
 			flags.Bool("all", false, "make all keys that the schema file and the audit log need")
@@ -89,18 +90,8 @@ func keysCreate(ctx context.Context, c *call) error {
 		return err
 	}
 	defer store.Close()
-	var made []keys.Info
-	var errs []error
-	for _, key := range wanted {
-		info, err := store.create(ctx, key, c.bool("all"))
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if info != nil {
-			made = append(made, *info)
-		}
-	}
+	made, err := c.createKeys(ctx, store, wanted)
+	errs := []error{err}
 	if c.bool("json") {
 		errs = append(errs, c.printJSON(map[string]any{"created": list(made)}))
 		return errors.Join(errs...)
@@ -108,10 +99,97 @@ func keysCreate(ctx context.Context, c *call) error {
 	for _, info := range made {
 		fmt.Fprintf(c.out, "created %s, %s\n", info.Name, info.Type)
 	}
-	if len(made) == 0 && len(errs) == 0 {
+	if len(made) == 0 && err == nil {
 		fmt.Fprintln(c.out, "all keys are there already")
 	}
 	return errors.Join(errs...)
+}
+
+// createKeys makes what is wanted and records it. What was made is given beside an error.
+func (c *call) createKeys(ctx context.Context, store *secrets, wanted []neededKey) (made []keys.Info, err error) {
+	made, wanted, err = c.createAuditKeys(ctx, store, wanted)
+	if err != nil {
+		return made, err
+	}
+	if c.bool("all") {
+		if wanted, err = missingKeys(ctx, store, wanted); len(wanted) == 0 && len(made) == 0 {
+			return nil, err
+		}
+	}
+	errs := []error{err}
+	var names []string
+	for _, info := range made {
+		names = append(names, info.Name)
+	}
+	for _, key := range wanted {
+		names = append(names, key.name)
+	}
+	rec, err := c.record(ctx, store, "keys create", names, 0)
+	if err != nil {
+		return made, err
+	}
+	for _, info := range made {
+		rec.did(info.Name, primaryOf(info), "created")
+	}
+	for _, key := range wanted {
+		info, err := store.Create(ctx, key.name, key.kind)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		rec.did(key.name, primaryOf(info), "created")
+		made = append(made, info)
+	}
+	return made, rec.end(errors.Join(errs...))
+}
+
+// createAuditKeys makes the keys of the audit log, if they are wanted and not there: no record
+// can be written before. It gives what is left.
+func (c *call) createAuditKeys(ctx context.Context, store *secrets, wanted []neededKey) (made []keys.Info, left []neededKey, err error) {
+	dir, err := c.commandsDir()
+	if err != nil || dir == "" {
+		return nil, wanted, err
+	}
+	var missing []neededKey
+	for _, key := range c.auditKeys() {
+		switch _, err := openKeys(ctx, store, []neededKey{key}); {
+		case err == nil:
+		case errors.Is(err, keys.ErrMissing) && slices.Contains(wanted, key):
+			missing = append(missing, key)
+		case errors.Is(err, keys.ErrMissing):
+			return nil, nil, &exitError{
+				status: statusFails, err: fmt.Errorf("the command cannot be recorded, and so does nothing: %w", err),
+				hint: "pgveil keys create --all makes the keys of the audit log with the others",
+			}
+		default:
+			return nil, nil, err
+		}
+	}
+	for _, key := range missing {
+		info, err := store.Create(ctx, key.name, key.kind)
+		if err != nil {
+			return made, nil, err
+		}
+		made = append(made, info)
+	}
+	left = slices.DeleteFunc(slices.Clone(wanted), func(key neededKey) bool { return slices.Contains(missing, key) })
+	return made, left, nil
+}
+
+// missingKeys gives those of the wanted keys that are not there. The error tells those that
+// are there and of another type, or cannot be opened.
+func missingKeys(ctx context.Context, store keys.Store, wanted []neededKey) ([]neededKey, error) {
+	var missing []neededKey
+	var errs []error
+	for _, key := range wanted {
+		switch _, err := openKeys(ctx, store, []neededKey{key}); {
+		case errors.Is(err, keys.ErrMissing):
+			missing = append(missing, key)
+		default:
+			errs = append(errs, err)
+		}
+	}
+	return missing, errors.Join(errs...)
 }
 
 // wantedKeys reads what keys create is to make.
@@ -145,20 +223,4 @@ func (c *call) wantedKeys() ([]neededKey, error) {
 		wanted = append(wanted, neededKey{name, kind})
 	}
 	return wanted, nil
-}
-
-// create makes a key. With missing, one that is there is left alone, which gives
-// nil, but has to be of the type.
-func (s *secrets) create(ctx context.Context, key neededKey, missing bool) (*keys.Info, error) {
-	if missing {
-		_, err := openKeys(ctx, s, []neededKey{key})
-		if !errors.Is(err, keys.ErrMissing) {
-			return nil, err
-		}
-	}
-	info, err := s.Create(ctx, key.name, key.kind)
-	if err != nil {
-		return nil, err
-	}
-	return &info, nil
 }

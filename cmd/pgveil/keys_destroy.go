@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -30,7 +31,7 @@ what that is. It cannot be undone: the name has to be typed, or given a second t
 			"pgveil keys destroy leaving_laboratory --dry-run",
 			"pgveil keys destroy leaving_laboratory --yes-destroy leaving_laboratory --json",
 		},
-		settings: []string{"keys", "schema", "server", "login", "audit.mac_key", "audit.signature_key", "log"},
+		settings: append([]string{"keys", "schema", "server", "login", "log"}, recordSettings...),
 		flags: func(flags *pflag.FlagSet) {
 			flags.String("yes-destroy", "", "`name` of the key, instead of typing it")
 			waitFlag(flags)
@@ -61,23 +62,32 @@ func keysDestroy(ctx context.Context, c *call) error {
 	}
 	defer use.close()
 	change := &keyChange{Name: name, Key: id, DryRun: c.bool("dry-run")}
-	if id == 0 {
-		err = c.destroyAll(ctx, use, change)
-		return c.printChange(change, "destroy", err)
-	}
+	err = c.recorded(ctx, use.store, "keys destroy", "destroyed", change, func() error {
+		if id == 0 {
+			return c.destroyAll(ctx, use, change)
+		}
+		return c.destroyKey(ctx, use, change, wait)
+	})
+	return c.printChange(change, "destroy", err)
+}
+
+// destroyKey destroys one key of a keyset, which nothing needs.
+func (c *call) destroyKey(ctx context.Context, use *keyUse, change *keyChange, wait time.Duration) error {
 	version, err := c.unneeded(ctx, use, change, wait, func(k keys.KeyInfo) error {
 		if !k.Retired() {
-			return fmt.Errorf("key %q: %d is %s; pgveil keys retire comes first", name, id, k.Status)
+			return fmt.Errorf("key %q: %d is %s; pgveil keys retire comes first", change.Name, k.ID, k.Status)
 		}
 		return nil
 	})
-	if err == nil && !change.DryRun {
-		if err = c.confirm(name); err == nil {
-			err = use.store.Remove(ctx, name, id, version)
-			change.Done = err == nil
-		}
+	if err != nil || change.DryRun {
+		return err
 	}
-	return c.printChange(change, "destroy", err)
+	if err := c.confirm(change.Name); err != nil {
+		return err
+	}
+	err = use.store.Remove(ctx, change.Name, change.Key, version)
+	change.Done = err == nil
+	return err
 }
 
 // destroyAll destroys a keyset, whatever needs it.

@@ -32,7 +32,7 @@ until every pgveil has taken the newest keyset over, and for transactions that w
 			"pgveil keys retire medical 1873260945 --login-user pgveil_officer --login-password-file officer",
 			"pgveil keys retire medical 1873260945 --undo",
 		},
-		settings: []string{"keys", "schema", "server", "login", "log"},
+		settings: append([]string{"keys", "schema", "server", "login", "log"}, recordSettings...),
 		flags: func(flags *pflag.FlagSet) {
 			waitFlag(flags)
 			flags.Bool("undo", false, "enable a retired key again")
@@ -79,6 +79,29 @@ func keysRetire(ctx context.Context, c *call) error {
 	}
 	defer use.close()
 	change := &keyChange{Name: name, Key: id, DryRun: c.bool("dry-run")}
+	err = c.recorded(ctx, use.store, "keys retire", "retired", change, func() error { return c.retire(ctx, use, change, wait) })
+	return c.printChange(change, "retire", err)
+}
+
+// recorded has a change of one keyset done and, unless it is a dry run, recorded: an attempt
+// that is refused, too.
+func (c *call) recorded(ctx context.Context, store *secrets, command, did string, change *keyChange, do func() error) error {
+	if change.DryRun {
+		return do()
+	}
+	rec, err := c.record(ctx, store, command, []string{change.Name}, change.Key)
+	if err != nil {
+		return err
+	}
+	err = do()
+	if change.Done {
+		rec.did(change.Name, change.Key, did)
+	}
+	return rec.end(err)
+}
+
+func (c *call) retire(ctx context.Context, use *keyUse, change *keyChange, wait time.Duration) error {
+	name, id := change.Name, change.Key
 	version, err := c.unneeded(ctx, use, change, wait, func(k keys.KeyInfo) error {
 		switch {
 		case k.Primary || k.Seals:
@@ -92,7 +115,7 @@ func keysRetire(ctx context.Context, c *call) error {
 		err = use.store.Retire(ctx, name, id, version)
 		change.Done = err == nil
 	}
-	return c.printChange(change, "retire", err)
+	return err
 }
 
 // keyArguments reads NAME and KEY-ID, 0 if that is not given.
@@ -191,19 +214,22 @@ func (c *call) restore(ctx context.Context, name string, id uint32) error {
 	}
 	defer store.Close()
 	change := &keyChange{Name: name, Key: id, DryRun: c.bool("dry-run")}
-	ring, err := store.Open(ctx, name)
-	if err == nil {
-		err = findKey(ring.Info(), id, func(k keys.KeyInfo) error {
-			if !k.Retired() {
-				return fmt.Errorf("key %q: %d is %s, not retired", name, id, k.Status)
-			}
-			return nil
-		})
-	}
-	if err == nil && !change.DryRun {
-		err = store.Restore(ctx, name, id)
-		change.Done = err == nil
-	}
+	err = c.recorded(ctx, store, "keys retire --undo", "restored", change, func() error {
+		ring, err := store.Open(ctx, name)
+		if err == nil {
+			err = findKey(ring.Info(), id, func(k keys.KeyInfo) error {
+				if !k.Retired() {
+					return fmt.Errorf("key %q: %d is %s, not retired", name, id, k.Status)
+				}
+				return nil
+			})
+		}
+		if err == nil && !change.DryRun {
+			err = store.Restore(ctx, name, id)
+			change.Done = err == nil
+		}
+		return err
+	})
 	return c.printChange(change, "restore", err)
 }
 

@@ -27,7 +27,7 @@ would have to be sealed anew at one moment.`,
 			"pgveil keys rotate medical billing --wait 1m --json",
 			"pgveil keys rotate medical --dry-run",
 		},
-		settings: []string{"keys", "log"},
+		settings: append([]string{"keys", "log"}, recordSettings...),
 		flags: func(flags *pflag.FlagSet) {
 			flags.Duration("wait", 30*time.Second, "how long every pgveil has to take the key over before it seals")
 			flags.Bool("dry-run", false, "only say what would be done")
@@ -48,7 +48,7 @@ Has Vault's Transit engine encrypt each keyset NAME, or all with --all, with the
 version of the KEK, after that was rotated in Vault. The keys in it stay the same:
 nothing in the database changes, and no pgveil has to be told.`,
 		examples: []string{"vault write -f transit/keys/pgveil/rotate && pgveil keys rewrap --all", "pgveil keys rewrap medical"},
-		settings: []string{"keys", "log"},
+		settings: append([]string{"keys", "log"}, recordSettings...),
 		flags: func(flags *pflag.FlagSet) {
 			flags.Bool("all", false, "all keysets of the store")
 			flags.Bool("dry-run", false, "only say what would be done")
@@ -105,10 +105,23 @@ func keysRotate(ctx context.Context, c *call) error {
 	if c.bool("dry-run") {
 		return c.printRotated("would add a key to", plans)
 	}
+	rec, err := c.record(ctx, store, "keys rotate", c.args, 0)
+	if err != nil {
+		return err
+	}
+	if err := rec.end(c.rotate(ctx, store, plans, rec)); err != nil {
+		return err
+	}
+	return c.printRotated("rotated", plans)
+}
+
+// rotate adds keys, waits, and makes them the primaries.
+func (c *call) rotate(ctx context.Context, store *secrets, plans []rotated, rec *recording) (err error) {
 	for i := range plans {
 		if plans[i].Key, err = store.AddKey(ctx, plans[i].Name); err != nil {
 			return err
 		}
+		rec.did(plans[i].Name, plans[i].Key, "added")
 	}
 	wait, _ := c.flags.GetDuration("wait")
 	if wait > 0 && !c.bool("json") {
@@ -123,8 +136,9 @@ func keysRotate(ctx context.Context, c *call) error {
 		if err := store.Promote(ctx, plan.Name, plan.Key); err != nil {
 			return err
 		}
+		rec.did(plan.Name, plan.Key, "promoted")
 	}
-	return c.printRotated("rotated", plans)
+	return nil
 }
 
 func (c *call) printRotated(what string, plans []rotated) error {
@@ -171,26 +185,9 @@ func keysRewrap(ctx context.Context, c *call) error {
 			}
 		}
 	}
-	var done []keys.Info
-	var errs []error
-	for _, name := range names {
-		var info keys.Info
-		if c.bool("dry-run") {
-			var ring *keys.Keyring
-			if ring, err = store.Open(ctx, name); err == nil {
-				info = ring.Info()
-			}
-		} else {
-			info, err = store.Rewrap(ctx, name)
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		done = append(done, info)
-	}
+	done, err := c.rewrap(ctx, store, names)
 	if c.bool("json") {
-		return errors.Join(append(errs, c.printJSON(map[string]any{"rewrapped": list(done), "dry_run": c.bool("dry-run")}))...)
+		return errors.Join(err, c.printJSON(map[string]any{"rewrapped": list(done), "dry_run": c.bool("dry-run")}))
 	}
 	for _, info := range done {
 		switch {
@@ -202,7 +199,35 @@ func keysRewrap(ctx context.Context, c *call) error {
 			fmt.Fprintf(c.out, "rewrapped %s, encrypted by %s v%d\n", info.Name, info.KEK, info.KEKVersion)
 		}
 	}
-	return errors.Join(errs...)
+	return err
+}
+
+// rewrap rewraps keysets and records it, or only describes them in a dry run. What was done is
+// given beside an error.
+func (c *call) rewrap(ctx context.Context, store *secrets, names []string) (done []keys.Info, err error) {
+	do, rec := store.Rewrap, &recording{}
+	if c.bool("dry-run") {
+		do = func(ctx context.Context, name string) (keys.Info, error) {
+			ring, err := store.Open(ctx, name)
+			if err != nil {
+				return keys.Info{}, err
+			}
+			return ring.Info(), nil
+		}
+	} else if rec, err = c.record(ctx, store, "keys rewrap", names, 0); err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, name := range names {
+		info, err := do(ctx, name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		rec.did(name, 0, "rewrapped")
+		done = append(done, info)
+	}
+	return done, rec.end(errors.Join(errs...))
 }
 
 func keysShow(ctx context.Context, c *call) error {

@@ -43,11 +43,13 @@ func (w *walker) accept(l *line) {
 func (w *walker) learn(l *line) {
 	r := &l.record
 	switch r.Kind {
-	case kindIntent:
+	case kindIntent, kindCommand:
 		u := Unfinished{File: w.segment.name, Line: l.number, Seq: r.Seq, Time: r.Time}
 		// These are our own strings; what is not one stays empty.
 		_ = json.Unmarshal(r.Session, &u.Session)
 		_ = json.Unmarshal(r.Role, &u.Role)
+		_ = json.Unmarshal(r.Command, &u.Command)
+		_ = json.Unmarshal(r.User, &u.User)
 		w.unfinished[r.Seq] = u
 	case kindOutcome:
 		delete(w.unfinished, r.Intent)

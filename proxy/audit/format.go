@@ -162,6 +162,8 @@ type rawRecord struct {
 	Intent  uint64          `json:"intent"`
 	Session json.RawMessage `json:"session"`
 	Role    json.RawMessage `json:"role"`
+	Command json.RawMessage `json:"command"`
+	User    json.RawMessage `json:"user"`
 }
 
 func newHash() hash.Hash { return sha256.New() }

@@ -96,9 +96,12 @@ type Log struct {
 type entry struct {
 	at     time.Time
 	kind   string
-	intent *Intent // intent: its own; outcome: the one it ends
+	intent *Intent // intent, command: its own; outcome: the one it ends
 	rest   []byte  // the fields after those that all kinds have
 }
+
+// awaited tells whether somebody waits until the record is on disk.
+func (e *entry) awaited() bool { return e.kind == kindIntent || e.kind == kindCommand }
 
 // Intent is a record that says what a statement is about to do.
 type Intent struct {
@@ -111,9 +114,11 @@ type Intent struct {
 
 // Begin enqueues an intent for the next write and returns at once; it blocks only
 // while the queue is full, and no longer than Options.Timeout. r is not kept.
-func (l *Log) Begin(r *Record) *Intent {
+func (l *Log) Begin(r *Record) *Intent { return l.begin(kindIntent, r.append(nil)) }
+
+func (l *Log) begin(kind string, rest []byte) *Intent {
 	i := &Intent{log: l, done: make(chan struct{})}
-	e := &entry{at: time.Now(), kind: kindIntent, intent: i, rest: r.append(nil)}
+	e := &entry{at: time.Now(), kind: kind, intent: i, rest: rest}
 	if err := l.enqueue(e); err != nil {
 		i.resolve(err)
 	}
@@ -145,12 +150,14 @@ func (i *Intent) Done() <-chan struct{} { return i.done }
 // End enqueues the outcome and returns at once. It is written even if the log
 // cannot be written at the moment, unless the process ends before it can. The
 // outcome of an intent that failed is not written. Only the first call counts.
-func (i *Intent) End(o Outcome) {
+func (i *Intent) End(o Outcome) { i.end(o.append(nil)) }
+
+func (i *Intent) end(rest []byte) {
 	if i.ended.Swap(true) || i.failed() {
 		return
 	}
 	// An error says that the log is closed; Close has told the operator.
-	_ = i.log.enqueue(&entry{at: time.Now(), kind: kindOutcome, intent: i, rest: o.append(nil)})
+	_ = i.log.enqueue(&entry{at: time.Now(), kind: kindOutcome, intent: i, rest: rest})
 }
 
 func (i *Intent) resolve(err error) {
@@ -246,7 +253,7 @@ func (l *Log) waitForSpace() bool {
 // lose counts a record that will not be written. The caller holds mu.
 func (l *Log) lose(e *entry) {
 	switch e.kind {
-	case kindIntent:
+	case kindIntent, kindCommand:
 		l.lost.intents++
 	case kindRefused:
 		l.lost.refused++

@@ -18,7 +18,8 @@ const (
 	kindStart      = "start"      // a process opened the log
 	kindStop       = "stop"       // and closed it
 	kindIntent     = "intent"     // a statement is about to have values opened
-	kindOutcome    = "outcome"    // how that ended
+	kindCommand    = "command"    // a command is about to change keys
+	kindOutcome    = "outcome"    // how one of these ended
 	kindRefused    = "refused"    // a statement was refused
 	kindRecovered  = "recovered"  // the log could not be written for a while
 	kindCheckpoint = "checkpoint" // signature over a segment

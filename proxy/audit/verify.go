@@ -54,7 +54,7 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
 }
 
-// Unfinished is an intent without an outcome: its session still runs, or the
+// Unfinished is an intent without an outcome: its session or command still runs, or the
 // process ended before it did.
 type Unfinished struct {
 	File    string    `json:"file"`
@@ -63,6 +63,8 @@ type Unfinished struct {
 	Time    time.Time `json:"time"`
 	Session string    `json:"session"`
 	Role    string    `json:"role"`
+	Command string    `json:"command,omitempty"` // instead of a session, and
+	User    string    `json:"user,omitempty"`    // instead of a role
 }
 
 // Report is what Verify found.

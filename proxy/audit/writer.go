@@ -126,7 +126,7 @@ func (l *Log) write(batch []*entry) {
 		return
 	}
 	for _, e := range batch {
-		if e.kind == kindIntent {
+		if e.awaited() {
 			e.intent.resolve(nil)
 		}
 	}
@@ -184,7 +184,7 @@ func (l *Log) encode(dst []byte, at *cursor, e *entry) ([]byte, error) {
 	at.seq++
 	dst = appendHead(dst, at.seq, e.at, e.kind)
 	switch e.kind {
-	case kindIntent:
+	case kindIntent, kindCommand:
 		e.intent.seq = at.seq
 	case kindOutcome:
 		dst = append(dst, `,"intent":`...)
@@ -222,7 +222,7 @@ func (l *Log) fail(batch []*entry, err error) {
 	l.queue = nil
 	for _, e := range waiting {
 		l.lose(e)
-		if e.kind == kindIntent {
+		if e.awaited() {
 			e.intent.resolve(err)
 		}
 	}
@@ -316,7 +316,7 @@ func (l *Log) finish() error {
 		switch e.kind {
 		case kindOutcome:
 			outcomes++
-		case kindIntent:
+		case kindIntent, kindCommand:
 			e.intent.resolve(ErrClosed)
 		}
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 )
 
@@ -23,6 +24,9 @@ func (c *Config) check() error {
 	}
 	if c.KeysMaxStale <= c.KeysRefresh {
 		return c.Errorf("keys.max_stale", "keys.max_stale (%v) has to be longer than keys.refresh (%v): keys would be withheld that nobody had asked for", c.KeysMaxStale, c.KeysRefresh)
+	}
+	if c.Audit.Commands != "" && filepath.Clean(c.Audit.Commands) == filepath.Clean(c.Audit.Dir) {
+		return c.Errorf("audit.commands", "audit.commands is the directory of audit.dir, to which pgveil serve writes alone")
 	}
 	return errors.Join(
 		c.choose("login", []string{"login.password_file"}, []string{"login.password_env"}, []string{"login.password_vault"}),

@@ -89,6 +89,7 @@ type Vault struct {
 // Audit is the audit log.
 type Audit struct {
 	Dir                  string
+	Commands             string // directory of the records of commands that change keys
 	MACKey, SignatureKey string
 	SegmentSize          int
 	SegmentAge           time.Duration
