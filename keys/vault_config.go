@@ -141,6 +141,10 @@ func (c *VaultConfig) httpClient() (*http.Client, error) {
 	}, nil
 }
 
+// maxRetries is how often the API's client makes a request again that got no answer, or one of
+// status 5xx.
+const maxRetries = 2
+
 // client makes an API client without a token. What it takes from the
 // environment is taken out again.
 func (c *VaultConfig) client(h *http.Client) (*api.Client, error) {
@@ -148,7 +152,7 @@ func (c *VaultConfig) client(h *http.Client) (*api.Client, error) {
 		Address:      c.Address,
 		HttpClient:   h,
 		Timeout:      c.Timeout,
-		MaxRetries:   2,
+		MaxRetries:   maxRetries,
 		Backoff:      retryablehttp.DefaultBackoff, // 0.1 s, 0.2 s, or what Vault asks for
 		MinRetryWait: 100 * time.Millisecond,
 		MaxRetryWait: time.Second,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -295,6 +297,24 @@ func TestWrappedSecretID(t *testing.T) {
 	_, err = keys.OpenVault(t.Context(), c)
 	wantVaultError(t, c, err, keys.ErrIntercepted)
 
+	// One that somebody has opened, in the place of it, while the store runs: an alarm in the log.
+	used := wrap(t, vault, path, nil)
+	if _, err := vault.Client().Logical().UnwrapWithContext(t.Context(), used); err != nil {
+		t.Fatal(err)
+	}
+	replaceFile(t, c.WrappedSecretIDFile, used, 0o400)
+	eventually(t, "an alarm", func() error {
+		if _, err := store.Open(t.Context(), "patient"); !errors.Is(err, keys.ErrIntercepted) || !strings.Contains(err.Error(), "the token has expired or was revoked") {
+			return fmt.Errorf("%w; log: %s", err, log)
+		}
+		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, "level=ERROR") && strings.Contains(line, "a wrapped secret may have been intercepted") {
+				return nil
+			}
+		}
+		return fmt.Errorf("log: %s", log)
+	})
+
 	// Something else in the place of it: a secret that whoever put it there has made.
 	forged := c
 	forged.WrappedSecretIDFile = secretFile(t, wrap(t, vault, "sys/wrapping/wrap", map[string]any{"secret_id": "known"}))
@@ -338,4 +358,37 @@ func TestWrappedToken(t *testing.T) {
 	c.WrappedTokenFile = secretFile(t, wrap(t, vault, "auth/approle/role/pgveil/secret-id", nil))
 	_, err = keys.OpenVault(t.Context(), c)
 	wantVaultError(t, c, err, keys.ErrProtocol, "no token in the wrapping")
+}
+
+// An unwrapping whose answer is lost has used the wrapping up, and says so, rather than that
+// somebody else has the secret.
+func TestUnwrappingIsCutOff(t *testing.T) {
+	t.Parallel()
+	vault, _ := sharedVault(t)
+	target, err := url.Parse(vault.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	server := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport: vault.Client().CloneConfig().HttpClient.Transport,
+		ModifyResponse: func(r *http.Response) error {
+			if r.Request.URL.Path != "/v1/sys/wrapping/unwrap" {
+				return nil
+			}
+			asked.Add(1)
+			return errors.New("lost")
+		},
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	})
+	t.Cleanup(server.Close)
+	c := config(t, vault)
+	c.Address, c.CAFile = server.URL, ""
+	c.WrappedTokenFile = secretFile(t, wrap(t, vault, "auth/token/create", map[string]any{"policies": []string{"pgveil"}, "ttl": "1h"}))
+	_, err = keys.OpenVault(t.Context(), c)
+	wantVaultError(t, c, err, keys.ErrUnreachable, "502", "the wrapping in "+c.WrappedTokenFile+" may be used up by this request of pgveil's")
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
 }

@@ -167,7 +167,7 @@ func (s *session) watch(ctx context.Context, l login) (login, bool) {
 
 // logInAgain tries until it succeeds or the session is closed.
 func (s *session) logInAgain(ctx context.Context, wait *backoff) login {
-	for failed := false; ctx.Err() == nil; {
+	for told := ""; ctx.Err() == nil; {
 		timer := time.NewTimer(wait.next())
 		select {
 		case <-ctx.Done():
@@ -183,12 +183,12 @@ func (s *session) logInAgain(ctx context.Context, wait *backoff) login {
 			s.log.Info("logged in to Vault again")
 			return l
 		}
+		why := s.config.describe("", err)
 		level := slog.LevelDebug
-		if !failed && ctx.Err() == nil {
-			level, failed = slog.LevelError, true
+		if reason := why.Reason.Error(); reason != told && ctx.Err() == nil {
+			level, told = slog.LevelError, reason
 		}
-		s.log.Log(ctx, level, "cannot log in to Vault again; keys that are open stay so, others cannot be opened",
-			"error", s.config.describe("", err))
+		s.log.Log(ctx, level, "cannot log in to Vault again; keys that are open stay so, others cannot be opened", "error", why)
 	}
 	return login{}
 }

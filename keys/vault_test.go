@@ -194,7 +194,7 @@ func wantVaultError(t *testing.T, c keys.VaultConfig, err, reason error, mention
 		return
 	}
 	secrets := []string{c.Token}
-	for _, file := range []string{c.TokenFile, c.SecretIDFile} {
+	for _, file := range []string{c.TokenFile, c.WrappedTokenFile, c.SecretIDFile, c.WrappedSecretIDFile, c.KubernetesJWTFile} {
 		if data, err := os.ReadFile(file); err == nil {
 			secrets = append(secrets, strings.TrimSpace(string(data)))
 		}

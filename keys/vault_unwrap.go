@@ -46,12 +46,15 @@ func (s *session) unwrap(ctx context.Context, file, what, origin string, secretO
 	}
 	s.bare.SetToken(wrapping)
 	defer s.bare.ClearToken()
+	s.bare.SetMaxRetries(0) // if Vault's answer is lost the wrapping is open all the same
+	defer s.bare.SetMaxRetries(maxRetries)
 	answer, err := s.bare.Logical().WriteWithContext(ctx, "sys/wrapping/unwrap", nil)
 	switch {
 	case refusedWith(err) != "" || isForbidden(err):
 		return "", usedBefore(file, what)
 	case err != nil:
-		return "", err
+		e := s.config.describe("", err)
+		return "", &StoreError{Reason: e.Reason, Detail: e.Detail + "; the wrapping in " + file + " may be used up by this request of pgveil's, for all that it got no answer: put a new one there"}
 	}
 	secret := ""
 	if answer != nil {
