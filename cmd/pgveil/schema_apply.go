@@ -26,11 +26,12 @@ func schemaPlanCommand() *command {
 		name:  "schema plan",
 		short: "show what schema apply would do",
 		long: `
-Shows, for every tagged column that still holds its values in the clear, what schema
-apply would do: tables, rows, space, locks, and what stands in the way, with how to mend
-it. Changes nothing. The exit status is 1 if something stands in the way.`,
+Shows, for every tagged column that still holds its values in the clear, and for every
+randomized one that holds values under older keys, what schema apply would do: tables,
+rows, space, locks, and what stands in the way, with how to mend it. Changes nothing. The
+exit status is 1 if something stands in the way.`,
 		examples: []string{"pgveil schema plan --login-user owner --login-password-file owner-password", "pgveil schema plan --json"},
-		settings: []string{"schema", "server", "login", "keys.vault", "log"},
+		settings: applySettings,
 		flags:    func(flags *pflag.FlagSet) { flags.Bool("json", false, "print JSON") },
 		run:      schemaPlan,
 	}
@@ -44,8 +45,9 @@ func schemaApplyCommand() *command {
 Seals the values of tagged columns that hold them in the clear. The values are sealed
 into shadow columns in small transactions, while applications go on to use the tables;
 then one transaction under an exclusive lock puts them in the place of the columns.
-From then on the columns can be read through pgveil only. May be stopped, or killed, at
-any moment, and run again. Ends by opening every value.
+From then on the columns can be read through pgveil only. After keys rotate it seals
+randomized values anew that older keys have sealed, in place, while pgveil serves. May be
+stopped, or killed, at any moment, and run again. Ends by opening every value.
 
 The login has to own the tables, and be allowed to make schema pgveil.`,
 		examples: []string{
@@ -100,12 +102,46 @@ func (c *call) withDatabases(ctx context.Context, open *secrets, f func(conn *pg
 	return nil
 }
 
+// columnKeys opens the keysets of the columns, and gives which key of each seals.
+func (c *call) columnKeys(ctx context.Context, store *secrets) (rings map[string]*keys.Keyring, seals func(*schema.Column) uint32, err error) {
+	file, err := c.readSchema()
+	if err != nil {
+		return nil, nil, err
+	}
+	var needed []neededKey
+	for _, key := range neededKeys(c.config, file) {
+		if _, ofColumns := file.Keys[key.name]; ofColumns {
+			needed = append(needed, key)
+		}
+	}
+	if rings, err = openKeys(ctx, store, needed); err != nil {
+		return nil, nil, err
+	}
+	return rings, func(column *schema.Column) uint32 {
+		for _, key := range rings[column.Key].Info().Keys {
+			if key.Seals {
+				return key.ID
+			}
+		}
+		return 0
+	}, nil
+}
+
 func schemaPlan(ctx context.Context, c *call) error {
+	store, err := c.openSecrets(ctx, c.logger(), false)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	_, seals, err := c.columnKeys(ctx, store)
+	if err != nil {
+		return err
+	}
 	var plans []*apply.Plan
-	err := c.withDatabases(ctx, nil, func(conn *pgx.Conn, db *schema.Database) error {
-		plan, err := apply.Read(ctx, conn, db)
+	err = c.withDatabases(ctx, store, func(conn *pgx.Conn, db *schema.Database) error {
+		plan, err := apply.Read(ctx, conn, db, seals)
 		if err == nil {
-			plan.Units, plan.Blockers, plan.Notices, plan.Unverified = list(plan.Units), list(plan.Blockers), list(plan.Notices), list(plan.Unverified)
+			plan.Units, plan.Blockers, plan.Notices, plan.Unverified, plan.Reseal = list(plan.Units), list(plan.Blockers), list(plan.Notices), list(plan.Unverified), list(plan.Reseal)
 			plans = append(plans, plan)
 		}
 		return err
@@ -133,8 +169,8 @@ const rewriteRate = 20 << 20
 func (c *call) printPlan(plan *apply.Plan) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "database %s\n", plan.Database)
-	if len(plan.Units)+len(plan.Blockers)+len(plan.Unverified) == 0 {
-		b.WriteString("  nothing to do: every tagged column is sealed\n")
+	if len(plan.Units)+len(plan.Blockers)+len(plan.Unverified)+len(plan.Reseal) == 0 {
+		b.WriteString("  nothing to do: every tagged column is sealed, by the keys of today\n")
 	}
 	for i, u := range plan.Units {
 		var bytes int64
@@ -159,6 +195,14 @@ func (c *call) printPlan(plan *apply.Plan) error {
 		for _, t := range u.Tables {
 			fmt.Fprintf(&b, "  %s: swapped; its values are still to be opened\n", t)
 		}
+	}
+	for _, u := range plan.Reseal {
+		t := u.Tables[0]
+		var columns []string
+		for _, column := range t.Columns {
+			columns = append(columns, column.Name)
+		}
+		fmt.Fprintf(&b, "  %s: values of %s that older keys have sealed are sealed anew, in place, in small transactions\n", t, strings.Join(columns, ", "))
 	}
 	for _, notice := range plan.Notices {
 		fmt.Fprintf(&b, "  notice: %s\n", notice)
@@ -209,25 +253,16 @@ func schemaApply(ctx context.Context, c *call) error {
 		return err
 	}
 	defer store.Close()
-	file, err := c.readSchema()
-	if err != nil {
-		return err
-	}
-	rings := make(map[string]*keys.Keyring)
+	var rings map[string]*keys.Keyring
+	var seals func(*schema.Column) uint32
 	if !c.bool("abort") {
-		var needed []neededKey
-		for _, key := range neededKeys(c.config, file) {
-			if _, ofColumns := file.Keys[key.name]; ofColumns {
-				needed = append(needed, key)
-			}
-		}
-		if rings, err = openKeys(ctx, store, needed); err != nil {
+		if rings, seals, err = c.columnKeys(ctx, store); err != nil {
 			return err
 		}
 	}
 	var results []applied
 	err = c.withDatabases(ctx, store, func(conn *pgx.Conn, db *schema.Database) error {
-		plan, err := apply.Read(ctx, conn, db)
+		plan, err := apply.Read(ctx, conn, db, seals)
 		if err != nil {
 			return err
 		}
@@ -258,8 +293,13 @@ func schemaApply(ctx context.Context, c *call) error {
 		return c.printJSON(map[string]any{"databases": list(results)})
 	}
 	for _, r := range results {
+		if r.Resealed > 0 {
+			fmt.Fprintf(c.out, "database %s: %d values sealed anew; 0 under old keys\n", r.Database, r.Resealed)
+		}
 		if r.Columns == 0 {
-			fmt.Fprintf(c.out, "database %s: nothing to do\n", r.Database)
+			if r.Resealed == 0 {
+				fmt.Fprintf(c.out, "database %s: nothing to do\n", r.Database)
+			}
 			continue
 		}
 		fmt.Fprintf(c.out, "database %s: %d columns sealed; 0 plaintext, %d values opened\nThe old values may still be in\n", r.Database, r.Columns, r.Opened)

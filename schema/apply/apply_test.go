@@ -60,7 +60,7 @@ func connect(t *testing.T, s *stack.Stack) *pgx.Conn {
 
 func read(t *testing.T, conn *pgx.Conn, s *stack.Stack) *apply.Plan {
 	t.Helper()
-	plan, err := apply.Read(t.Context(), conn, s.File.Databases[s.Database])
+	plan, err := apply.Read(t.Context(), conn, s.File.Databases[s.Database], nil)
 	if err != nil {
 		t.Fatal(err)
 	}

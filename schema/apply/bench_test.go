@@ -41,7 +41,7 @@ func BenchmarkSeal(b *testing.B) {
 			b.Fatal(err)
 		}
 		plain := time.Since(began)
-		plan, err := apply.Read(ctx, conn, s.File.Databases[s.Database])
+		plan, err := apply.Read(ctx, conn, s.File.Databases[s.Database], nil)
 		if err != nil {
 			b.Fatal(err)
 		}

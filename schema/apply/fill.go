@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -35,21 +36,32 @@ type batch struct {
 // stretch is how many blocks of a table are looked through at once.
 const stretch = 64
 
-// fill seals rows in the order of the table's blocks until none is left that is to do: what
-// is written meanwhile may lie anywhere.
+// work is what is done to some rows in one transaction: those that fulfil a condition, up
+// to the size of a batch. It gives how many it has done.
+type work func(ctx context.Context, tx pgx.Tx, where string) (int, error)
+
+// fill seals rows until none is left that is to do.
 func (j *job) fill(ctx context.Context, u *Unit, t *Table) error {
+	return j.passes(ctx, u, t, StateFill, func(ctx context.Context, tx pgx.Tx, where string) (int, error) {
+		return j.sealRows(ctx, tx, t, where)
+	})
+}
+
+// passes does work in the order of a table's blocks until none is left: what is written
+// meanwhile may lie anywhere.
+func (j *job) passes(ctx context.Context, u *Unit, t *Table, state State, do work) error {
 	if j.started.IsZero() {
 		j.started = time.Now()
 	}
 	var done int64
-	for pass := 0; pass < 4; pass++ { // if writers are quicker, the swap does the rest
+	for pass := 0; pass < 4; pass++ { // if writers are quicker, it is not for more of these
 		var blocks int64
 		if err := j.conn.QueryRow(ctx, `SELECT pg_catalog.pg_relation_size($1::pg_catalog.oid::pg_catalog.regclass) / pg_catalog.current_setting('block_size')::bigint`, t.oid).Scan(&blocks); err != nil {
 			return err
 		}
 		found := false
 		for block := int64(0); block < blocks; {
-			n, err := j.fillBatch(ctx, t, block)
+			n, err := j.step(ctx, block, do)
 			if err != nil {
 				return err
 			}
@@ -59,11 +71,12 @@ func (j *job) fill(ctx context.Context, u *Unit, t *Table) error {
 			}
 			found = true
 			done += int64(n)
-			if err := j.tell(ctx, u, StateFill, int64(n)); err != nil {
+			if err := j.tell(ctx, u, state, int64(n)); err != nil {
 				return err
 			}
-			j.report(Progress{Table: t.String(), State: StateFill, Rows: done, Total: max(t.Rows, 0)})
-			if err := j.throttle(ctx, t, done, n); err != nil {
+			p := Progress{Table: t.String(), State: state, Rows: done, Total: max(t.Rows, 0)}
+			j.report(p)
+			if err := j.throttle(ctx, p, n); err != nil {
 				return err
 			}
 		}
@@ -75,7 +88,7 @@ func (j *job) fill(ctx context.Context, u *Unit, t *Table) error {
 }
 
 // throttle keeps to the rate, and waits while the server has enough to do.
-func (j *job) throttle(ctx context.Context, t *Table, done int64, n int) error {
+func (j *job) throttle(ctx context.Context, p Progress, n int) error {
 	j.rows += int64(n)
 	if j.Rate > 0 {
 		if ahead := time.Duration(j.rows)*time.Second/time.Duration(j.Rate) - time.Since(j.started); ahead > 0 {
@@ -94,17 +107,16 @@ func (j *job) throttle(ctx context.Context, t *Table, done int64, n int) error {
 		if err != nil {
 			return err
 		}
-		why := ""
 		switch {
 		case waiting > j.Waiting:
-			why = fmt.Sprintf("%d sessions wait for locks", waiting)
+			p.Why = fmt.Sprintf("%d sessions wait for locks", waiting)
 		case lag > j.Lag:
-			why = fmt.Sprintf("a standby is %d MiB behind", lag>>20)
+			p.Why = fmt.Sprintf("a standby is %d MiB behind", lag>>20)
 		default:
 			j.looked = time.Now()
 			return ctx.Err()
 		}
-		j.report(Progress{Table: t.String(), State: StateFill, Rows: done, Total: max(t.Rows, 0), Why: why})
+		j.report(p)
 		if err := sleep(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
@@ -112,74 +124,81 @@ func (j *job) throttle(ctx context.Context, t *Table, done int64, n int) error {
 	return ctx.Err()
 }
 
-// fillBatch seals one batch of a stretch in a transaction of its own.
-func (j *job) fillBatch(ctx context.Context, t *Table, block int64) (n int, err error) {
+// step does work on a stretch of blocks, in a transaction of its own.
+func (j *job) step(ctx context.Context, block int64, do work) (n int, err error) {
 	err = pgx.BeginFunc(ctx, j.conn, func(tx pgx.Tx) error {
 		if j.replica {
 			if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
 				return err
 			}
 		}
-		in := fmt.Sprintf("ctid >= '(%d,0)'::pg_catalog.tid AND ctid < '(%d,0)'::pg_catalog.tid AND ", block, block+stretch)
-		n, err = j.sealRows(ctx, tx, t, in, j.Batch)
+		n, err = do(ctx, tx, fmt.Sprintf("ctid >= '(%d,0)'::pg_catalog.tid AND ctid < '(%d,0)'::pg_catalog.tid AND ", block, block+stretch))
 		return err
 	})
 	return n, err
 }
 
-// sealRows seals up to limit rows that fulfil a condition. A row that somebody changes
-// meanwhile stays to do.
-func (j *job) sealRows(ctx context.Context, tx pgx.Tx, t *Table, where string, limit int) (int, error) {
-	b, err := j.readRows(ctx, tx, t, where, limit)
-	if err != nil || len(b.places) == 0 {
+// sealRows seals up to a batch of rows.
+func (j *job) sealRows(ctx context.Context, tx pgx.Tx, t *Table, where string) (int, error) {
+	var read, write []string
+	for _, c := range t.Columns {
+		read = append(read, fmt.Sprintf("CASE WHEN %s IS NULL THEN %s END", identifier(c.shadow()), identifier(c.Name)))
+		write = append(write, identifier(c.shadow()))
+	}
+	b, err := j.readRows(ctx, tx, t, read, where+"("+t.todo()+")", func(c *Column, value []byte) ([]byte, error) {
+		var err error
+		if j.plain, err = c.canonical(j.plain[:0], value); err != nil {
+			return nil, errors.New("cannot be brought into its sealed form")
+		}
+		return j.sealers[c].Seal(nil, j.plain)
+	})
+	if err != nil {
 		return 0, err
 	}
-	var sets, columns, arrays strings.Builder
+	return b.write(ctx, tx, t, write)
+}
+
+// write writes what was sealed into columns. A row that somebody has changed meanwhile
+// stays to do.
+func (b *batch) write(ctx context.Context, tx pgx.Tx, t *Table, columns []string) (int, error) {
+	if len(b.places) == 0 {
+		return 0, nil
+	}
+	var sets, names, arrays strings.Builder
 	args := []any{b.places, b.versions}
-	for i, c := range t.Columns {
+	for i, column := range columns {
 		args = append(args, b.sealed[i])
 		if i > 0 {
 			sets.WriteString(", ")
 		}
-		fmt.Fprintf(&sets, "%[1]s = coalesce(v.s%[2]d, t.%[1]s)", identifier(c.shadow()), i)
-		fmt.Fprintf(&columns, ", s%d", i)
+		fmt.Fprintf(&sets, "%[1]s = coalesce(v.s%[2]d, t.%[1]s)", column, i)
+		fmt.Fprintf(&names, ", s%d", i)
 		fmt.Fprintf(&arrays, ", $%d::pg_catalog.bytea[]", i+3)
 	}
 	tag, err := tx.Exec(ctx, fmt.Sprintf(`
-		UPDATE %s t SET %s FROM unnest($1::pg_catalog.text[], $2::pg_catalog.text[]%s) v (place, version%s)
+		UPDATE ONLY %s t SET %s FROM unnest($1::pg_catalog.text[], $2::pg_catalog.text[]%s) v (place, version%s)
 		WHERE t.ctid = ANY ($1::pg_catalog.text[]::pg_catalog.tid[]) AND t.ctid = v.place::pg_catalog.tid AND t.xmin = v.version::pg_catalog.xid`,
-		t.sql(), sets.String(), arrays.String(), columns.String()), args...)
+		t.sql(), sets.String(), arrays.String(), names.String()), args...)
 	return int(tag.RowsAffected()), err
 }
 
-// readRows reads rows and seals their values.
-func (j *job) readRows(ctx context.Context, tx pgx.Tx, t *Table, where string, limit int) (*batch, error) {
-	var columns strings.Builder
-	for _, c := range t.Columns {
-		fmt.Fprintf(&columns, ", CASE WHEN %s IS NULL THEN %s END", identifier(c.shadow()), identifier(c.Name))
-	}
-	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT ctid::pg_catalog.text, xmin::pg_catalog.text%s FROM %s WHERE %s(%s) LIMIT %d", columns.String(), t.sql(), where, t.todo(), limit), pgx.QueryResultFormats{1})
+// readRows reads up to a batch of rows, and makes of each value what is to be written.
+func (j *job) readRows(ctx context.Context, tx pgx.Tx, t *Table, columns []string, where string, seal func(c *Column, value []byte) ([]byte, error)) (*batch, error) {
+	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT ctid::pg_catalog.text, xmin::pg_catalog.text, %s FROM ONLY %s WHERE %s LIMIT %d", strings.Join(columns, ", "), t.sql(), where, j.Batch), pgx.QueryResultFormats{1})
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	b := &batch{sealed: make([][][]byte, len(t.Columns))}
-	var canonical []byte
 	for rows.Next() {
 		values := rows.RawValues()
 		b.places, b.versions = append(b.places, string(values[0])), append(b.versions, string(values[1]))
 		for i, c := range t.Columns {
-			value := values[2+i]
-			if value == nil {
-				b.sealed[i] = append(b.sealed[i], nil)
-				continue
-			}
-			if canonical, err = c.canonical(canonical[:0], value); err != nil {
-				return nil, fmt.Errorf("the value of column %s in the row at ctid %s cannot be brought into its sealed form", c.Name, values[0])
-			}
-			sealed, err := j.sealers[c].Seal(nil, canonical)
-			if err != nil {
-				return nil, fmt.Errorf("column %s: %w", c.Name, err)
+			var sealed []byte
+			if value := values[2+i]; value != nil {
+				if sealed, err = seal(c, value); err != nil {
+					return nil, fmt.Errorf("the value of column %s in the row at ctid %s: %w", c.Name, values[0], err)
+				}
 			}
 			b.sealed[i] = append(b.sealed[i], sealed)
 		}

@@ -50,17 +50,19 @@ type Progress struct {
 // State is what a job does with a unit.
 type State string
 
-// The states, in their order. The swap is the end of StateFill.
+// The states. The swap is the end of StateFill.
 const (
 	StateFill   State = "fill"
+	StateReseal State = "reseal"
 	StateVerify State = "verify"
 	StateDone   State = "done"
 )
 
 // Result is what a job has done.
 type Result struct {
-	Columns int   `json:"columns"` // sealed
-	Opened  int64 `json:"opened"`  // values that were opened again
+	Columns  int   `json:"columns"`  // sealed
+	Resealed int64 `json:"resealed"` // values, that older keys had sealed
+	Opened   int64 `json:"opened"`   // values that were opened again
 	// Left says where the values may still be in the clear.
 	Left []string `json:"left"`
 }
@@ -77,7 +79,8 @@ type job struct {
 	started time.Time
 	rows    int64     // filled since
 	looked  time.Time // when the server was last found to be at ease
-	replica bool      // triggers of the applications need not fire
+	plain   []byte
+	replica bool // triggers of the applications need not fire
 }
 
 // jobTable is where a job tells of itself. What is still to do is not taken from it.
@@ -129,6 +132,11 @@ func (p *Plan) Run(ctx context.Context, conn *pgx.Conn, o Options) (*Result, err
 			return result, err
 		}
 	}
+	for _, u := range p.Reseal {
+		if err := j.reseal(ctx, u, result); err != nil {
+			return result, fmt.Errorf("%s: reseal: %w", u.Tables[0], err)
+		}
+	}
 	return result, nil
 }
 
@@ -153,7 +161,7 @@ func (j *job) begin(ctx context.Context) (release func(), err error) {
 	if err := j.conn.QueryRow(ctx, `SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user`).Scan(&j.replica); err != nil {
 		return nil, err
 	}
-	for _, u := range slices.Concat(j.plan.Units, j.plan.Unverified) {
+	for _, u := range slices.Concat(j.plan.Units, j.plan.Unverified, j.plan.Reseal) {
 		for _, t := range u.Tables {
 			for _, c := range t.Columns {
 				if j.sealers[c], err = j.Sealer(c.tag); err != nil {

@@ -21,6 +21,8 @@ type Plan struct {
 	// Unverified are units that were swapped by a job that has ended before it opened their
 	// values.
 	Unverified []*Unit `json:"unverified"`
+	// Reseal are tables with randomized values that older keys have sealed, each by itself.
+	Reseal []*Unit `json:"reseal"`
 }
 
 // Unit is a set of tables whose columns have to be swapped in one transaction: they share
@@ -51,6 +53,7 @@ type Column struct {
 	number  int16
 	binary  string // its default's value in hex, of a constant one
 	hasNull bool   // its default is NULL or none
+	key     uint32 // that is to seal its values, of one to be re-sealed
 }
 
 // Blocker is why a column cannot be sealed as the database is.
@@ -85,10 +88,11 @@ const trigger = "zzz_pgveil_shadow"
 func (t *Table) function() string { return identifier("pgveil", fmt.Sprintf("shadow_%d", t.oid)) }
 
 // Read makes the plan for the tagged columns of db that are not sealed yet, as the
-// database is that conn is connected to. The error is of the connection.
-func Read(ctx context.Context, conn *pgx.Conn, db *schema.Database) (*Plan, error) {
+// database is that conn is connected to. key gives the ID of the key that seals the values
+// of a column now; if it is nil, re-sealing is not planned. The error is of the connection.
+func Read(ctx context.Context, conn *pgx.Conn, db *schema.Database, key func(*schema.Column) uint32) (*Plan, error) {
 	p := &Plan{Database: db.Name}
-	r := &reader{plan: p, byOID: make(map[uint32]*Table)}
+	r := &reader{plan: p, key: key, byOID: make(map[uint32]*Table)}
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, conn, options, func(tx pgx.Tx) error {
 		r.tx = tx
@@ -98,7 +102,7 @@ func Read(ctx context.Context, conn *pgx.Conn, db *schema.Database) (*Plan, erro
 		if err := r.columns(ctx, db); err != nil {
 			return err
 		}
-		for _, step := range []func(context.Context) error{r.tables, r.indexes, r.foreignKeys, r.dependents, r.defaults, r.triggers, r.unverified} {
+		for _, step := range []func(context.Context) error{r.tables, r.indexes, r.foreignKeys, r.dependents, r.defaults, r.triggers, r.unverified, r.reseals} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -115,6 +119,7 @@ func Read(ctx context.Context, conn *pgx.Conn, db *schema.Database) (*Plan, erro
 // reader makes a plan.
 type reader struct {
 	plan   *Plan
+	key    func(*schema.Column) uint32
 	tx     pgx.Tx
 	found  []*Table
 	sealed []*Table // with columns that are sealed already

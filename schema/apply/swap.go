@@ -26,7 +26,7 @@ func (j *job) swap(ctx context.Context, u *Unit) error {
 		}
 		for _, t := range u.Tables { // what was written since
 			for {
-				n, err := j.sealRows(ctx, tx, t, "", j.Batch)
+				n, err := j.sealRows(ctx, tx, t, "")
 				if err != nil {
 					return err
 				}

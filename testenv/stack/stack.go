@@ -57,6 +57,7 @@ type Stack struct {
 	MAC      *keys.MAC
 	Signer   *keys.Signer
 	Keys     map[string]*keys.Keyring
+	Store    keys.Store // of the keys
 	File     *schema.File
 	Addr     string // of pgveil, host:port
 	Port     int
@@ -104,6 +105,7 @@ func Start(t testing.TB, opts Options) *Stack {
 	store, err := keys.CreateInsecureLocal(filepath.Join(t.TempDir(), "insecure-keys"))
 	must(err)
 	t.Cleanup(func() { store.Close() })
+	s.Store = store
 	for name, spec := range s.File.Keys {
 		keyType := keys.TypeRandomized
 		if spec.Mode == schema.Deterministic {
