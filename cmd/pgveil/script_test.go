@@ -74,6 +74,7 @@ func runScripts(t *testing.T, dir string) {
 			"health":       healthGet,
 			"ownvault":     ownVault,
 			"vaultdo":      vaultDo,
+			"runbook":      runbook,
 			"serving":      serving,
 			"stopped":      stopped,
 			"await":        await,
