@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/pgveil/pgveil/cmd/pgveil/config"
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy"
@@ -92,27 +94,35 @@ func (l *liveKeys) watch(ctx context.Context) {
 	}
 }
 
-// round asks the store for every keyset.
+// round asks the store for every keyset, several at once for one that is slow: pgveil keys rotate
+// counts on all having noticed the new key soon.
 func (l *liveKeys) round(ctx context.Context) {
+	names := slices.Sorted(maps.Keys(l.keys))
+	errs := make([]error, len(names))
+	var asking errgroup.Group
+	asking.SetLimit(4)
+	for i, name := range names {
+		asking.Go(func() error {
+			errs[i] = l.ask(ctx, l.keys[name])
+			return nil
+		})
+	}
+	_ = asking.Wait()
+	if ctx.Err() != nil {
+		return
+	}
 	faults := make(map[string]error)
 	var everywhere error // what each key would say
-	for _, name := range slices.Sorted(maps.Keys(l.keys)) {
-		key := l.keys[name]
-		err := everywhere
-		if err == nil {
-			err = l.ask(ctx, key)
-		}
-		if ctx.Err() != nil {
-			return
-		}
+	for i, name := range names {
+		err := errs[i]
 		if err == nil {
 			continue
 		}
-		l.failed(key, err)
-		if errors.Is(err, keys.ErrUnreachable) || errors.Is(err, keys.ErrVaultSealed) {
-			everywhere = err
-		} else {
+		l.failed(l.keys[name], err)
+		if !errors.Is(err, keys.ErrUnreachable) && !errors.Is(err, keys.ErrVaultSealed) {
 			faults[name] = err
+		} else if everywhere == nil {
+			everywhere = err
 		}
 	}
 	l.told.tell(everywhere, faults, l.maxStale)

@@ -2,9 +2,16 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -33,6 +40,7 @@ func ownVault(ts *testscript.TestScript, neg bool, args []string) {
 // vaultdo ACTION [ARG]…: does something to the script's own Vault, as root.
 //
 //	stop, restart, pause, resume, seal, unseal
+//	slow WAIT                 every answer of it at $SLOW_URL comes later by that much
 //	write PATH [KEY=VALUE]…   (data.KEY=VALUE for a secret of KV)
 //	delete PATH
 //	policy NAME FILE
@@ -63,6 +71,8 @@ func vaultDo(ts *testscript.TestScript, neg bool, args []string) {
 		err = server.Seal(ctx)
 	case action == "unseal":
 		err = server.Unseal(ctx)
+	case action == "slow" && len(rest) == 1:
+		err = slowDown(ts, server, rest[0])
 	case action == "write" && len(rest) > 0:
 		_, err = client.Logical().WriteWithContext(ctx, rest[0], fieldsOf(rest[1:]))
 	case action == "delete" && len(rest) == 1:
@@ -104,4 +114,39 @@ func fieldsOf(settings []string) map[string]any {
 		}
 	}
 	return fields
+}
+
+// slowRelays has the relay before the Vault of each script, by the wait that it makes.
+var slowRelays sync.Map
+
+func slowDown(ts *testscript.TestScript, server *testenv.Vault, text string) error {
+	wait, err := time.ParseDuration(text)
+	if err != nil {
+		return err
+	}
+	if found, ok := slowRelays.Load(ts); ok {
+		found.(*atomic.Int64).Store(int64(wait))
+		return nil
+	}
+	target, err := url.Parse(server.Address())
+	if err != nil {
+		return err
+	}
+	slow := &atomic.Int64{}
+	slow.Store(int64(wait))
+	slowRelays.Store(ts, slow)
+	relay := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			select {
+			case <-time.After(time.Duration(slow.Load())):
+			case <-r.In.Context().Done():
+			}
+			r.SetURL(target)
+		},
+		Transport: server.Client().CloneConfig().HttpClient.Transport,
+		ErrorLog:  log.New(io.Discard, "", 0), // of clients that have given up
+	})
+	ts.Defer(relay.Close)
+	ts.Setenv("SLOW_URL", relay.URL)
+	return nil
 }

@@ -165,7 +165,7 @@ type faultLog struct {
 const repeatFaults = time.Hour
 
 // tell is called after each round with what holds for the store as a whole, or with the faults
-// of keys. Of a key that was not asked because of the former nothing is said.
+// of keys. While the former lasts, no key is said to be well again.
 func (f *faultLog) tell(everywhere error, faults map[string]error, maxStale time.Duration) {
 	if f.told == nil || time.Since(f.last) >= repeatFaults {
 		f.told, f.last = make(map[string]string), time.Now()
