@@ -82,6 +82,13 @@ func afterOneCancel(whole, got string) (part int, ok bool) {
 	for i := range parts {
 		before, rest := state(answers[i])
 		_, want := state(parts[i])
+		if before == 'E' && rest == "EmptyQueryResponse\nReadyForQuery " { // of a portal that was half made
+			continue
+		}
+		// What was to be made by what was cut is not there.
+		if part >= 0 && strings.Count(rest, "\n") == 1 && (strings.HasPrefix(rest, "ErrorResponse ERROR 26000 ") || strings.HasPrefix(rest, "ErrorResponse ERROR 34000 ")) {
+			continue
+		}
 		if before == 'E' && rest != "" {
 			if !strings.HasPrefix(rest, ignored) || strings.Count(rest, "\n") != 1 {
 				return 0, false
@@ -112,6 +119,7 @@ func state(part string) (before byte, rest string) {
 func TestAfterOneCancel(t *testing.T) {
 	const failed = "ErrorResponse ERROR 57014 \"canceling statement due to user request\" position 0\n"
 	const ignored = "ErrorResponse ERROR 25P02 \"…\" position 0\n"
+	const missing = "ErrorResponse ERROR 26000 \"…\" position 0\n"
 	const one, two = "DataRow 1\nDataRow 2\nCommandComplete SELECT 2\n", "ParseComplete\nCommandComplete INSERT 0 1\n"
 	for _, test := range []struct {
 		whole, got string
@@ -122,6 +130,10 @@ func TestAfterOneCancel(t *testing.T) {
 		{one + "ReadyForQuery I\n" + two + "ReadyForQuery I", "DataRow 1\n" + failed + "ReadyForQuery I\n" + two + "ReadyForQuery I", 0, true},
 		{one + "ReadyForQuery I\n" + two + "ReadyForQuery I", one + "ReadyForQuery I\n" + failed + "ReadyForQuery I", 1, true},
 		{one + "ReadyForQuery T\n" + two + "ReadyForQuery T", failed + "ReadyForQuery E\n" + ignored + "ReadyForQuery E", 0, true},
+		{one + "ReadyForQuery T\n" + two + "ReadyForQuery T", failed + "ReadyForQuery E\nEmptyQueryResponse\nReadyForQuery E", 0, true},
+		{one + "ReadyForQuery I\n" + two + "ReadyForQuery I", failed + "ReadyForQuery I\nEmptyQueryResponse\nReadyForQuery I", 0, false},
+		{one + "ReadyForQuery I\n" + two + "ReadyForQuery I", failed + "ReadyForQuery I\n" + missing + "ReadyForQuery I", 0, true},
+		{one + "ReadyForQuery I\n" + two + "ReadyForQuery I", one + "ReadyForQuery I\n" + missing + "ReadyForQuery I", 0, false},
 		{one + "ReadyForQuery I\n" + two + "ReadyForQuery I", failed + "ReadyForQuery I\n" + failed + "ReadyForQuery I", 0, false},
 		{one + "ReadyForQuery I\n" + two + "ReadyForQuery I", failed + "ReadyForQuery I\n" + one + "ReadyForQuery I", 0, false},
 		{one + "ReadyForQuery I", "DataRow 2\n" + failed + "ReadyForQuery I", 0, false},
@@ -168,7 +180,7 @@ func TestCancelSwept(t *testing.T) {
 				}
 				outcomes[min(part+1, 1)]++
 				// The signal may be late, as without pgveil: these take it.
-				c.exchange(query(`ROLLBACK`), query(`SELECT pg_sleep(0.005)`))
+				c.exchange(query(`ROLLBACK`), query(`SELECT pg_sleep(0.005)`), query(`DEALLOCATE ALL`))
 				if got := c.exchange(afterCancel...); got != after {
 					c.t.Fatalf("%s, moment %d: afterwards\n%s\nnot\n%s", talk.name, moment, got, after)
 				}

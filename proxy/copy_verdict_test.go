@@ -129,10 +129,21 @@ func TestCopyCancel(t *testing.T) {
 	s := stack.Start(t, stack.Options{})
 	fill(t, s)
 	conn := s.Connect(t, "biologist").PgConn()
+	admin, err := s.Postgres.Conn(t.Context(), s.Database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.Background())
 	for i := range 6 {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 		go func() {
-			time.Sleep(time.Duration(20+10*i) * time.Millisecond)
+			for underway := false; !underway; {
+				if err := admin.QueryRow(ctx, `SELECT count(*) > 0 FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND query LIKE 'COPY%'`, conn.PID()).Scan(&underway); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			time.Sleep(time.Duration(10*i) * time.Millisecond)
 			_ = conn.CancelRequest(ctx)
 		}()
 		var err error
