@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 
@@ -251,7 +252,8 @@ func TestDestroyVersions(t *testing.T) {
 	}
 }
 
-// TestAdded: Vault says of each key since when it is there, whatever happened to its keyset.
+// TestAdded: Vault says of each key since when it is there and retired, whatever happened to
+// its keyset.
 func TestAdded(t *testing.T) {
 	vault, setup := sharedVault(t)
 	store := openVault(t, withAppRole(t, config(t, vault), setup.Admin))
@@ -274,9 +276,26 @@ func TestAdded(t *testing.T) {
 	if after := added(); len(after) != 2 || after[first] != before[first] || after[second] != before[second] {
 		t.Errorf("%v, before %v", after, before)
 	}
+	retired := func() time.Time { t.Helper(); return openKey(t, store, "old").Info().Keys[0].RetiredAt }
+	if at := retired(); !at.IsZero() {
+		t.Errorf("retired at %v", at)
+	}
+	if err := store.Retire(t.Context(), "old", first, version(t, store, "old")); err != nil {
+		t.Fatal(err)
+	}
+	at := retired()
+	if at.IsZero() || time.Since(at) > time.Hour {
+		t.Errorf("retired at %v", at)
+	}
+	if _, err := store.Rewrap(t.Context(), "old"); err != nil || !retired().Equal(at) {
+		t.Errorf("retired at %v, and after a rewrap at %v: %v", at, retired(), err)
+	}
 	infos, err := store.List(t.Context())
 	if err != nil || len(infos) != 1 || infos[0].Keys[0].Added.String() != before[first] {
 		t.Errorf("%+v, %v", infos, err)
+	}
+	if err := store.Restore(t.Context(), "old", first); err != nil || !retired().IsZero() {
+		t.Errorf("restored, and retired at %v: %v", retired(), err)
 	}
 }
 

@@ -40,11 +40,14 @@ type KeyInfo struct {
 	// keyset the oldest that is enabled.
 	Seals bool      `json:"seals"`
 	Added time.Time `json:"added,omitzero"` // zero if the store does not know
+	// RetiredAt is zero if it is not retired, too.
+	RetiredAt time.Time `json:"retired,omitzero"`
 }
 
-func (i *Info) tellAdded(added map[uint32]time.Time) {
+func (i *Info) tellTimes(t times) {
 	for at := range i.Keys {
-		i.Keys[at].Added = added[i.Keys[at].ID]
+		k := &i.Keys[at]
+		k.Added, k.RetiredAt = t.added[k.ID], t.retired[k.ID]
 	}
 }
 

@@ -37,6 +37,9 @@ func (l *LiveSealer) Open(dst, sealed []byte) ([]byte, error) {
 	return s.Sealer.Open(dst, sealed)
 }
 
+// SealingKey is [Sealer.SealingKey] of the moment.
+func (l *LiveSealer) SealingKey() uint32 { return l.current.Load().SealingKey() }
+
 // Withheld gives the error of Withhold while it holds, nil otherwise.
 func (l *LiveSealer) Withheld() error { return l.current.Load().withheld }
 

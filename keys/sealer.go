@@ -3,6 +3,7 @@ package keys
 import (
 	"crypto/cipher"
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -128,6 +129,14 @@ func (s *Sealer) key(prefix [prefixSize]byte) *columnKey {
 		}
 	}
 	return nil
+}
+
+// SealingKey gives the ID of the key that seals, 0 if there is none any more.
+func (s *Sealer) SealingKey() uint32 {
+	if len(s.keys) == 0 {
+		return 0
+	}
+	return binary.BigEndian.Uint32(s.keys[0].prefix[1:])
 }
 
 // String says nothing of the keys.

@@ -73,7 +73,7 @@ func (s *VaultStore) Open(ctx context.Context, name string) (*Keyring, error) {
 		return nil, s.fail(name, path, "update", err)
 	}
 	keyring.info.Created, keyring.info.KEK, keyring.info.KEKVersion = info.Created, info.KEK, info.KEKVersion
-	keyring.info.tellAdded(r.added)
+	keyring.info.tellTimes(r.times)
 	return keyring, nil
 }
 

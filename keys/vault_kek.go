@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,7 +75,13 @@ type record struct {
 	keyset string // Tink's EncryptedKeyset in JSON
 	kek    string // path of the KEK
 	sum    string // SHA-256 of keyset in hex: tells a damaged keyset from a wrong KEK
-	added  map[uint32]time.Time
+	times
+}
+
+// times tell of each key when something was done to it. They stand beside the keyset in
+// clear: a mistake in them must not lose a key.
+type times struct {
+	added, retired map[uint32]time.Time
 }
 
 // The fields of a record in KV.
@@ -84,36 +89,51 @@ const (
 	fieldKeyset = "keyset"
 	fieldKEK    = "kek"
 	fieldSum    = "sha256"
-	fieldAdded  = "added" // when each key was, in JSON; for people, and nothing depends on it
+	// When each key was added and retired, in JSON.
+	fieldAdded   = "added"
+	fieldRetired = "retired"
 )
 
 func (r record) fields() map[string]any {
 	fields := map[string]any{fieldKeyset: r.keyset, fieldKEK: r.kek, fieldSum: r.sum}
-	if text, err := json.Marshal(r.added); err == nil && len(r.added) > 0 {
-		fields[fieldAdded] = string(text)
+	for field, of := range map[string]map[uint32]time.Time{fieldAdded: r.added, fieldRetired: r.retired} {
+		if text, err := json.Marshal(of); err == nil && len(of) > 0 {
+			fields[field] = string(text)
+		}
 	}
 	return fields
 }
 
-// since notes when the keys of a keyset were added: those that the record before does not
-// know, now.
+// since notes when the keys of a keyset were added and retired: where the record before does
+// not tell, now.
 func (r *record) since(before *record, set *tinkpb.KeysetInfo) {
-	r.added = make(map[uint32]time.Time)
-	for _, k := range set.GetKeyInfo() {
-		id := k.GetKeyId()
-		switch {
-		case before == nil || !before.holds(id):
-			r.added[id] = time.Now().UTC().Truncate(time.Second)
-		case !before.added[id].IsZero():
-			r.added[id] = before.added[id]
+	was := make(map[uint32]KeyInfo)
+	if before != nil {
+		if encrypted, err := before.encrypted(); err == nil {
+			for _, k := range keyInfos(encrypted.GetKeysetInfo()) {
+				k.Added, k.RetiredAt = before.added[k.ID], before.retired[k.ID]
+				was[k.ID] = k
+			}
 		}
 	}
-}
-
-// holds reports whether a key is in the keyset, as what stands beside it says.
-func (r *record) holds(id uint32) bool {
-	encrypted, err := r.encrypted()
-	return err == nil && slices.ContainsFunc(encrypted.GetKeysetInfo().GetKeyInfo(), func(k *tinkpb.KeysetInfo_KeyInfo) bool { return k.GetKeyId() == id })
+	now := time.Now().UTC().Truncate(time.Second)
+	r.added, r.retired = make(map[uint32]time.Time), make(map[uint32]time.Time)
+	for _, k := range keyInfos(set) {
+		old, there := was[k.ID]
+		switch {
+		case !there:
+			r.added[k.ID] = now
+		case !old.Added.IsZero():
+			r.added[k.ID] = old.Added
+		}
+		switch {
+		case !k.Retired():
+		case old.Retired() && !old.RetiredAt.IsZero():
+			r.retired[k.ID] = old.RetiredAt
+		default:
+			r.retired[k.ID] = now
+		}
+	}
 }
 
 func checksum(s string) string {
@@ -138,8 +158,10 @@ func parseRecord(name string, fields map[string]any) (record, Info, error) {
 	if err != nil {
 		return record{}, Info{}, err
 	}
-	if text, _ := fields[fieldAdded].(string); json.Unmarshal([]byte(text), &r.added) != nil {
-		r.added = nil
+	for field, of := range map[string]*map[uint32]time.Time{fieldAdded: &r.added, fieldRetired: &r.retired} {
+		if text, _ := fields[field].(string); json.Unmarshal([]byte(text), of) != nil {
+			*of = nil
+		}
 	}
 	info := Info{
 		Name:       name,
@@ -150,7 +172,7 @@ func parseRecord(name string, fields map[string]any) (record, Info, error) {
 	for _, k := range encrypted.GetKeysetInfo().GetKeyInfo() {
 		info.Type = typeOfURL(k.GetTypeUrl())
 	}
-	info.tellAdded(r.added)
+	info.tellTimes(r.times)
 	return r, info, nil
 }
 

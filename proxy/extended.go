@@ -81,6 +81,7 @@ func (c *conn) parse(body []byte) error {
 	if s == nil {
 		s = c.state
 	}
+	p.literals = append(p.literals, c.sealedLiterals(edits, 0, len(text.SQL()))...)
 	sent, remap, err := c.rewrite(text, s, inner)
 	if err != nil {
 		return positioned(err, text.SQL())
@@ -138,6 +139,9 @@ func (c *conn) bind(body []byte) error {
 		return precedes{error: noStatement(m.Statement)}
 	}
 	if p.named.runs() {
+		if err := p.keyChanged(); err != nil {
+			return err
+		}
 		return c.bindRun(&m, p)
 	}
 	if p, err = c.still(v); err != nil {

@@ -122,6 +122,7 @@ func (c *conn) preparedBy(text *statement.Text, plan *statement.Plan, s *state, 
 		l = &layout{}
 	}
 	p.plan, p.layout, p.whole = plan.Statements[i].Later, l, plan
+	p.literals = c.sealedLiterals(&c.rewriter.edits, command.Start, command.End)
 	if len(text.Commands()) > 1 { // by itself, as it is looked at again
 		var alone statement.Lexer
 		var err error
@@ -139,6 +140,9 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 	p := v.value
 	if p.seen == nil { // it names nothing
 		return p, nil
+	}
+	if err := p.keyChanged(); err != nil {
+		return nil, err
 	}
 	look := c.watching
 	if p.plan != nil {
@@ -176,7 +180,7 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 	}
 	next := &prepared{
 		plan: p.plan, whole: whole, state: s, ambiguous: p.ambiguous, watched: p.watched, text: p.text, seen: s.snapshot,
-		layout: p.layout, changes: p.changes, named: p.named, redacted: p.redacted, mark: p.mark,
+		layout: p.layout, literals: p.literals, changes: p.changes, named: p.named, redacted: p.redacted, mark: p.mark,
 	}
 	if p.plan != nil {
 		if next.plan = whole; whole.Statements[0].Later != nil && p.named == nil {
@@ -325,6 +329,9 @@ func (c *conn) parseLayouts(text *statement.Text, p *prepared, declared []uint32
 	p.named.sealed = from.origin
 	if p.layout, err = plainLayout(text, declared); err != nil {
 		return nil, err
+	}
+	for _, t := range from.owner.layout.server {
+		p.literals = c.addLiteral(p.literals, t.column)
 	}
 	return p.layout, c.sealArguments(text, 0, from.owner, s)
 }

@@ -40,6 +40,7 @@ type prepared struct {
 	text      string          // of one without a plan, to be looked at again when the catalog changes
 	seen      *snapshot       // the catalog under which text was last looked at
 	layout    *layout
+	literals  []sealedLiteral // keys of the values in the text
 	changes   statement.Changes
 	commits   bool // it is COMMIT
 	refused   bool // by pgveil

@@ -77,7 +77,7 @@ func (c *call) destroyKey(ctx context.Context, use *keyUse, change *keyChange, w
 		if !k.Retired() {
 			return fmt.Errorf("key %q: %d is %s; pgveil keys retire comes first", change.Name, k.ID, k.Status)
 		}
-		return nil
+		return c.outlived(use.store, change.Name, k, wait)
 	})
 	if err != nil || change.DryRun {
 		return err
@@ -88,6 +88,24 @@ func (c *call) destroyKey(ctx context.Context, use *keyUse, change *keyChange, w
 	err = use.store.Remove(ctx, change.Name, change.Key, version)
 	change.Done = err == nil
 	return err
+}
+
+// outlived refuses to destroy a key that a pgveil may still seal with because it cannot reach
+// Vault. A time of waiting that is left is waited anyway.
+func (c *call) outlived(store *secrets, name string, k keys.KeyInfo, wait time.Duration) error {
+	left := c.config.KeysMaxStale - time.Since(k.RetiredAt)
+	if k.RetiredAt.IsZero() {
+		left = c.config.KeysMaxStale
+	}
+	if store.vault == nil || left <= wait {
+		return nil
+	}
+	return &exitError{
+		status: statusFails,
+		err: fmt.Errorf("key %q: %d has not been retired for long enough: a pgveil that cannot reach Vault may seal with it for keys.max_stale (%v), which is over in %v",
+			name, k.ID, c.config.KeysMaxStale, left.Round(time.Second)),
+		hint: "if keys.max_stale of every pgveil is shorter, set it here too: --keys-max-stale",
+	}
 }
 
 // destroyAll destroys a keyset, whatever needs it.
