@@ -121,12 +121,16 @@ func newCounter(ctx context.Context, tx pgx.Tx, db *Database) (*counter, error) 
 	return c, nil
 }
 
+// ShadowPrefix begins the names of the columns in which a job keeps sealed values until they
+// take the place of those in clear.
+const ShadowPrefix = "pgveil_shadow_"
+
 // sealedAttributes gives the columns of a table or materialized view that may hold sealed
 // values.
 func sealedAttributes(r *Relation) []Attribute {
 	var list []Attribute
 	for _, a := range r.Attributes {
-		sealed := a.Tagged != nil || a.Orphan || r.Kind == 'm'
+		sealed := a.Tagged != nil || a.Orphan || strings.HasPrefix(a.Name, ShadowPrefix) || r.Kind == 'm'
 		if sealed && (isTable(r) || r.Kind == 'm') && (a.TypeOID == byteaOID || a.TypeOID == byteaArrayOID) {
 			list = append(list, a)
 		}

@@ -95,10 +95,11 @@ func TestCountStored(t *testing.T) {
 		`CREATE POLICY p ON lab.patient USING (nir = `+sealedLike(nir, 20)+`)`,
 		`CREATE FUNCTION lab.t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'`,
 		`CREATE TRIGGER t BEFORE UPDATE ON lab.patient FOR EACH ROW WHEN (new.nir = `+sealedLike(nir, 21)+`) EXECUTE FUNCTION lab.t()`,
+		`ALTER TABLE lab.patient ADD COLUMN pgveil_shadow_3 bytea`, `UPDATE ONLY lab.patient SET pgveil_shadow_3 = `+sealedLike(name, 22)+` WHERE id = 2`,
 		storedGrants,
 	)
 	want = append(want,
-		"lab.names.names 4294967280 1", "lab.names.names 8 2", "lab.untagged.name 11 1",
+		"lab.names.names 4294967280 1", "lab.names.names 8 2", "lab.patient.pgveil_shadow_3 22 1", "lab.untagged.name 11 1",
 		"default of lab.patient.name 12 1", "default of lab.archived.name 12 1", "view lab.one 13 1", "index lab.few 14 1",
 		"function lab.f() 15 1", "function lab.g(bytea) 16 1", "function lab.g(bytea) 17 1", "bounds of lab.listed_one 18 1",
 		"rule r of lab.patient 19 1", "policy p of lab.patient 20 1", "trigger t of lab.patient 21 1",
@@ -179,6 +180,13 @@ func TestAwaitWriters(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+	// Nor may a job be under way, which seals with the keys that it began with.
+	mustExec(t, super, fmt.Sprintf(`SELECT pg_advisory_lock(%d)`, JobLock))
+	err = AwaitWriters(t.Context(), login, db, 0)
+	if want := fmt.Sprintf("pgveil schema apply is running, as the server's process %d, for longer than 0s", pid); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("while a job runs: %v", err)
+	}
+	mustExec(t, super, fmt.Sprintf(`SELECT pg_advisory_unlock(%d)`, JobLock))
 	// Readers are none, and other tables' writers neither.
 	mustExec(t, super, `BEGIN`, `SELECT * FROM lab.result`, `INSERT INTO lab.plain VALUES (2)`)
 	if err := AwaitWriters(t.Context(), login, db, 0); err != nil {

@@ -15,7 +15,8 @@ const writersPoll = 100 * time.Millisecond
 
 // AwaitWriters returns when every transaction that has begun to write to a table with sealed
 // columns has ended: what they wrote is then committed and seen by [CountStored], or never
-// will be. It does not wait for those that come meanwhile, takes no lock itself, and gives up
+// will be. A job that seals what is stored is waited for, too: it has the keys that it began
+// with. It does not wait for those that come meanwhile, takes no lock itself, and gives up
 // after that time with an error that names a transaction.
 func AwaitWriters(ctx context.Context, conn *pgx.Conn, db *Database, patience time.Duration) error {
 	var tables []uint32
@@ -55,7 +56,7 @@ func AwaitWriters(ctx context.Context, conn *pgx.Conn, db *Database, patience ti
 			return nil
 		}
 		if !time.Now().Before(end) {
-			return fmt.Errorf("database %q: %s has been writing to %s for longer than %v: end it, or try again when it has ended", db.Name, now[i].who(), now[i].table, patience)
+			return fmt.Errorf("database %q: %s for longer than %v: end it, or try again when it has ended", db.Name, &now[i], patience)
 		}
 		select {
 		case <-time.After(writersPoll):
@@ -69,15 +70,23 @@ func AwaitWriters(ctx context.Context, conn *pgx.Conn, db *Database, patience ti
 type writer struct {
 	transaction string
 	process     *int32 // nil of a prepared transaction
-	table       string
+	table       string // "" of a job
 }
 
-func (w *writer) who() string {
-	if w.process == nil {
-		return "a prepared transaction"
+func (w *writer) String() string {
+	switch {
+	case w.table == "":
+		return fmt.Sprintf("pgveil schema apply is running, as the server's process %d,", *w.process)
+	case w.process == nil:
+		return fmt.Sprintf("a prepared transaction has been writing to %s", w.table)
+	default:
+		return fmt.Sprintf("a transaction of the server's process %d has been writing to %s", *w.process, w.table)
 	}
-	return fmt.Sprintf("a transaction of the server's process %d", *w.process)
 }
+
+// JobLock is the advisory lock of a job that seals what a database holds: its digits are those
+// of "pgveil" in hex.
+const JobLock = 0x70677665696c
 
 // writeLocks are the modes of locks that whoever changes rows holds at least one of.
 var writeLocks = []string{"RowExclusiveLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"}
@@ -87,7 +96,12 @@ func writers(ctx context.Context, conn *pgx.Conn, tables []uint32) ([]writer, er
 		SELECT l.virtualtransaction, l.pid, l.relation::pg_catalog.regclass::text
 		FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
 		WHERE l.locktype = 'relation' AND l.granted AND d.datname = pg_catalog.current_database()
-			AND l.relation = ANY (`+oidArray(tables)+`) AND l.mode IN ('`+strings.Join(writeLocks, "', '")+`')`, pgx.QueryExecModeExec)
+			AND l.relation = ANY (`+oidArray(tables)+`) AND l.mode IN ('`+strings.Join(writeLocks, "', '")+`')
+		UNION ALL
+		SELECT 'job ' || l.pid::text, l.pid, ''
+		FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
+		WHERE l.locktype = 'advisory' AND l.granted AND d.datname = pg_catalog.current_database()
+			AND l.classid = $1::oid AND l.objid = $2::oid AND l.objsubid = 1`, pgx.QueryExecModeExec, uint32(JobLock>>32), uint32(JobLock&0xffffffff))
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func keysDestroy(ctx context.Context, c *call) error {
 	change := &keyChange{Name: name, Key: id, DryRun: c.bool("dry-run")}
 	err = c.recorded(ctx, use.store, "keys destroy", "destroyed", change, func() error {
 		if id == 0 {
-			return c.destroyAll(ctx, use, change)
+			return c.destroyAll(ctx, use, change, wait)
 		}
 		return c.destroyKey(ctx, use, change, wait)
 	})
@@ -109,7 +109,7 @@ func (c *call) outlived(store *secrets, name string, k keys.KeyInfo, wait time.D
 }
 
 // destroyAll destroys a keyset, whatever needs it.
-func (c *call) destroyAll(ctx context.Context, use *keyUse, change *keyChange) error {
+func (c *call) destroyAll(ctx context.Context, use *keyUse, change *keyChange, wait time.Duration) error {
 	if name := change.Name; name == c.config.Audit.MACKey || name == c.config.Audit.SignatureKey {
 		return fmt.Errorf("key %q verifies the audit log and is not destroyed", name)
 	}
@@ -121,7 +121,10 @@ func (c *call) destroyAll(ctx context.Context, use *keyUse, change *keyChange) e
 	if err != nil {
 		return err
 	}
-	stored, err := use.count(ctx, 0)
+	if change.DryRun {
+		wait = 0
+	}
+	stored, err := use.count(ctx, wait)
 	if err != nil {
 		return err
 	}

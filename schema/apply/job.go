@@ -91,9 +91,6 @@ CREATE TABLE IF NOT EXISTS pgveil.seal_job (
 	started timestamptz NOT NULL DEFAULT pg_catalog.now(), heartbeat timestamptz NOT NULL DEFAULT pg_catalog.now(), host text NOT NULL, process int NOT NULL
 )`
 
-// jobLock is held by the connection of a job: the digits are those of "pgveil" in hex.
-const jobLock = 0x70677665696c
-
 // Run seals what the plan, just made through the same connection, says. It may be run again
 // after it ended at any moment. The error tells what to do; no value is in it.
 func (p *Plan) Run(ctx context.Context, conn *pgx.Conn, o Options) (*Result, error) {
@@ -176,12 +173,12 @@ func (j *job) begin(ctx context.Context) (release func(), err error) {
 // lock keeps other jobs away. It ends with the connection.
 func lock(ctx context.Context, conn *pgx.Conn) (release func(), err error) {
 	var got bool
-	if err := conn.QueryRow(ctx, `SELECT pg_catalog.pg_try_advisory_lock($1)`, int64(jobLock)).Scan(&got); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT pg_catalog.pg_try_advisory_lock($1)`, int64(schema.JobLock)).Scan(&got); err != nil {
 		return nil, err
 	}
 	if got {
 		return func() {
-			_, _ = conn.Exec(context.WithoutCancel(ctx), `SELECT pg_catalog.pg_advisory_unlock($1)`, int64(jobLock))
+			_, _ = conn.Exec(context.WithoutCancel(ctx), `SELECT pg_catalog.pg_advisory_unlock($1)`, int64(schema.JobLock))
 		}, nil
 	}
 	var host string

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgveil/pgveil/schema"
 )
 
 // Status is what a job has written down of a unit.
@@ -30,7 +32,7 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn) ([]Status, error) {
 		SELECT unit, state, rows_done, rows_total, started, heartbeat, host, process,
 			EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
 				AND classid = $1 AND objid = $2 AND granted)
-		FROM pgveil.seal_job ORDER BY heartbeat DESC`, uint32(jobLock>>32), uint32(jobLock&0xffffffff))
+		FROM pgveil.seal_job ORDER BY heartbeat DESC`, uint32(schema.JobLock>>32), uint32(schema.JobLock&0xffffffff))
 	var list []Status
 	if err == nil {
 		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Status])
