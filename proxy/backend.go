@@ -83,6 +83,11 @@ func (c *conn) receive(typ byte) error {
 		return c.receiveOwn(w, typ, status)
 	case step.Mute && typ == 'G':
 		return c.mutedCopyIn(w)
+	case step.Mute && typ == 'Z':
+		if w != nil {
+			w.part.skip()
+		}
+		return nil
 	case step.Mute:
 		if w != nil && (typ == 'C' || typ == 's' || typ == 'E') {
 			w.withheld()
@@ -347,6 +352,7 @@ func (c *conn) dropped(e *pipeline.Entry[*work]) {
 	}
 	w.naming.settle(skipped)
 	w.copies.finish()
+	w.part.skip()
 	if w.verify {
 		close(w.prepared.described)
 	}

@@ -63,6 +63,14 @@ func (p *part) ready(failed bool) bool {
 	return p.failed
 }
 
+// skip notes that the message is not run, or not for the client.
+func (p *part) skip() {
+	if p != nil && !p.last {
+		p.failed = true
+		close(p.answered)
+	}
+}
+
 // fail notes an error of the server's.
 func (p *part) fail() {
 	if p != nil {
@@ -84,7 +92,14 @@ func (c *conn) apart(sql []byte, err error) int {
 		return 0
 	}
 	end := 0
-	if verb := commands[0].Verb; verb != statement.VerbBegin && !verb.EndsTransaction() && !c.inBlock() {
+	switch verb := commands[0].Verb; {
+	case verb.EndsTransaction():
+	case verb == statement.VerbBegin || c.inBlock():
+		// To ask the session would be a query, before which SET TRANSACTION has to come.
+		for end+2 < len(commands) && commands[end+1].Verb == statement.VerbSet {
+			end++
+		}
+	default:
 		for end = 1; end < len(commands) && !commands[end].Verb.EndsTransaction(); end++ {
 		}
 	}
@@ -100,8 +115,15 @@ func (c *conn) apart(sql []byte, err error) int {
 }
 
 // inBlock reports whether the session is in a transaction block, once the server has
-// answered all that was sent.
+// answered all that was sent. Behind messages without Sync, which may have begun or ended
+// one, that is not known, and it reports false.
 func (c *conn) inBlock() bool {
+	c.mu.Lock()
+	open := c.queue.InSequence()
+	c.mu.Unlock()
+	if open {
+		return false
+	}
 	if !c.idle() {
 		if c.pooled() {
 			return false
