@@ -19,7 +19,7 @@ tools: ## install what the tests need, or say what to install, and build Vault o
 	@$(GO) run ./testenv/prepare
 
 test: tools ## run all tests against a real PostgreSQL, Vault and drivers
-	$(GO) test -race -timeout 30m ./...
+	@bash .ci/test $(GO)
 
 test-differential: tools ## run random statements through pgveil and directly, and compare; STATEMENTS=…, PGVEIL_SEED=…
 	PGVEIL_STATEMENTS=$(STATEMENTS) PGVEIL_DIFFERENTIAL_DOC=$(CURDIR)/docs/differential.md \
