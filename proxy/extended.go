@@ -51,6 +51,9 @@ func (c *conn) parse(body []byte) error {
 	}
 	if n := edits.MaxParam; n > 0 && p.plan != nil && plan.Statements[0].Copy != nil {
 		return pgerror.New("42P02", "there is no parameter $%d", n)
+	} else if n == 0 && p.plan != nil && commands[0].Verb == statement.VerbCopy && len(edits.Params) > 0 { // COPY takes none
+		return pgerror.New(pgerror.FeatureNotSupported, "now() and its like are no values for a sealed column in a COPY of the extended query protocol").
+			WithHint("Send it as a simple Query, or send the value.").At(edits.Params[0].Start + 1)
 	}
 	inner, err := c.parseLayouts(text, p, appendOIDs(nil, m.OIDs))
 	if sql := withoutValues(text, p.named, err); sql != "" {

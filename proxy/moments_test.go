@@ -138,6 +138,13 @@ func TestMomentsBound(t *testing.T) {
 			t.Errorf("%s: %s", sql, got)
 		}
 	}
+	const copied = `COPY (SELECT id FROM lab.every WHERE d_date = CURRENT_DATE) TO STDOUT`
+	if got := c.exchange(parse("", copied), bind("", ""), execute("", 0), sync_); !strings.HasPrefix(got, "ErrorResponse ERROR 0A000") {
+		t.Errorf("COPY in the extended protocol: %s", got)
+	}
+	if got := c.exchange(query(copied)); !strings.HasSuffix(got, "ReadyForQuery I") || strings.Contains(got, "ErrorResponse") {
+		t.Errorf("COPY: %s", got)
+	}
 	if got := c.exchange(query(`BEGIN`), query(`SELECT 1/0`), query(`UPDATE lab.every SET r_timestamptz = now()`), query(`ROLLBACK`)); strings.Count(got, "25P02") != 1 {
 		t.Errorf("in a failed transaction: %s", got)
 	}
