@@ -8,7 +8,6 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
-	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/schema/yamlfile"
 )
 
@@ -23,12 +22,6 @@ type File struct {
 	Databases map[string]*Database
 	// Warnings tell what is allowed and most likely not meant, in the file's order.
 	Warnings []*yamlfile.Error
-}
-
-// KeySpec is a key that the file names; the key itself is in Vault.
-type KeySpec struct {
-	Name string
-	Mode Mode // what the key is for
 }
 
 // maxNameLength is the longest name that PostgreSQL does not cut, in bytes
@@ -130,24 +123,6 @@ func (p *fileParser) parse(root ast.Node) {
 		}
 	}
 	p.warnSameContexts()
-}
-
-func (p *fileParser) parseKeys(e yamlfile.Entry) {
-	for _, e := range p.Mapping(e.Value, "keys") {
-		if err := keys.CheckName(e.Key); err != nil {
-			p.Errorf(e.At, "%v", err)
-			continue
-		}
-		if s, ok := p.Choice(e.As("type"), "key "+quote(e.Key), Randomized.String(), Deterministic.String()); ok {
-			mode := Randomized
-			if s == Deterministic.String() {
-				mode = Deterministic
-			}
-			spec := KeySpec{Name: e.Key, Mode: mode}
-			p.keys[e.Key] = &keyUse{KeySpec: spec, at: e.At}
-			p.file.Keys[e.Key] = spec
-		}
-	}
 }
 
 func (p *fileParser) parseDatabase(e yamlfile.Entry) {

@@ -21,7 +21,7 @@ func TestReadFile(t *testing.T) {
 	if len(f.Warnings) > 0 {
 		t.Errorf("warnings: %v", f.Warnings)
 	}
-	if want := map[string]KeySpec{"patient": {"patient", Randomized}, "lookup": {"lookup", Deterministic}}; !reflect.DeepEqual(f.Keys, want) {
+	if want := map[string]KeySpec{"patient": {Name: "patient", Mode: Randomized}, "lookup": {Name: "lookup", Mode: Deterministic}}; !reflect.DeepEqual(f.Keys, want) {
 		t.Errorf("keys = %v", f.Keys)
 	}
 	if got := names(f.Databases); !slices.Equal(got, []string{"hospital", "pharmacy"}) {

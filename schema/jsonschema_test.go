@@ -174,7 +174,7 @@ func TestJSONSchemaHasTheDecodersKeys(t *testing.T) {
 		return names(s["properties"].(map[string]any))
 	}
 	for definition, known := range map[string][]string{
-		"": fileKeys, "database": databaseKeys, "table": tableKeys, "column": columnKeys, "grant": accessKeys, "mask": maskKeys,
+		"": fileKeys, "key": keyKeys, "database": databaseKeys, "table": tableKeys, "column": columnKeys, "grant": accessKeys, "mask": maskKeys,
 	} {
 		want := slices.Sorted(slices.Values(known))
 		if got := properties(definition); !slices.Equal(got, want) {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/schema"
 )
 
 // keyDue is something that should be done to a key.
@@ -25,8 +27,8 @@ func (d keyDue) String() string {
 // that are still stored can be counted.
 const sealedMost = 1 << 31
 
-// tellDue says of each keyset what is due.
-func tellDue(l *keyList) {
+// tellDue says of each keyset what is due. specs are the keys of the schema file.
+func tellDue(l *keyList, specs map[string]schema.KeySpec, now time.Time) {
 	newest := make(map[string]int) // version of each KEK, as far as the keysets tell
 	for _, k := range l.Keys {
 		newest[k.KEK] = max(newest[k.KEK], k.KEKVersion)
@@ -38,6 +40,9 @@ func tellDue(l *keyList) {
 		}
 		if k.KEKVersion < newest[k.KEK] {
 			k.Due = append(k.Due, keyDue{Do: "rewrap", Why: fmt.Sprintf("other keysets are encrypted by version %d of the KEK", newest[k.KEK])})
+		}
+		if retain := specs[k.Name].Retain; !retain.IsZero() && !k.Created.IsZero() && now.After(retain.After(k.Created)) {
+			k.Due = append(k.Due, keyDue{Do: "destroy", Why: fmt.Sprintf("it was made on %s, and the schema file retains what it seals for %s", k.Created.UTC().Format(time.DateOnly), retain)})
 		}
 		if l.Counted && (k.Type == keys.TypeRandomized || k.Type == keys.TypeDeterministic) {
 			for _, version := range k.Keys {

@@ -35,7 +35,7 @@ func TestKeyDue(t *testing.T) {
 	} {
 		k := &listedKey{Info: keys.Info{Name: "medical", Type: keys.TypeRandomized, Keys: test.keys, KEK: "kek", KEKVersion: 2}, Stored: test.stored}
 		for _, counted := range []bool{true, false} {
-			tellDue(&keyList{Keys: []*listedKey{k}, Counted: counted})
+			tellDue(&keyList{Keys: []*listedKey{k}, Counted: counted}, nil, time.Now())
 			var due []string
 			for _, d := range k.Due {
 				due = append(due, d.String())
@@ -55,8 +55,30 @@ func TestKeyDue(t *testing.T) {
 	behind := &listedKey{Info: keys.Info{Name: "a", Type: keys.TypeMAC, KEK: "kek", KEKVersion: 1}}
 	newest := &listedKey{Info: keys.Info{Name: "b", Type: keys.TypeMAC, KEK: "kek", KEKVersion: 2}}
 	gone := &listedKey{Info: keys.Info{Name: "c", Destroyed: time.Now()}}
-	tellDue(&keyList{Keys: []*listedKey{behind, newest, gone}})
+	tellDue(&keyList{Keys: []*listedKey{behind, newest, gone}}, nil, time.Now())
 	if got := fmt.Sprint(behind.Due, newest.Due, gone.Due); got != "[rewrap] [] []" {
 		t.Error(got)
+	}
+}
+
+// TestKeyRetained: a key is due when it is older than the schema file retains what it seals.
+func TestKeyRetained(t *testing.T) {
+	made := time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)
+	specs := map[string]schema.KeySpec{"old": {Name: "old", Retain: schema.Period{N: 3, Unit: "years"}}}
+	for now, want := range map[time.Time]string{
+		time.Date(2027, 2, 28, 12, 0, 1, 0, time.UTC): "[]",
+		time.Date(2027, 3, 1, 12, 0, 1, 0, time.UTC):  "[destroy]",
+	} {
+		old := &listedKey{Info: keys.Info{Name: "old", Type: keys.TypeRandomized, Created: made}}
+		kept := &listedKey{Info: keys.Info{Name: "kept", Type: keys.TypeRandomized, Created: made}}
+		unknown := &listedKey{Info: keys.Info{Name: "old", Type: keys.TypeRandomized}}
+		gone := &listedKey{Info: keys.Info{Name: "old", Created: made, Destroyed: made}}
+		tellDue(&keyList{Keys: []*listedKey{old, kept, unknown, gone}}, specs, now)
+		if got := fmt.Sprint(old.Due, kept.Due, unknown.Due, gone.Due); got != want+" [] [] []" {
+			t.Errorf("at %v: %s", now, got)
+		}
+		if len(old.Due) > 0 && old.Due[0].Why != "it was made on 2024-02-29, and the schema file retains what it seals for 3 years" {
+			t.Error(old.Due[0].Why)
+		}
 	}
 }

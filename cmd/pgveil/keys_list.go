@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -51,6 +52,10 @@ type listedKey struct {
 }
 
 func keysList(ctx context.Context, c *call) error {
+	specs, err := c.keySpecs()
+	if err != nil {
+		return err
+	}
 	infos, stored, listErr := c.listKeys(ctx)
 	if listErr != nil && infos == nil {
 		return listErr
@@ -62,11 +67,27 @@ func keysList(ctx context.Context, c *call) error {
 		result.Keys = append(result.Keys, &listedKey{Info: info, Stored: of(stored, ids(info)...)})
 	}
 	result.Unknown = slices.DeleteFunc(stored, func(s schema.Stored) bool { return slices.Contains(known, s.Key) })
-	tellDue(result)
+	tellDue(result, specs, time.Now())
 	if c.bool("json") {
 		return errors.Join(listErr, c.printJSON(result))
 	}
 	return errors.Join(listErr, c.printKeys(result))
+}
+
+// keySpecs gives the keys of the schema file; none where there is no such file.
+func (c *call) keySpecs() (map[string]schema.KeySpec, error) {
+	if c.config.Schema == "" {
+		return nil, nil
+	}
+	file, err := c.readSchema()
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !c.bool("count"):
+		c.logger().Warn("there is no schema file, which would say for how long keys are to be kept", "schema", c.config.Schema)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return file.Keys, nil
 }
 
 // listKeys reads the store and, with --count, the databases. What could be listed is given
