@@ -61,6 +61,7 @@ func TestPooledByTransaction(t *testing.T) {
 		{"a named statement of one transaction", []messages{{query(`BEGIN`)}, {parse("p", byNIR), describe('S', "p"), sync_}, {bind("", "p", nir2), execute("", 0), sync_}, {closing('S', "p"), sync_}, {query(`COMMIT`)}}},
 		{"a block", []messages{{query(`BEGIN`)}, {query(read)}, {query(`UPDATE lab.patient SET last_name = 'Durand' WHERE nir = '` + nir2 + `' RETURNING last_name`)}, {query(`ROLLBACK`)}, {query(read)}}},
 		{"BEGIN in the message", []messages{{query(`BEGIN; ` + read)}, {query(read + `; COMMIT`)}, {query(`BEGIN ISOLATION LEVEL SERIALIZABLE; ` + read + `; COMMIT`)}}},
+		{"a block, and what changes the session", []messages{{query(`BEGIN`)}, {query(`SELECT 1; SET LOCAL search_path TO lab; SELECT nir FROM patient WHERE id = 1; SET LOCAL search_path TO public; ` + read)}, {query(`COMMIT`)}}},
 		{"several statements", []messages{{query(read + `; SELECT email FROM lab.patient WHERE id = 1; ` + read)}}},
 		{"several statements, one of which fails", []messages{{query(`INSERT INTO lab.plain (id, note) VALUES (900, 'x'); ` + read + `; SELECT 1/0`)}, {query(`SELECT count(*) FROM lab.plain WHERE id = 900`)}}},
 		{"a failed block", []messages{{query(`BEGIN`)}, {query(`SELECT 1/0`)}, {query(read)}, {parse("", byNIR), bind("", "", nir1), execute("", 0), sync_}, {query(`ROLLBACK`)}, {query(read)}}},

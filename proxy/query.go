@@ -119,7 +119,7 @@ func (c *conn) apart(sql []byte, err error) int {
 // one, that is not known, and it reports false.
 func (c *conn) inBlock() bool {
 	c.mu.Lock()
-	open := c.queue.InSequence()
+	open := c.queue.ClientInSequence()
 	c.mu.Unlock()
 	if open {
 		return false

@@ -55,6 +55,7 @@ type Queue[T any] struct {
 	order    uint64 // of the entry pushed last
 	syncs    int    // how many entries are the client's Sync
 	sequence bool   // extended-protocol messages were sent since the last Sync
+	own      bool   // all of these are the proxy's own: a Query of the client's ends them
 	skipping bool   // the server ignores everything up to the next Sync
 	muted    bool   // the client has had an error the server knows nothing of
 	toSync   bool   // it is muted up to a Sync, not up to the next ReadyForQuery
@@ -102,13 +103,22 @@ func (q *Queue[T]) Muted() bool { return q.muted && q.toSync && q.syncs == 0 }
 // implicit transaction.
 func (q *Queue[T]) InSequence() bool { return q.sequence }
 
+// ClientInSequence reports the same of messages that are the client's.
+func (q *Queue[T]) ClientInSequence() bool { return q.sequence && !q.own }
+
 // Push records that e has been (or is about to be) sent. It returns false when the
 // server will ignore the message, which is then dropped.
 func (q *Queue[T]) Push(e Entry[T]) bool {
 	q.order++
 	e.Order = q.order
 	if e.Kind != copyEnd {
-		q.sequence = e.Kind != Sync && (q.sequence || e.Kind.extended())
+		switch {
+		case e.Kind == Sync, q.own && !e.Kind.extended():
+			q.sequence, q.own = false, false
+		case e.Kind.extended():
+			q.own = e.Own && (q.own || !q.sequence)
+			q.sequence = true
+		}
 		q.lost = q.lost || q.unsure && e.Kind != Sync
 		q.unsure = false
 	}

@@ -173,3 +173,34 @@ func FuzzQueue(f *testing.F) {
 		}
 	})
 }
+
+// TestInSequence: what the client has begun a Sync ends; what the proxy alone has begun, a
+// Query ends, too.
+func TestInSequence(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		entries []Entry[int]
+		want    bool
+	}{
+		{"nothing", nil, false},
+		{"the client's", []Entry[int]{{Kind: Parse}}, true},
+		{"the client's, and a Query", []Entry[int]{{Kind: Parse}, {Kind: Query}}, true},
+		{"the client's, and a Sync", []Entry[int]{{Kind: Parse}, {Kind: Sync}}, false},
+		{"a Query", []Entry[int]{{Kind: Query}}, false},
+		{"the proxy's", []Entry[int]{{Kind: Parse, Own: true}}, true},
+		{"the proxy's, and a Query", []Entry[int]{{Kind: Parse, Own: true}, {Kind: Execute, Own: true}, {Kind: Query}}, false},
+		{"the proxy's, the client's, and a Query", []Entry[int]{{Kind: Parse, Own: true}, {Kind: Bind}, {Kind: Query}}, true},
+		{"the client's, the proxy's, and a Query", []Entry[int]{{Kind: Parse}, {Kind: Describe, Own: true}, {Kind: Query}}, true},
+	} {
+		var q Queue[int]
+		for _, e := range test.entries {
+			q.Push(e)
+		}
+		if got := q.InSequence(); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+		if got := q.ClientInSequence(); got != (test.want && test.name != "the proxy's") {
+			t.Errorf("%s, of the client's: %v", test.name, got)
+		}
+	}
+}
