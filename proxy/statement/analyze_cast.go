@@ -23,7 +23,7 @@ func (x *analysis) cast(n *pg.TypeCast, o operand) operand {
 		return o
 	}
 	c := *o.column
-	c.shown, c.computed = t.Type, true
+	c.shown, c.computed, c.recast = t.Type, true, true
 	if c.lossy || !exactCast(t.Type, have) {
 		if !c.lossy {
 			c.casts = []logical.Type{have}
@@ -32,6 +32,20 @@ func (x *analysis) cast(n *pg.TypeCast, o operand) operand {
 		c.casts = append(c.casts[:len(c.casts):len(c.casts)], t.Type)
 	}
 	return operand{&c, o.token}
+}
+
+// keepsCasts refuses what a definition would show, were the casts in it kept: they have
+// vanished from its text.
+func (x *analysis) keepsCasts(targets []target) {
+	for i := range targets {
+		x.keepsCast(&targets[i].column, targets[i].token)
+	}
+}
+
+func (x *analysis) keepsCast(c *column, token int32) {
+	if c.recast && x.defines {
+		x.fail(refuseCast(c.tagged, "another type in a definition"), token)
+	}
 }
 
 // dropCast plans that a cast is left out, and what it is of stays.

@@ -15,7 +15,7 @@ func (x *analysis) createView(st *pg.ViewStmt) {
 	}
 	delete(x.left.relations, st.View)
 	before := len(x.touches)
-	x.query(st.Query.GetSelectStmt(), nil, useView)
+	x.keepsCasts(x.query(st.Query.GetSelectStmt(), nil, useView))
 	x.kept(before)
 	x.noParams(st.Query)
 	x.noList(st.Options)
@@ -46,6 +46,7 @@ func (x *analysis) createAs(st *pg.SelectStmt, into *pg.IntoClause, kind pg.Obje
 	}
 	x.used = x.used || len(tags) > 0
 	targets := x.query(st, nil, useView)
+	x.keepsCasts(targets)
 	x.noParams(&pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: st}})
 	if matview || x.err != nil {
 		return

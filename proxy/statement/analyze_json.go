@@ -135,10 +135,16 @@ func (x *analysis) jsonOf(n *pg.Node, s *scope, binary bool) *JSON {
 			return x.jsonSubquery(l, s, binary)
 		}
 		j := x.jsonOf(n.GetCoalesceExpr().Args[0], s, binary)
-		if j != nil && j.Value != nil {
+		if j == nil {
+			return nil
+		}
+		if j.Value != nil {
 			for _, c := range j.Value.Columns() { // which values are NULL shows
 				x.touch(c, NullTest)
 			}
+		}
+		for _, arg := range n.GetCoalesceExpr().Args[1:] {
+			x.besideJSON(arg, j, jsonColumn(j).tagged, "COALESCE", x.token(locationOf(n)))
 		}
 		return j
 	}
@@ -217,6 +223,7 @@ func (x *analysis) jsonLeaf(n *pg.Node, s *scope, binary bool) *JSON {
 // jsonPart is the place of a sealed value, or of JSON, in other JSON.
 func (x *analysis) jsonPart(o operand, binary bool) *JSON {
 	if o.column.json == nil {
+		x.keepsCast(o.column, o.token)
 		return valueOf(o.column)
 	}
 	j := *o.column.json

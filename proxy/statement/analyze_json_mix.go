@@ -1,9 +1,13 @@
 package statement
 
 import (
+	"encoding/json"
 	"slices"
+	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/pgveil/pgveil/schema"
 )
 
 // The types of JSON.
@@ -50,12 +54,15 @@ func (x *analysis) castJSON(n *pg.TypeCast, o operand) operand {
 func (x *analysis) mixJSON(branches []branch, first operand, where string) operand {
 	c := *first.column
 	c.name, c.origin, c.computed = "", origin{}, true
+	var beside []*pg.Node
 	for i := range branches {
 		b := &branches[i]
 		if !b.sealed() {
 			if b.constants == nil || slices.ContainsFunc(b.constants.nodes, func(n *pg.Node) bool { return !constantNode(n) }) {
 				x.fail(refuseMix(c.tagged, where), first.token)
+				continue
 			}
+			beside = append(beside, b.constants.nodes...)
 			continue
 		}
 		both, ok := c.json.merge(b.column.json)
@@ -66,5 +73,49 @@ func (x *analysis) mixJSON(branches []branch, first operand, where string) opera
 		c.json = both
 		c.add(b.column)
 	}
+	for _, n := range beside {
+		x.besideJSON(n, c.json, c.tagged, where, first.token)
+	}
 	return operand{&c, first.token}
+}
+
+// besideJSON refuses a constant that may stand in the place of JSON and would have a value
+// of its own where that has a sealed one: nothing in it could be told from a damaged value.
+func (x *analysis) besideJSON(n *pg.Node, j *JSON, c *schema.Column, where string, token int32) {
+	text, ok := withoutCasts(n).GetAConst().GetVal().(*pg.A_Const_Sval)
+	if !ok {
+		return // NULL, or no JSON
+	}
+	x.private = true // it depends on the constant
+	var value any
+	d := json.NewDecoder(strings.NewReader(text.Sval.Sval))
+	d.UseNumber()
+	if d.Decode(&value) == nil && !j.free(value) {
+		x.fail(refuse(c, "use", " in "+where+" beside JSON with another value in its place").
+			WithHint("Beside it may be NULL and JSON without such values, as '[]' and '{}'."), token)
+	}
+}
+
+// free reports whether JSON, as encoding/json has it, has no value where j has a sealed one.
+func (j *JSON) free(value any) bool {
+	if j == nil || value == nil {
+		return true
+	}
+	if j.Value != nil {
+		return false
+	}
+	switch value := value.(type) {
+	case []any:
+		return !slices.ContainsFunc(value, func(element any) bool { return !j.Element.free(element) })
+	case map[string]any:
+		if len(j.Ordered) > 0 {
+			return len(value) == 0
+		}
+		for key, member := range value {
+			if !j.Members[key].free(member) {
+				return false
+			}
+		}
+	}
+	return true
 }

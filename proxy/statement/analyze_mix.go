@@ -141,6 +141,7 @@ func (x *analysis) mix(branches []branch, where string) operand {
 			return first
 		}
 		out.add(c)
+		out.recast = out.recast || c.recast
 	}
 	return operand{out, first.token}
 }

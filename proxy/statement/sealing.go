@@ -22,7 +22,8 @@ type sealing struct {
 	mixed bool
 	// marks are the edits that seal those constants; none once the expression is a
 	// column of a query.
-	marks []int
+	marks  []int
+	recast bool // a cast to another type has vanished from the text
 	// computed: the server would describe it as an expression, although it is a column
 	// once its cast is gone.
 	computed bool
