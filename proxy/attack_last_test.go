@@ -81,7 +81,7 @@ func TestAttackConstants(t *testing.T) {
 // TestAttackNullOfJSON: COALESCE tells which values are NULL, of JSON too.
 func TestAttackNullOfJSON(t *testing.T) {
 	conn := attackStack(t).Connect(t, "researcher")
-	if got := show(t, conn, `SELECT coalesce(to_json(nir), '5') FROM lab.patient`); got != "42501" {
+	if got := show(t, conn, `SELECT coalesce(to_json(nir), 'null') FROM lab.patient`); got != "42501" {
 		t.Errorf("%q", got)
 	}
 	if got := show(t, conn, `SELECT coalesce(json_agg(nir), '[]') FROM lab.patient`); got != "[null, null]" {

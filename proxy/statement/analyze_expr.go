@@ -116,7 +116,11 @@ func (x *analysis) nullTest(n *pg.NullTest, s *scope) {
 	if x.nullTestOfParam(n.Arg) {
 		return
 	}
-	if o := x.operandOf(n.Arg, s); o.sealed() {
+	outer := x.nullTested
+	x.nullTested = true
+	o := x.operandOf(n.Arg, s)
+	x.nullTested = outer
+	if o.sealed() {
 		x.touchAll(o.column, NullTest)
 	}
 }

@@ -83,8 +83,8 @@ func (x *analysis) mixJSON(branches []branch, first operand, where string) opera
 // of its own where that has a sealed one: nothing in it could be told from a damaged value.
 func (x *analysis) besideJSON(n *pg.Node, j *JSON, c *schema.Column, where string, token int32) {
 	text, ok := withoutCasts(n).GetAConst().GetVal().(*pg.A_Const_Sval)
-	if !ok {
-		return // NULL, or no JSON
+	if !ok || x.nullTested {
+		return // NULL, or no JSON; or not opened
 	}
 	x.private = true // it depends on the constant
 	var value any

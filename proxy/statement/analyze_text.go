@@ -251,19 +251,20 @@ type analysis struct {
 	goals     *goals                 // of the query analysed next
 	supplying *supply                // what is being sealed
 
-	used      bool
-	private   bool
-	ruled     bool // it reads a view that rules change
-	defines   bool // it is a definition, whose constants may be sealed already
-	outputs   []Output
-	touches   []Touch
-	edits     []edit
-	returning bool
-	writes    bool
-	explains  bool
-	later     *Plan
-	first     int32 // token of the folded text with which the statement begins
-	copying   *CopyPlan
+	used       bool
+	private    bool
+	ruled      bool // it reads a view that rules change
+	defines    bool // it is a definition, whose constants may be sealed already
+	outputs    []Output
+	touches    []Touch
+	edits      []edit
+	nullTested bool // what is analysed is only asked whether it is NULL
+	returning  bool
+	writes     bool
+	explains   bool
+	later      *Plan
+	first      int32 // token of the folded text with which the statement begins
+	copying    *CopyPlan
 
 	lists     int32 // of numbers, that have been analysed
 	castEnd   int32 // the last token of the cast that was dropped last
