@@ -96,7 +96,7 @@ func (c *conn) apart(sql []byte, err error) int {
 	case verb.EndsTransaction():
 	case verb == statement.VerbBegin || c.inBlock():
 		// To ask the session would be a query, before which SET TRANSACTION has to come.
-		for end+2 < len(commands) && commands[end+1].Verb == statement.VerbSet {
+		for !c.pooled() && end+2 < len(commands) && commands[end+1].Verb == statement.VerbSet {
 			end++
 		}
 	default:
