@@ -21,6 +21,9 @@ func (g *generator) merge() *statement {
 		}
 		var sets []*node
 		c := t.columns[1+g.pick(len(t.columns)-1)]
+		for c.unique { // whether values meet depends on the order in which the server finds the rows
+			c = t.columns[1+g.pick(len(t.columns)-1)]
+		}
 		sets = append(sets, seq(c.quoted(), " = ", g.newValue(both, c)))
 		actions = append(actions, seq(when, " THEN UPDATE SET ", list(", ", 1, sets...)))
 	}

@@ -51,6 +51,7 @@ type column struct {
 	mode   byte
 	domain string // of a deterministic column its equality domain, of a randomized one the column of a table
 	key    bool   // part of the primary key, an int
+	unique bool
 	ref    string // the table whose id it holds
 	pool   string // the values it takes
 }
@@ -155,11 +156,17 @@ func init() {
 	}
 }
 
+// unique makes a column one with a UNIQUE constraint of its own.
+func unique(c *column) *column {
+	c.unique = true
+	return c
+}
+
 // tables are those of both databases. The tables without a schema in the search
 // path come with their schema in a statement.
 var tables = []*table{
 	{schema: "lab", name: "patient", columns: []*column{
-		key("id"), det("nir", typChar15, "nir"), det("email", typVarchar80, ""), rnd("last_name", typVarchar80),
+		key("id"), unique(det("nir", typChar15, "nir")), det("email", typVarchar80, ""), rnd("last_name", typVarchar80),
 		rnd("birth_date", typDate), untagged("city", typText), untagged("doctor", typInt4),
 	}, more: "PRIMARY KEY (id), UNIQUE (nir)"},
 	{schema: "lab", name: "analyte", columns: []*column{
