@@ -50,7 +50,7 @@ func loadCalm(ctx context.Context, login *pgx.Conn) (map[string]struct{}, error)
 type tracked struct {
 	config   *Config
 	database *schema.Database
-	sealers  map[*schema.Column]Sealer
+	sealers  *sealers
 	seals    seals
 
 	current atomic.Pointer[snapshot]
@@ -66,16 +66,13 @@ type tracked struct {
 }
 
 func newTracked(config *Config, database *schema.Database) (*tracked, error) {
-	t := &tracked{
-		config: config, database: database, sealers: make(map[*schema.Column]Sealer), seals: newSeals(database),
-		loading: make(chan struct{}, 1), login: keptLogin{wait: loginIdle},
+	sealers, err := newSealers(config, database)
+	if err != nil {
+		return nil, err
 	}
-	for _, column := range database.Columns {
-		sealer, err := config.Sealer(column)
-		if err != nil {
-			return nil, err
-		}
-		t.sealers[column] = sealer
+	t := &tracked{
+		config: config, database: database, sealers: sealers, seals: newSeals(database),
+		loading: make(chan struct{}, 1), login: keptLogin{wait: loginIdle},
 	}
 	t.invalidate()
 	return t, nil

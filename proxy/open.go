@@ -37,7 +37,7 @@ func (c *conn) sourcesOf(o *statement.Output, roles []string) []opener {
 	var sources []opener
 next:
 	for _, tagged := range o.Columns() {
-		s := opener{tagged: tagged, header: tagged.Header(), sealer: c.tracked.sealers[tagged], access: tagged.AccessFor(roles)}
+		s := opener{tagged: tagged, header: tagged.Header(), sealer: c.tracked.sealers.of(tagged), access: tagged.AccessFor(roles)}
 		for i := range sources {
 			if have := &sources[i]; have.header == s.header {
 				have.access = strictest(have.access, s.access)

@@ -34,7 +34,7 @@ func (c *conn) sealedLiterals(edits *statement.Edits, start, end int) []sealedLi
 
 // addLiteral adds the key of a column's sealer, if it has one that may change.
 func (c *conn) addLiteral(list []sealedLiteral, column *schema.Column) []sealedLiteral {
-	s, ok := c.tracked.sealers[column].(KeySealer)
+	s, ok := c.tracked.sealers.of(column).(KeySealer)
 	if !ok || slices.ContainsFunc(list, func(l sealedLiteral) bool { return l.sealer == s }) {
 		return list
 	}

@@ -19,7 +19,9 @@ type seals map[[keys.HeaderSize]byte]struct{}
 func newSeals(d *schema.Database) seals {
 	s := make(seals, len(d.Columns))
 	for _, column := range d.Columns {
-		s[column.Header()] = struct{}{}
+		for _, form := range column.Forms() {
+			s[form.Header()] = struct{}{}
+		}
 	}
 	return s
 }

@@ -24,7 +24,7 @@ func (c *conn) mayTouch(touches []statement.Touch, roles []string) *pgerror.Erro
 		if touches[i].How != statement.Read {
 			continue
 		}
-		w, ok := c.tracked.sealers[column].(Withholder)
+		w, ok := c.tracked.sealers.of(column).(Withholder)
 		if !ok {
 			continue
 		}

@@ -2,7 +2,6 @@ package schema
 
 import (
 	"context"
-	"encoding/hex"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -89,8 +88,7 @@ func (r *Relation) sealedBy(columns []int16, definition string) bool {
 		if a.Tagged == nil {
 			continue
 		}
-		want := a.Tagged.Header()
-		if header, _, ok := parseCheck(definition, a.Name); ok && header == hex.EncodeToString(want[:]) {
+		if seal, ok := parseCheck(definition, a.Name); ok && seal.isFor(a.Tagged) {
 			return true
 		}
 	}

@@ -47,7 +47,7 @@ type Querier interface {
 // changes of its own that are not committed. The caller has set its search_path
 // to [CatalogSearchPath].
 func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error) {
-	l := &loader{db: db, byOID: make(map[uint32]*Relation)}
+	l := newLoader(db)
 	for _, step := range []func(context.Context, Querier) error{
 		l.readRelations, l.readAttributes, l.readInheritance, l.readSealing, l.readDependencies, l.readFunctions, l.readNamesakes,
 		l.readShadowed, l.readOperators,
@@ -68,6 +68,10 @@ func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error)
 	return l.catalog(), nil
 }
 
+func newLoader(db *Database) *loader {
+	return &loader{db: db, byOID: make(map[uint32]*Relation), seals: make(map[*Attribute]seal), forms: make(map[*Column]*Column)}
+}
+
 // loader holds what is read before it becomes a Catalog.
 type loader struct {
 	db        *Database
@@ -82,6 +86,9 @@ type loader struct {
 	namesakes map[string]map[string]struct{}
 	// shadowed are the names of functions and operators that Shadowed reports.
 	shadowed map[string]struct{}
+
+	seals map[*Attribute]seal // what pgveil's CHECK constraints ask for
+	forms map[*Column]*Column // how a column of the file is stored; nil: in the clear
 
 	ownEquality bool // an operator that Catalog.OwnEquality is about
 }

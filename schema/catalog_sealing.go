@@ -41,13 +41,14 @@ func (l *loader) readPartitionKeys(ctx context.Context, q Querier) error {
 	return err
 }
 
-// readSealing marks the columns whose CHECK constraint is pgveil's as orphans: tag
+// readSealing reads what pgveil's CHECK constraints ask for, and marks the columns whose CHECK constraint is pgveil's as orphans: tag
 // takes those out that it finds a tag for. A session may print the constraint's
 // bytes in another form, so its name counts, too. CASE names the type once more, and is
 // so computed for rows of the join only.
 func (l *loader) readSealing(ctx context.Context, q Querier) error {
 	rows, err := q.Query(ctx, `
-		SELECT k.conrelid, k.conkey[1]
+		SELECT k.conrelid, k.conkey[1],
+			coalesce(CASE WHEN a.atttypid = 'pg_catalog.bytea'::regtype AND pg_catalog.pg_table_is_visible(k.conrelid) IS NOT NULL THEN pg_catalog.pg_get_constraintdef(k.oid) END, '')
 		FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
 		WHERE k.contype = 'c' AND array_length(k.conkey, 1) = 1 AND a.atttypid = 'pg_catalog.bytea'::regtype
 			AND CASE WHEN left(k.conname::text, 7) = 'pgveil_' THEN true
@@ -58,13 +59,17 @@ func (l *loader) readSealing(ctx context.Context, q Querier) error {
 	}
 	var oid uint32
 	var number int16
-	_, err = pgx.ForEachRow(rows, []any{&oid, &number}, func() error {
+	var definition string
+	_, err = pgx.ForEachRow(rows, []any{&oid, &number, &definition}, func() error {
 		r := l.byOID[oid]
 		if r == nil {
 			return nil
 		}
 		for _, a := range attributesByNumber(r, []int16{number}) {
 			a.Orphan = a.TypeOID == byteaOID
+			if seal, ok := parseCheck(definition, a.Name); ok {
+				l.seals[a] = seal
+			}
 		}
 		return nil
 	})

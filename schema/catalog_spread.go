@@ -25,8 +25,12 @@ func (l *loader) tag() error {
 		r.Reaches = true
 		// What is no table stores nothing that was sealed for it; Check reports it.
 		if a := r.Attribute(c.Name); a != nil && isTable(r) {
-			a.Tagged = c
-			queue = append(queue, place{r, c})
+			form := l.form(a, c)
+			l.forms[c] = form
+			if form != nil {
+				a.Tagged = form
+				queue = append(queue, place{r, form})
+			}
 		}
 	}
 	for len(queue) > 0 {
@@ -48,6 +52,7 @@ func (l *loader) tag() error {
 			}
 		}
 	}
+	l.partDomains()
 	for _, r := range l.relations {
 		r.Reaches = r.Reaches || keepsSamples(r)
 		for i := range r.Attributes {
@@ -78,7 +83,7 @@ func isTable(r *Relation) bool { return r.Kind == 'r' || r.Kind == 'p' || r.Kind
 // SealsAlike reports whether values sealed for one column open in the other and
 // mean the same there.
 func (c *Column) SealsAlike(o *Column) bool {
-	return c == o || c.Context == o.Context && c.Key == o.Key && c.Mode == o.Mode && c.Type == o.Type && c.Padding == o.Padding
+	return c == o || c.Context == o.Context && c.Key == o.Key && c.Mode == o.Mode && c.Type == o.Type && c.Padding == o.Padding && c.KeyID == o.KeyID
 }
 
 // tagConflict says that two tags meet in one column.
@@ -164,7 +169,7 @@ func (l *loader) catalog() *Catalog {
 			functions = append(functions, f.name)
 		}
 	}
-	c := NewCatalog(kept, functions, l.db.Columns...)
+	c := NewCatalog(kept, functions, l.tags()...)
 	c.shadowed, c.ownEquality = l.shadowed, l.ownEquality
 	for name := range l.watched {
 		c.watched[name] = struct{}{}

@@ -76,7 +76,7 @@ func CheckServer(ctx context.Context, conn *pgx.Conn, f *File) ([]Problem, error
 // columns, and roles. Any role that may connect can do it. The problems come in
 // the file's order; no problem is no element. The error is of the connection.
 func Check(ctx context.Context, conn *pgx.Conn, db *Database) ([]Problem, error) {
-	c := &checker{loader: loader{db: db, byOID: make(map[uint32]*Relation)}}
+	c := &checker{loader: *newLoader(db)}
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, conn, options, func(tx pgx.Tx) error {
 		// So that what the server prints has one form.
@@ -89,7 +89,7 @@ func Check(ctx context.Context, conn *pgx.Conn, db *Database) ([]Problem, error)
 			}
 		}
 		for _, step := range []func(context.Context, Querier) error{
-			c.readRelations, c.readAttributes, c.readInheritance, c.checkTables, c.checkColumns,
+			c.readRelations, c.readAttributes, c.readInheritance, c.readSealing, c.checkTables, c.checkColumns,
 			c.checkConstraints, c.checkStrayConstraints, c.checkIndexes, c.checkTriggers, c.checkPolicies, c.checkRoles,
 		} {
 			if err := step(ctx, tx); err != nil {
@@ -124,6 +124,7 @@ func (c *checker) report(severity Severity, column *Column, object, fix, format 
 	}
 	order := len(c.db.Columns)
 	if column != nil {
+		column = column.InFile()
 		order = slices.Index(c.db.Columns, column)
 		if at, ok := c.db.positions[column]; ok {
 			p.Place = fmt.Sprintf("%s:%d:%d", c.db.file, at.Line, at.Column)

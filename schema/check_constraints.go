@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"regexp"
@@ -99,12 +100,11 @@ func (c *checker) checkCheck(k *constraint, sealed map[*Attribute]bool) {
 		if column == nil {
 			continue
 		}
-		header, length, ok := parseCheck(k.definition, a.Name)
-		want := column.Header()
+		seal, ok := parseCheck(k.definition, a.Name)
 		inPlace := *column
 		inPlace.Schema, inPlace.Table = r.Schema, r.Name
 		switch {
-		case ok && header == hex.EncodeToString(want[:]) && length <= column.MinSealedLength():
+		case ok && seal.isFor(column):
 			sealed[a] = true
 			if !k.validated {
 				c.report(SeverityWarning, column, object,
@@ -114,7 +114,7 @@ func (c *checker) checkCheck(k *constraint, sealed map[*Attribute]bool) {
 			if k.noInherit {
 				c.report(SeverityWarning, column, object, drop+" "+inPlace.addConstraint(), "with NO INHERIT it does not hold for child tables")
 			}
-		case ok && strings.HasPrefix(header, sealedMagic()):
+		case ok && strings.HasPrefix(seal.header, sealedMagic()):
 			sealed[a] = true // said here, not as missing
 			c.report(SeverityError, column, object, drop+" "+inPlace.addConstraint(),
 				"it asks for values of another column, mode or context than the schema file gives %s", column.QualifiedName())
@@ -133,21 +133,42 @@ func sealedMagic() string {
 // checkDefinition is what pg_get_constraintdef prints of our constraint;
 // PostgreSQL 13 prints substring as a plain call. With quote_all_identifiers there
 // are more quotes.
-var checkDefinition = regexp.MustCompile(`^CHECK \(\(\("?octet_length"?\((.+)\) >= (\d+)\) AND \((?:SUBSTRING\((.+) FROM 1 FOR 7\)|"substring"\((.+), 1, 7\)) = '((?:[^']|'')*)'::"?bytea"?\)\)\)(?: NO INHERIT)?(?: NOT VALID)?$`)
+var checkDefinition = regexp.MustCompile(`^CHECK \(\(\("?octet_length"?\((.+)\) >= (\d+)\) AND \((?:SUBSTRING\((.+) FROM 1 FOR (?:7|12)\)|"substring"\((.+), 1, (?:7|12)\)) = '((?:[^']|'')*)'::"?bytea"?\)\)\)(?: NO INHERIT)?(?: NOT VALID)?$`)
 
-// parseCheck reads the definition of a constraint like ours on that column. The
-// header is in hex, whatever bytea_output was when the server printed it.
-func parseCheck(definition, column string) (header string, length int, ok bool) {
+// seal is what a constraint like ours asks of the values of a column.
+type seal struct {
+	header string // in hex
+	key    uint32 // 0: any
+	length int    // the shortest, in bytes
+}
+
+// isFor reports whether the values of a form of the column fulfil it.
+func (s seal) isFor(c *Column) bool {
+	want := c.Header()
+	return s.header == hex.EncodeToString(want[:]) && s.length <= c.MinSealedLength() && (s.key == 0 || s.key == c.KeyID)
+}
+
+// parseCheck reads the definition of a constraint like ours on that column, whatever
+// bytea_output was when the server printed it.
+func parseCheck(definition, column string) (s seal, ok bool) {
 	m := checkDefinition.FindStringSubmatch(definition)
 	if m == nil || !isIdentifier(m[1], column) || !isIdentifier(m[3]+m[4], column) {
-		return "", 0, false
+		return seal{}, false
 	}
 	value, err := logical.DecodeByteaText(nil, []byte(strings.ReplaceAll(m[5], "''", "'")))
-	if err != nil || len(value) != keys.HeaderSize {
-		return "", 0, false
+	if err != nil || len(value) < keys.HeaderSize {
+		return seal{}, false
 	}
-	length, err = strconv.Atoi(m[2])
-	return hex.EncodeToString(value), length, err == nil
+	s.header = hex.EncodeToString(value[:keys.HeaderSize])
+	switch rest := value[keys.HeaderSize:]; {
+	case len(rest) == 0:
+	case len(rest) == tinkPrefix && rest[0] == tinkVersion:
+		s.key = binary.BigEndian.Uint32(rest[1:])
+	default:
+		return seal{}, false
+	}
+	s.length, err = strconv.Atoi(m[2])
+	return s, err == nil
 }
 
 // isIdentifier reports whether text is the name, quoted or not.
@@ -216,7 +237,7 @@ func (c *checker) checkForeignKey(k *constraint) {
 		case a.Tagged.Mode == Randomized || b.Tagged.Mode == Randomized:
 			c.report(SeverityError, column, object, "Make both columns deterministic with one domain, or drop the constraint: "+drop,
 				"this foreign key compares %s with %s, and a randomized value equals no other", fromName, toName)
-		case a.Tagged.Context != b.Tagged.Context || a.Tagged.Key != b.Tagged.Key:
+		case a.Tagged.Domain != b.Tagged.Domain || a.Tagged.Context != b.Tagged.Context || a.Tagged.Key != b.Tagged.Key:
 			c.report(SeverityError, column, object, "Give both columns one domain and key, or drop the constraint: "+drop,
 				"this foreign key compares %s with %s, which are of different domains", fromName, toName)
 		}
@@ -245,8 +266,8 @@ func (c *checker) checkStrayConstraints(ctx context.Context, q Querier) error {
 			return nil
 		}
 		for _, a := range attributesByNumber(r, []int16{number}) {
-			header, _, ok := parseCheck(definition, a.Name)
-			if ok && a.Tagged == nil && strings.HasPrefix(header, sealedMagic()) {
+			seal, ok := parseCheck(definition, a.Name)
+			if ok && a.Tagged == nil && strings.HasPrefix(seal.header, sealedMagic()) {
 				c.report(SeverityWarning, nil, qualifiedName(r.Schema, r.Name, a.Name), "Tag the column, or drop it.",
 					"it has pgveil's CHECK constraint %s and is not tagged: statements that use the table are refused", identifier(name))
 			}

@@ -1,7 +1,9 @@
 package schema
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/pgveil/pgveil/schema/logical"
 	"github.com/pgveil/pgveil/schema/yamlfile"
@@ -12,6 +14,7 @@ type Mode uint8
 
 // The modes.
 const (
+	Unencrypted   Mode = 0 // in the clear: of a column before it is sealed, or after
 	Randomized    Mode = 1 // AES-256-GCM: equal values differ
 	Deterministic Mode = 2 // AES-SIV: equal values of a domain are equal
 )
@@ -19,6 +22,8 @@ const (
 // String gives the word of the schema file.
 func (m Mode) String() string {
 	switch m {
+	case Unencrypted:
+		return "none"
 	case Randomized:
 		return "randomized"
 	case Deterministic:
@@ -46,6 +51,45 @@ type Column struct {
 	Key     string            // name of the keyset
 	Padding int               // bytes; 0 for none
 	Access  map[string]Access // by PostgreSQL role; "public" is every role
+
+	// Was is how the values are stored until schema apply has changed it; nil if that is as
+	// the column itself says. It is in the clear if its Mode is Unencrypted. Name, type
+	// and access are those of the column.
+	Was *Column
+	// KeyID is the ID of the key that the column's CHECK constraint names: the one that
+	// seals. It is 0 if that names none, and in the columns of a file.
+	KeyID uint32
+
+	file *Column // that it was made from; nil: it is of the file
+}
+
+// InFile gives the column of the schema file that a column of a [Catalog], which says how
+// the values are stored at the moment, was made from.
+func (c *Column) InFile() *Column {
+	if c.file == nil {
+		return c
+	}
+	return c.file
+}
+
+// Forms gives how the values may be stored: as the column says, and as it says they were.
+// What is in the clear is no form.
+func (c *Column) Forms() []*Column {
+	var forms []*Column
+	for _, form := range []*Column{c, c.Was} {
+		if form != nil && form.Mode != Unencrypted {
+			forms = append(forms, form)
+		}
+	}
+	return forms
+}
+
+// WithKey gives the column with a CHECK constraint that names a key. For the columns of a
+// catalog there is one pointer for each key: see [Database].
+func (c *Column) WithKey(id uint32) *Column {
+	keyed := *c
+	keyed.KeyID, keyed.file = id, c.InFile()
+	return &keyed
 }
 
 // QualifiedName gives schema.table.column, each part quoted if it has other
@@ -95,9 +139,44 @@ type Database struct {
 	Columns []*Column // in the order of the file
 	// Functions are those whose arguments or results are sealed values.
 	Functions []*Function
+	// Holds tells whether a keyset has a key of that ID. By that a catalog tells a
+	// column's key from the one that it had, where nothing else differs. It is set before
+	// the first catalog is read; nil if nobody knows.
+	Holds func(keyset string, id uint32) bool
 
 	file      string // where the columns come from, for messages
 	positions map[*Column]yamlfile.Position
+
+	mu    sync.Mutex
+	keyed map[keyedColumn]*Column
+}
+
+// keyedColumn is a form of a column and the key that seals it.
+type keyedColumn struct {
+	form  *Column
+	id    uint32
+	apart bool // other columns of its domain have another key
+}
+
+// withKey gives the one column of each key, so that columns of catalogs can be compared.
+func (d *Database) withKey(form *Column, id uint32, apart bool) *Column {
+	if id == 0 && !apart {
+		return form
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at := keyedColumn{form, id, apart}
+	if d.keyed[at] == nil {
+		keyed := form.WithKey(id)
+		if apart {
+			keyed.Domain = fmt.Sprintf("%s, key %d", form.Domain, id)
+		}
+		if d.keyed == nil {
+			d.keyed = make(map[keyedColumn]*Column)
+		}
+		d.keyed[at] = keyed
+	}
+	return d.keyed[at]
 }
 
 // Column returns the tagged column of that name, or nil.

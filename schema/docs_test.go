@@ -19,7 +19,7 @@ func TestManualPage(t *testing.T) {
 	example := ""
 	for _, m := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(string(page), -1) {
 		text, whole := m[1], strings.HasPrefix(m[1], "version:")
-		const above = "version: 1\nkeys: {r: randomized}\nprofiles: {identity: {biologist: decrypt}}\n" +
+		const above = "version: 1\nkeys: {r: randomized, lookup: deterministic}\nprofiles: {identity: {biologist: decrypt}}\n" +
 			"databases:\n  d:\n    tables:\n      s.t:\n"
 		switch {
 		case whole:

@@ -9,27 +9,28 @@ import (
 
 // checkDatabase compares the columns of a database with one another.
 func (p *fileParser) checkDatabase() {
-	p.checkDomains()
+	p.checkDomains(p.columns, true)
+	p.checkDomains(p.earlier(), false)
 	p.checkContexts()
 }
 
 // checkDomains asks that all columns of an equality domain seal a value into the
-// same bytes.
-func (p *fileParser) checkDomains() {
+// same bytes. Without now they are as they were before a change.
+func (p *fileParser) checkDomains(columns []*parsedColumn, now bool) {
 	domains := make(map[string][]*parsedColumn)
-	for _, c := range p.columns {
+	for _, c := range columns {
 		if c.domain == "" {
 			continue
 		}
 		for _, f := range domains[c.domain] {
-			if p.differs(c, f) {
+			if (now || c.file != nil || f.file != nil) && p.differs(c, f) {
 				break
 			}
 		}
 		domains[c.domain] = append(domains[c.domain], c)
 	}
 	for _, domain := range names(domains) {
-		if len(domains[domain]) == 1 {
+		if len(domains[domain]) == 1 && now {
 			c := domains[domain][0]
 			p.Warnf(c.place("domain"), "column %s: no other column is in domain %q, so nothing can be joined with it%s",
 				c.QualifiedName(), domain, yamlfile.DidYouMean(domain, names(domains)))
@@ -97,18 +98,18 @@ func paddingName(padding int) string {
 func (p *fileParser) checkContexts() {
 	contexts := make(map[string]*parsedColumn)
 	headers := make(map[[7]byte]*parsedColumn)
-	for _, c := range p.columns {
+	for _, c := range p.everyForm() {
 		f, ok := contexts[c.Context]
 		switch {
 		case !ok:
 			contexts[c.Context] = c
 			h := c.Header()
-			if other, ok := headers[h]; ok {
+			if other, ok := headers[h]; ok && other.InFile() != c.InFile() {
 				p.Errorf(c.place("context"), "column %s: its context %q has the same tag as %q of column %s; give one of them another context",
 					c.QualifiedName(), c.Context, other.Context, other.QualifiedName())
 			}
 			headers[h] = c
-		case c.Mode == Deterministic && c.Domain == f.Domain:
+		case c.Mode == Deterministic && c.Domain == f.Domain, c.InFile() == f.InFile():
 		default:
 			p.Errorf(c.place("context"), "column %s has the context %q of column %s: a value of one would open in the other%s",
 				c.QualifiedName(), c.Context, f.QualifiedName(), sameContextHint(c, f))
@@ -132,6 +133,9 @@ func (p *fileParser) warnSameContexts() {
 	for _, name := range names(p.file.Databases) {
 		db := p.file.Databases[name]
 		for _, c := range db.Columns {
+			if c.Mode == Unencrypted {
+				continue
+			}
 			at := place{c.Key, c.Context}
 			other, ok := seen[at]
 			if !ok {

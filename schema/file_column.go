@@ -17,6 +17,8 @@ type parsedColumn struct {
 	fields     map[string]yamlfile.Position // of the values given
 	domain     string                       // as written; "" if it is not
 	ownContext bool                         // the file gives the context
+	inClear    bool                         // encryption: none
+	was        *parsedColumn                // how it was stored, nil if the file says nothing of that
 }
 
 // place returns where the value of a key is, or the column if the file has none.
@@ -46,13 +48,10 @@ func (p *fileParser) parseColumn(e yamlfile.Entry, table relationName, fallback 
 	}
 	errors := len(p.Faults)
 	p.columnType(c, fields, what)
-	p.columnEncryption(c, fields, what)
-	p.columnContext(c, fields, what)
-	if c.Mode != 0 {
-		p.columnKey(c, fields, what)
-	}
-	if c.Type.Kind != 0 {
-		p.columnPadding(c, fields, what)
+	was, changes := fields["was"]
+	p.columnForm(c, fields, what, changes)
+	if changes {
+		p.columnWas(c, was, what)
 	}
 	list := fallback
 	if f, ok := fields["access"]; ok {
@@ -67,7 +66,28 @@ func (p *fileParser) parseColumn(e yamlfile.Entry, table relationName, fallback 
 		c.Access = p.columnAccess(c, list, what)
 	}
 	if len(p.Faults) == errors {
+		c.access()
 		p.columns = append(p.columns, c)
+	}
+}
+
+// columnForm reads how the values of a column are stored. They may be in the clear only
+// beside another form.
+func (p *fileParser) columnForm(c *parsedColumn, fields map[string]yamlfile.Entry, what string, clear bool) {
+	if p.columnEncryption(c, fields, what, clear); c.inClear {
+		for _, key := range []string{"key", "domain", "context", "padding"} {
+			if _, ok := fields[key]; ok {
+				p.Errorf(c.fields[key], "%s has encryption: none and no %s", what, key)
+			}
+		}
+		return
+	}
+	p.columnContext(c, fields, what)
+	if c.Mode != 0 {
+		p.columnKey(c, fields, what)
+	}
+	if c.Type.Kind != 0 {
+		p.columnPadding(c, fields, what)
 	}
 }
 
@@ -97,14 +117,16 @@ var typeNames = []string{
 	"timestamp", "timestamptz", "timestamp with time zone", "timestamp without time zone", "uuid", "jsonb", "bytea",
 }
 
-func (p *fileParser) columnEncryption(c *parsedColumn, fields map[string]yamlfile.Entry, what string) {
+func (p *fileParser) columnEncryption(c *parsedColumn, fields map[string]yamlfile.Entry, what string, clear bool) {
 	f, ok := fields["encryption"]
 	if !ok {
 		p.Errorf(c.at, "%s has no encryption: randomized, or deterministic to compare it with = and join it", what)
 		return
 	}
-	if n, ok := f.Value.(*ast.StringNode); ok && n.Value == "none" {
-		p.Errorf(c.fields["encryption"], "%s: encryption: none is not supported in this version of pgveil; take the column out of the file or seal it", what)
+	if n, ok := f.Value.(*ast.StringNode); ok && n.Value == Unencrypted.String() {
+		if c.inClear = clear; !clear {
+			p.Errorf(c.fields["encryption"], "%s: encryption: none is only for a column that is being unsealed, together with was; take the column out of the file or seal it", what)
+		}
 		return
 	}
 	s, ok := p.Choice(f, what, Randomized.String(), Deterministic.String())

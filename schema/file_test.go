@@ -43,40 +43,40 @@ func TestReadFile(t *testing.T) {
 	identity := map[string]Access{"biologist": {Decrypt, true, Pattern{}}, "secretary": secretary, "researcher": {Hide, false, Pattern{}}}
 	for _, want := range []*Column{
 		{
-			"lab", "patient", "nir",
-			logical.Type{Kind: logical.Bpchar, Typmod: 19},
-			Deterministic,
-			"nir", "domain:nir", "lookup", 32, identity,
+			Schema: "lab", Table: "patient", Name: "nir",
+			Type:   logical.Type{Kind: logical.Bpchar, Typmod: 19},
+			Mode:   Deterministic,
+			Domain: "nir", Context: "domain:nir", Key: "lookup", Padding: 32, Access: identity,
 		},
 		{
-			"lab", "patient", "birth_date",
-			logical.Type{Kind: logical.Date, Typmod: -1},
-			Randomized,
-			"", "column:lab.patient.birth_date", "patient", 0, identity,
+			Schema: "lab", Table: "patient", Name: "birth_date",
+			Type:   logical.Type{Kind: logical.Date, Typmod: -1},
+			Mode:   Randomized,
+			Domain: "", Context: "column:lab.patient.birth_date", Key: "patient", Padding: 0, Access: identity,
 		},
 		{
-			"lab", "patient", "email",
-			logical.Type{Kind: logical.Text, Typmod: -1},
-			Deterministic,
-			"column:lab.patient.email", "column:lab.patient.email", "lookup", 32,
-			map[string]Access{
+			Schema: "lab", Table: "patient", Name: "email",
+			Type:   logical.Type{Kind: logical.Text, Typmod: -1},
+			Mode:   Deterministic,
+			Domain: "column:lab.patient.email", Context: "column:lab.patient.email", Key: "lookup", Padding: 32,
+			Access: map[string]Access{
 				"biologist": {Decrypt, true, Pattern{}}, "secretary": secretary, "researcher": {Deny, false, Pattern{}},
 				"auditor": {Decrypt, false, Pattern{}},
 			},
 		},
 		{
-			"lab", "result", "outcome",
-			logical.Type{Kind: logical.Text, Typmod: -1},
-			Randomized,
-			"", "column:lab.outcome", "patient", 64,
-			map[string]Access{"biologist": {Decrypt, true, Pattern{}}},
+			Schema: "lab", Table: "result", Name: "outcome",
+			Type:   logical.Type{Kind: logical.Text, Typmod: -1},
+			Mode:   Randomized,
+			Domain: "", Context: "column:lab.outcome", Key: "patient", Padding: 64,
+			Access: map[string]Access{"biologist": {Decrypt, true, Pattern{}}},
 		},
 		{
-			"Odd.Schema", `Say "hi"`, "Note",
-			logical.Type{Kind: logical.JSONB, Typmod: -1},
-			Randomized,
-			"", `column:"Odd.Schema"."Say ""hi"""."Note"`, "patient", 32,
-			map[string]Access{"public": {Decrypt, true, Pattern{}}},
+			Schema: "Odd.Schema", Table: `Say "hi"`, Name: "Note",
+			Type:    logical.Type{Kind: logical.JSONB, Typmod: -1},
+			Mode:    Randomized,
+			Context: `column:"Odd.Schema"."Say ""hi"""."Note"`, Key: "patient", Padding: 32,
+			Access: map[string]Access{"public": {Decrypt, true, Pattern{}}},
 		},
 	} {
 		got := db.Column(want.Schema, want.Table, want.Name)
@@ -154,7 +154,7 @@ func TestParseErrors(t *testing.T) {
 		{"no type", column("encryption: randomized, access: staff"), []string{"11:11: column public.client.name has no type"}},
 		{"unknown type", column("type: varchr(10), encryption: randomized, access: staff"), []string{`did you mean "varchar"?`}},
 		{"type is a number", column("type: 12, encryption: randomized, access: staff"), []string{`11:24: column public.client.name: "type" is to be text, and "12" is not; write it in quotes`}},
-		{"none", column("type: text, encryption: none, access: staff"), []string{"11:42: column public.client.name: encryption: none is not supported in this version of pgveil"}},
+		{"none", column("type: text, encryption: none, access: staff"), []string{"11:42: column public.client.name: encryption: none is only for a column that is being unsealed, together with was"}},
 		{"encryption", column("type: text, encryption: determinstic, access: staff"), []string{`11:42: column public.client.name: unknown encryption "determinstic"; did you mean "deterministic"?`}},
 		{"jsonb", column("type: jsonb, encryption: deterministic, access: staff"), []string{"11:43: column public.client.name: type jsonb cannot be deterministic"}},
 		{"numeric", column("type: numeric, encryption: deterministic, access: staff"), []string{"give it a precision and scale"}},
@@ -319,7 +319,7 @@ func FuzzParse(f *testing.F) {
 
 func TestFileErrors(t *testing.T) {
 	_, err := Parse("a.yaml", []byte(column("type: text, encryption: none, padding: 0, acess: staff")))
-	want := `a.yaml:11:42: column public.client.name: encryption: none is not supported in this version of pgveil; take the column out of the file or seal it
+	want := `a.yaml:11:42: column public.client.name: encryption: none is only for a column that is being unsealed, together with was; take the column out of the file or seal it
 a.yaml:11:57: column public.client.name: "padding" is a whole number from 2 to 65536, not "0"
 a.yaml:11:60: column public.client.name: unknown key "acess"; did you mean "access"?`
 	if err == nil || err.Error() != want {

@@ -174,7 +174,7 @@ func TestJSONSchemaHasTheDecodersKeys(t *testing.T) {
 		return names(s["properties"].(map[string]any))
 	}
 	for definition, known := range map[string][]string{
-		"": fileKeys, "key": keyKeys, "database": databaseKeys, "table": tableKeys, "column": columnKeys, "grant": accessKeys, "mask": maskKeys,
+		"": fileKeys, "key": keyKeys, "database": databaseKeys, "table": tableKeys, "column": columnKeys, "was": wasKeys, "grant": accessKeys, "mask": maskKeys,
 	} {
 		want := slices.Sorted(slices.Values(known))
 		if got := properties(definition); !slices.Equal(got, want) {
@@ -203,6 +203,8 @@ func TestJSONSchemaTakesTheExamples(t *testing.T) {
 		fine,
 		"type: int, encryption: deterministic, key: d, domain: a.b, context: x, access: [staff, {a: hide}]",
 		"type: text, encryption: randomized, padding: none, access: {a: {verdict: hide, search: true}}",
+		fine + ", was: {encryption: none}",
+		"type: text, encryption: none, was: {encryption: deterministic, key: d, domain: a, padding: 16, context: x}, access: staff",
 		"type: text, encryption: randomized, padding: 16, access: {a: {mask: {keep_last: 2, fill: '#', length: same, round: 0.5, truncate: month}}}",
 	} {
 		text := []byte(column(keys))
@@ -223,6 +225,8 @@ func TestJSONSchemaRefusesWhatTheDecoderDoes(t *testing.T) {
 		"encryption: randomized, access: staff",
 		"type: text, access: staff",
 		"type: text, encryption: none, access: staff",
+		fine + ", was: {key: k}",
+		fine + ", was: {encryption: none, access: staff}",
 		"type: 12, encryption: randomized, access: staff",
 		fine + ", colour: red",
 		fine + ", padding: 0",

@@ -101,7 +101,11 @@ func mustExec(t *testing.T, conn *pgx.Conn, sql ...string) {
 // mustParse parses the tables of one database named db.
 func mustParse(t *testing.T, tables string) *Database {
 	t.Helper()
-	text := "version: 1\nkeys: {r: randomized, d: deterministic}\ndatabases:\n  db:\n    tables:\n" +
+	more := "" // a key that would otherwise make it unclear which is meant
+	if strings.Contains(tables, "key: e") {
+		more = ", e: deterministic"
+	}
+	text := "version: 1\nkeys: {r: randomized, d: deterministic" + more + "}\ndatabases:\n  db:\n    tables:\n" +
 		"      " + strings.ReplaceAll(strings.TrimSpace(tables), "\n", "\n      ") + "\n"
 	f, err := Parse("test.yaml", []byte(text))
 	if err != nil {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -29,11 +30,14 @@ const (
 // prefix, the nonce and tag of AES-GCM, the synthetic IV of AES-SIV, and the
 // byte that ends the plaintext.
 const (
-	tinkPrefix = 5
+	tinkPrefix = 5 // tinkVersion and the key's ID
 	gcmExtra   = 12 + 16
 	sivExtra   = 16
 	endMark    = 1
 )
+
+// tinkVersion begins Tink's prefix of a ciphertext. Source: Tink, "Wire format".
+const tinkVersion = 1
 
 // MinSealedLength returns the length in bytes of the shortest value sealed for
 // the column, padding left aside so that it can change.
@@ -60,19 +64,29 @@ func (c *Column) ConstraintName() string {
 	return strings.ToValidUTF8(name, "") + tail
 }
 
+// prefix is what every value sealed for the column begins with: the header, and the
+// prefix of the key that seals it if its CHECK constraint names that.
+func (c *Column) prefix() []byte {
+	header := c.Header()
+	if c.KeyID == 0 {
+		return header[:]
+	}
+	return binary.BigEndian.AppendUint32(append(header[:], tinkVersion), c.KeyID)
+}
+
 // CheckExpression returns the condition of the column's CHECK constraint, which
 // NULL and the values sealed for this column fulfil and no other.
 func (c *Column) CheckExpression() string {
 	name := identifier(c.Name)
 	return fmt.Sprintf(`octet_length(%s) >= %d AND substring(%s from 1 for %d) = '\x%x'::bytea`,
-		name, c.MinSealedLength(), name, keys.HeaderSize, c.Header())
+		name, c.MinSealedLength(), name, len(c.prefix()), c.prefix())
 }
 
 // OldCheckExpression returns the same condition as PostgreSQL 13 prints it.
 func (c *Column) OldCheckExpression() string {
 	name := identifier(c.Name)
 	return fmt.Sprintf(`octet_length(%s) >= %d AND "substring"(%s, 1, %d) = '\x%x'::bytea`,
-		name, c.MinSealedLength(), name, keys.HeaderSize, c.Header())
+		name, c.MinSealedLength(), name, len(c.prefix()), c.prefix())
 }
 
 // QualifiedCheck returns the same condition for a session whose search_path may lead
@@ -80,7 +94,7 @@ func (c *Column) OldCheckExpression() string {
 func (c *Column) QualifiedCheck() string {
 	name := identifier(c.Name)
 	return fmt.Sprintf(`pg_catalog.octet_length(%s) OPERATOR(pg_catalog.>=) %d AND substring(%s from 1 for %d) OPERATOR(pg_catalog.=) '\x%x'::pg_catalog.bytea`,
-		name, c.MinSealedLength(), name, keys.HeaderSize, c.Header())
+		name, c.MinSealedLength(), name, len(c.prefix()), c.prefix())
 }
 
 // Definition returns the column as CREATE TABLE and ADD COLUMN want it.
@@ -162,6 +176,9 @@ func (d *Database) byTable() [][]*Column {
 	var groups [][]*Column
 	index := make(map[relationName]int)
 	for _, c := range d.Columns {
+		if c.Mode == Unencrypted {
+			continue
+		}
 		name := relationName{c.Schema, c.Table}
 		i, ok := index[name]
 		if !ok {

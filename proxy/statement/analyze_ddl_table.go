@@ -1,7 +1,9 @@
 package statement
 
 import (
+	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -100,9 +102,16 @@ func (x *analysis) prove(t *table, c *pg.Constraint) {
 func (x *analysis) ownCheck(n *pg.Node, c *schema.Column, name string) bool {
 	in := *c
 	in.Name = name
-	forms := []string{in.QualifiedCheck()}
-	if x.env.catalogFirst() { // else its functions may be anybody's
-		forms = append(forms, in.CheckExpression(), in.OldCheckExpression())
+	keys := []uint32{c.KeyID}
+	if named := checkedKey(n.ProtoReflect(), c); named != c.KeyID {
+		keys = append(keys, named) // of a dump, say
+	}
+	var forms []string
+	for _, in.KeyID = range keys {
+		forms = append(forms, in.QualifiedCheck())
+		if x.env.catalogFirst() { // else its functions may be anybody's
+			forms = append(forms, in.CheckExpression(), in.OldCheckExpression())
+		}
 	}
 	for _, form := range forms {
 		tree, err := parse("SELECT " + form)
@@ -111,6 +120,24 @@ func (x *analysis) ownCheck(n *pg.Node, c *schema.Column, name string) bool {
 		}
 	}
 	return false
+}
+
+// checkedKey gives the key that an expression names as the CHECK constraint of a column
+// does, 0 for none.
+func checkedKey(m protoreflect.Message, c *schema.Column) uint32 {
+	if value, ok := m.Interface().(*pg.A_Const); ok && value.GetSval() != nil {
+		header := c.Header()
+		key, ok := strings.CutPrefix(value.GetSval().Sval, `\x`+hex.EncodeToString(header[:])+"01")
+		if id, err := strconv.ParseUint(key, 16, 32); ok && err == nil {
+			return uint32(id)
+		}
+	}
+	for inner := range inside(m) {
+		if id := checkedKey(inner, c); id != 0 {
+			return id
+		}
+	}
+	return 0
 }
 
 // sameTree compares two trees, their places in the text left aside.

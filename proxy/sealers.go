@@ -1,0 +1,69 @@
+package proxy
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// sealers are those of a database's columns, as they are stored: one more for each key that
+// a column's CHECK constraint has ever named while the process runs. To find one takes no
+// lock.
+type sealers struct {
+	config *Config
+	known  atomic.Pointer[map[*schema.Column]Sealer]
+	making sync.Mutex
+}
+
+func newSealers(config *Config, database *schema.Database) (*sealers, error) {
+	s := &sealers{config: config}
+	known := make(map[*schema.Column]Sealer)
+	for _, column := range database.Columns {
+		for _, form := range column.Forms() {
+			sealer, err := config.Sealer(form)
+			if err != nil {
+				return nil, err
+			}
+			known[form] = sealer
+		}
+	}
+	s.known.Store(&known)
+	return s, nil
+}
+
+// of gives the sealer of a column. Where the key is not there, it is one that always fails.
+func (s *sealers) of(column *schema.Column) Sealer {
+	if sealer := (*s.known.Load())[column]; sealer != nil {
+		return sealer
+	}
+	s.making.Lock()
+	defer s.making.Unlock()
+	known := *s.known.Load()
+	if sealer := known[column]; sealer != nil {
+		return sealer
+	}
+	sealer, err := s.config.Sealer(column)
+	if err != nil {
+		s.config.Log.Warn("column cannot be sealed or opened", "column", column.QualifiedName(), "key", column.Key, "key_id", column.KeyID, "error", err)
+		return keyless{}
+	}
+	known = maps.Clone(known)
+	known[column] = sealer
+	s.known.Store(&known)
+	return sealer
+}
+
+// keyless is the sealer of a column whose key has not come yet.
+type keyless struct{}
+
+func (keyless) Seal(dst, _ []byte) ([]byte, error) { return dst, errKeyless() }
+func (keyless) Open(dst, _ []byte) ([]byte, error) { return dst, errKeyless() }
+func (keyless) Withheld() error                    { return errKeyless() }
+
+func errKeyless() *pgerror.Error {
+	return pgerror.New("40001", "the key that the column is sealed with by now is not known to pgveil yet").
+		WithHint("Run the transaction again: pgveil takes new keys over within seconds.")
+}
