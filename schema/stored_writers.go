@@ -88,6 +88,11 @@ func (w *writer) String() string {
 // of "pgveil" in hex.
 const JobLock = 0x70677665696c
 
+// SwapLock is the advisory lock that keeps a swap of columns and the transactions apart that
+// use them through pgveil: these share it, by pgveil.guard(), until they end; the swap takes
+// it for itself before any other lock.
+const SwapLock = 0x70677665696d
+
 // writeLocks are the modes of locks that whoever changes rows holds at least one of.
 var writeLocks = []string{"RowExclusiveLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"}
 

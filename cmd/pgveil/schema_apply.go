@@ -60,6 +60,7 @@ The login has to own the tables, and be allowed to make schema pgveil.`,
 			flags.Int("batch", 1000, "`rows` of one transaction")
 			flags.Int("rate", 0, "`rows` per second; 0 for as many as go")
 			flags.Duration("lock-timeout", 2*time.Second, "how long to wait for a lock at once, with all others behind")
+			flags.Duration("settle", 30*time.Second, "how long before a swap all pgveils have to see what is prepared; longer than their login.refresh")
 			flags.Bool("abort", false, "take back what was prepared instead")
 			flags.Bool("json", false, "print JSON")
 		},
@@ -245,8 +246,9 @@ func schemaApply(ctx context.Context, c *call) error {
 	batch, _ := c.flags.GetInt("batch")
 	rate, _ := c.flags.GetInt("rate")
 	lockTimeout, _ := c.flags.GetDuration("lock-timeout")
-	if batch < 1 || rate < 0 || lockTimeout <= 0 {
-		return usageErrorf(schemaApplyCommand(), "--batch, --rate and --lock-timeout must not be negative, nor the first and last 0")
+	settle, _ := c.flags.GetDuration("settle")
+	if batch < 1 || rate < 0 || lockTimeout <= 0 || settle < 0 {
+		return usageErrorf(schemaApplyCommand(), "--batch, --rate, --lock-timeout and --settle must not be negative, nor --batch and --lock-timeout 0")
 	}
 	store, err := c.openSecrets(ctx, c.logger(), false)
 	if err != nil {
@@ -274,7 +276,7 @@ func schemaApply(ctx context.Context, c *call) error {
 		}
 		bar := &progressBar{call: c}
 		result, err := plan.Run(ctx, conn, apply.Options{
-			Batch: batch, Rate: rate, LockTimeout: lockTimeout, Progress: bar.show,
+			Batch: batch, Rate: rate, LockTimeout: lockTimeout, Settle: settle, Progress: bar.show,
 			Sealer: func(column *schema.Column) (apply.Sealer, error) {
 				return rings[column.Key].Sealer(byte(column.Mode), column.Context, column.Padding)
 			},

@@ -22,7 +22,7 @@ func (t *Table) todo() string {
 		if i > 0 {
 			b.WriteString(" OR ")
 		}
-		fmt.Fprintf(&b, "%s IS NOT NULL AND %s IS NULL", identifier(c.Name), identifier(c.shadow()))
+		fmt.Fprintf(&b, "%s IS NOT NULL AND %s IS NULL", identifier(c.Name), identifier(t.shadow(c)))
 	}
 	return b.String()
 }
@@ -142,8 +142,8 @@ func (j *job) step(ctx context.Context, block int64, do work) (n int, err error)
 func (j *job) sealRows(ctx context.Context, tx pgx.Tx, t *Table, where string) (int, error) {
 	var read, write []string
 	for _, c := range t.Columns {
-		read = append(read, fmt.Sprintf("CASE WHEN %s IS NULL THEN %s END", identifier(c.shadow()), identifier(c.Name)))
-		write = append(write, identifier(c.shadow()))
+		read = append(read, fmt.Sprintf("CASE WHEN %s IS NULL THEN %s END", identifier(t.shadow(c)), identifier(c.Name)))
+		write = append(write, identifier(t.shadow(c)))
 	}
 	b, err := j.readRows(ctx, tx, t, read, where+"("+t.todo()+")", func(c *Column, value []byte) ([]byte, error) {
 		var err error
@@ -182,9 +182,11 @@ func (b *batch) write(ctx context.Context, tx pgx.Tx, t *Table, columns []string
 	return int(tag.RowsAffected()), err
 }
 
-// readRows reads up to a batch of rows, and makes of each value what is to be written.
+// readRows reads up to a batch of rows, and makes of each value what is to be written. Rows
+// that somebody changes are left for later: whoever waits for a row while it holds others
+// may be in a deadlock with a client.
 func (j *job) readRows(ctx context.Context, tx pgx.Tx, t *Table, columns []string, where string, seal func(c *Column, value []byte) ([]byte, error)) (*batch, error) {
-	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT ctid::pg_catalog.text, xmin::pg_catalog.text, %s FROM ONLY %s WHERE %s LIMIT %d", strings.Join(columns, ", "), t.sql(), where, j.Batch), pgx.QueryResultFormats{1})
+	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT ctid::pg_catalog.text, xmin::pg_catalog.text, %s FROM ONLY %s WHERE %s LIMIT %d FOR NO KEY UPDATE SKIP LOCKED", strings.Join(columns, ", "), t.sql(), where, j.Batch), pgx.QueryResultFormats{1})
 	if err != nil {
 		return nil, err
 	}

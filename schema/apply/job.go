@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgveil/pgveil/schema"
 )
@@ -30,6 +29,9 @@ type Options struct {
 	// 2 s when 0. LockTries is how often, with pauses between; 30 when 0.
 	LockTimeout time.Duration
 	LockTries   int
+	// Settle is how long a swap waits from the moment at which shadows can be seen in the
+	// catalog: until all pgveils have surely looked. 0 where none serves the database.
+	Settle time.Duration
 	// Waiting is how many sessions may wait for locks, and Lag how many bytes of WAL a standby
 	// may be behind, until filling pauses: 5, and 64 MiB when 0.
 	Waiting int
@@ -81,15 +83,9 @@ type job struct {
 	looked  time.Time // when the server was last found to be at ease
 	plain   []byte
 	replica bool // triggers of the applications need not fire
+	brief   time.Duration
+	settled time.Time // from when on all pgveils know what is prepared
 }
-
-// jobTable is where a job tells of itself. What is still to do is not taken from it.
-const jobTable = `
-CREATE SCHEMA IF NOT EXISTS pgveil;
-CREATE TABLE IF NOT EXISTS pgveil.seal_job (
-	unit text PRIMARY KEY, state text NOT NULL, rows_done bigint NOT NULL DEFAULT 0, rows_total bigint NOT NULL DEFAULT 0,
-	started timestamptz NOT NULL DEFAULT pg_catalog.now(), heartbeat timestamptz NOT NULL DEFAULT pg_catalog.now(), host text NOT NULL, process int NOT NULL
-)`
 
 // Run seals what the plan, just made through the same connection, says. It may be run again
 // after it ended at any moment. The error tells what to do; no value is in it.
@@ -125,6 +121,14 @@ func (p *Plan) Run(ctx context.Context, conn *pgx.Conn, o Options) (*Result, err
 		}
 	}
 	for _, u := range p.Units {
+		for _, t := range u.Tables {
+			if err := j.prepare(ctx, t); err != nil {
+				return result, fmt.Errorf("%s: prepare: %w", t, err)
+			}
+		}
+	}
+	j.settled = time.Now().Add(j.Settle)
+	for _, u := range p.Units {
 		if err := j.unit(ctx, u, result); err != nil {
 			return result, err
 		}
@@ -152,8 +156,11 @@ func (j *job) begin(ctx context.Context) (release func(), err error) {
 			release()
 		}
 	}()
-	if _, err := j.conn.Exec(ctx, jobTable); err != nil {
-		return nil, fmt.Errorf("cannot make schema pgveil and its table seal_job: %w", err)
+	if err := j.readBrief(ctx); err != nil {
+		return nil, err
+	}
+	if err := j.objects(ctx); err != nil {
+		return nil, err
 	}
 	if err := j.conn.QueryRow(ctx, `SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user`).Scan(&j.replica); err != nil {
 		return nil, err
@@ -203,25 +210,32 @@ func (j *job) unit(ctx context.Context, u *Unit, result *Result) error {
 	if err := j.tell(ctx, u, StateFill, 0); err != nil {
 		return err
 	}
-	for _, t := range u.Tables {
-		if err := j.prepare(ctx, t); err != nil {
-			return fmt.Errorf("%s: prepare: %w", t, err)
-		}
-	}
 	for try := 1; ; try++ {
 		for _, t := range u.Tables {
 			if err := j.fill(ctx, u, t); err != nil {
 				return fmt.Errorf("%s: fill: %w", t, err)
 			}
 		}
+		p := Progress{Table: u.name(), State: StateFill}
+		if left := time.Until(j.settled); left > 0 {
+			p.Why = "all pgveils have to see what is prepared"
+			j.report(p)
+			if err := sleep(ctx, left); err != nil {
+				return err
+			}
+			continue // with what was written meanwhile
+		}
 		err := j.swap(ctx, u)
 		if err == nil {
 			break
 		}
+		if !j.conn.IsClosed() {
+			err = errors.Join(err, j.resync(ctx))
+		}
 		if !isLockTimeout(err) || try >= j.LockTries {
 			return fmt.Errorf("%s: swap: %w", u.name(), err)
 		}
-		if err := sleep(ctx, time.Duration(min(try, 10))*j.LockTimeout); err != nil {
+		if err := j.pause(ctx, p, try); err != nil {
 			return err
 		}
 	}
@@ -235,11 +249,11 @@ func (j *job) prepare(ctx context.Context, t *Table) error {
 		if i > 0 {
 			adds.WriteString(", ")
 		}
-		fmt.Fprintf(&adds, "ADD COLUMN IF NOT EXISTS %s bytea", identifier(c.shadow()))
+		fmt.Fprintf(&adds, "ADD COLUMN IF NOT EXISTS %s bytea", identifier(t.shadow(c)))
 		// By their bytes: 1.0 and 1.00 are equal.
-		fmt.Fprintf(&resets, "IF ROW(NEW.%[1]s)::record OPERATOR(pg_catalog.*<>) ROW(OLD.%[1]s)::record THEN NEW.%[2]s := NULL; END IF; ", identifier(c.Name), identifier(c.shadow()))
+		fmt.Fprintf(&resets, "IF ROW(NEW.%[1]s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(OLD.%[1]s)::pg_catalog.record THEN NEW.%[2]s := NULL; END IF; ", identifier(c.Name), identifier(t.shadow(c)))
 	}
-	return j.locked(ctx, func(tx pgx.Tx) error {
+	return j.locked(ctx, Progress{Table: t.String(), State: StateFill}, t.lock(), func(tx pgx.Tx) error {
 		for _, sql := range []string{
 			fmt.Sprintf("ALTER TABLE %s %s", t.sql(), adds.String()),
 			fmt.Sprintf("CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $pgveil$ BEGIN %sRETURN NEW; END $pgveil$", t.function(), resets.String()),
@@ -253,45 +267,6 @@ func (j *job) prepare(ctx context.Context, t *Table) error {
 		}
 		return nil
 	})
-}
-
-// locked runs f in a transaction that waits for locks for a bounded time, again and again.
-func (j *job) locked(ctx context.Context, f func(tx pgx.Tx) error) error {
-	for try := 1; ; try++ {
-		err := pgx.BeginFunc(ctx, j.conn, func(tx pgx.Tx) error {
-			if err := j.bound(ctx, tx); err != nil {
-				return err
-			}
-			return f(tx)
-		})
-		if !isLockTimeout(err) || try >= j.LockTries {
-			return err
-		}
-		if err := sleep(ctx, time.Duration(min(try, 10))*j.LockTimeout); err != nil {
-			return err
-		}
-	}
-}
-
-func (j *job) bound(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d`, max(j.LockTimeout.Milliseconds(), 1)))
-	return err
-}
-
-func isLockTimeout(err error) bool {
-	var e *pgconn.PgError
-	return errors.As(err, &e) && (e.Code == "55P03" || e.Code == "40P01") // or a deadlock
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // tell writes down how far the job is.

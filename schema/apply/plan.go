@@ -79,7 +79,10 @@ func (t *Table) sql() string    { return identifier(t.Schema, t.Name) }
 func (t *Table) String() string { return t.Schema + "." + t.Name }
 
 // shadow names the column that takes the sealed values until the swap.
-func (c *Column) shadow() string { return fmt.Sprintf("%s%d", schema.ShadowPrefix, c.number) }
+// Its name has the table in it: tables that are joined NATURAL must have none in common.
+func (t *Table) shadow(c *Column) string {
+	return fmt.Sprintf("%s%d_%d", schema.ShadowPrefix, t.oid, c.number)
+}
 
 // trigger names what resets shadows; triggers of one kind fire by their names, so that it
 // is the last.

@@ -60,7 +60,7 @@ func (p *Plan) Abort(ctx context.Context, conn *pgx.Conn) error {
 					fmt.Sprintf("DROP FUNCTION IF EXISTS %s()", t.function()),
 				}
 				for _, c := range t.Columns {
-					statements = append(statements, fmt.Sprintf("ALTER TABLE %s DROP COLUMN IF EXISTS %s", t.sql(), identifier(c.shadow())))
+					statements = append(statements, fmt.Sprintf("ALTER TABLE %s DROP COLUMN IF EXISTS %s", t.sql(), identifier(t.shadow(c))))
 				}
 				for _, sql := range statements {
 					if _, err := tx.Exec(ctx, sql); err != nil {

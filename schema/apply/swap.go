@@ -13,16 +13,18 @@ import (
 
 // swap puts the shadows of a unit in the place of its columns, in one transaction under
 // exclusive locks: the columns keep their places, which an INSERT without names depends
-// on, so that the server writes each table anew.
+// on, so that the server writes each table anew. It begins when no transaction is left that
+// uses the columns through pgveil.
 func (j *job) swap(ctx context.Context, u *Unit) error {
 	return pgx.BeginFunc(ctx, j.conn, func(tx pgx.Tx) error {
-		if err := j.bound(ctx, tx); err != nil {
+		if err := wait(ctx, tx, j.LockTimeout); err != nil {
 			return err
 		}
-		for _, t := range u.Tables {
-			if _, err := tx.Exec(ctx, fmt.Sprintf("LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", t.sql())); err != nil {
-				return err
-			}
+		if _, err := tx.Exec(ctx, swapLock); err != nil {
+			return err
+		}
+		if err := j.lockTables(ctx, tx, u.Tables); err != nil {
+			return err
 		}
 		for _, t := range u.Tables { // what was written since
 			for {
@@ -58,6 +60,9 @@ func (j *job) swap(ctx context.Context, u *Unit) error {
 			if _, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID", u.table(k.table).sql(), identifier(k.name), strings.TrimSuffix(k.definition, " NOT VALID"))); err != nil {
 				return err
 			}
+		}
+		if err := newEpoch(ctx, tx); err != nil {
+			return err
 		}
 		_, err := tx.Exec(ctx, `UPDATE pgveil.seal_job SET state = $2, rows_done = 0, heartbeat = pg_catalog.now() WHERE unit = $1`, u.name(), string(StateVerify))
 		return err
@@ -101,7 +106,7 @@ func (j *job) replace(t *Table) ([]string, error) {
 		name := identifier(c.Name)
 		first = append(first, fmt.Sprintf("ALTER COLUMN %s DROP DEFAULT", name))
 		second = append(second,
-			fmt.Sprintf("ALTER COLUMN %s TYPE bytea USING %s", name, identifier(c.shadow())),
+			fmt.Sprintf("ALTER COLUMN %s TYPE bytea USING %s", name, identifier(t.shadow(c))),
 			fmt.Sprintf("ADD %s", c.tag.CheckConstraint()))
 		if !c.hasNull {
 			sealed, err := j.sealedDefault(c)
@@ -110,7 +115,7 @@ func (j *job) replace(t *Table) ([]string, error) {
 			}
 			second = append(second, fmt.Sprintf("ALTER COLUMN %s SET DEFAULT '%s'::pg_catalog.bytea", name, sealed))
 		}
-		third = append(third, fmt.Sprintf("DROP COLUMN %s", identifier(c.shadow())))
+		third = append(third, fmt.Sprintf("DROP COLUMN %s", identifier(t.shadow(c))))
 		comments = append(comments, c.tag.Comment())
 	}
 	alter := "ALTER TABLE " + t.sql() + " "

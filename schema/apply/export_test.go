@@ -1,0 +1,4 @@
+package apply
+
+// SwapLockStatement takes the swap's lock.
+var SwapLockStatement = swapLock
