@@ -53,14 +53,15 @@ func promote(id uint32) change {
 }
 
 // disable gives the change that retires a key: no value is opened with it any more, and
-// enable undoes it.
+// enable undoes it. Whether columns still need it, of a deterministic keyset also to seal, is
+// for the caller to know.
 func disable(id uint32) change {
 	return func(handle *keyset.Handle) (*keyset.Handle, error) {
 		k, err := findKey(handle, id)
 		switch {
 		case err != nil:
 			return nil, err
-		case k.Primary || k.Seals:
+		case k.Primary:
 			return nil, &StoreError{Reason: ErrSeals, Detail: fmt.Sprintf("values are sealed with %d; keys rotate makes another key the primary", id)}
 		}
 		manager := keyset.NewManagerFromHandle(handle)

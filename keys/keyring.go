@@ -37,7 +37,7 @@ type KeyInfo struct {
 	Status  string `json:"status"` // enabled, disabled (retired), destroyed
 	Primary bool   `json:"primary"`
 	// Seals says that new values are sealed with it: the primary, but of a deterministic
-	// keyset the oldest that is enabled.
+	// keyset the oldest that is enabled, where no CHECK constraint names another.
 	Seals bool      `json:"seals"`
 	Added time.Time `json:"added,omitzero"` // zero if the store does not know
 	// RetiredAt is zero if it is not retired, too.
@@ -61,7 +61,8 @@ const (
 func (k KeyInfo) Retired() bool { return k.Status == statusDisabled }
 
 // Keyring is a keyset, opened. Its primary key seals, of a deterministic keyset the
-// oldest that is enabled; all its enabled keys open. It is immutable and safe for concurrent use.
+// oldest that is enabled or the one that is asked for; all its enabled keys open. It is
+// immutable and safe for concurrent use.
 type Keyring struct {
 	info Info
 
@@ -123,7 +124,7 @@ func (k *Keyring) add(entry *keyset.Entry) error {
 		return err
 	}
 	// Values of a deterministic column are compared, so that one key has to seal all of
-	// them, whatever is the primary: the oldest.
+	// them, whatever is the primary: the oldest, until all are sealed anew with another.
 	if entry.IsPrimary() && t == TypeRandomized {
 		k.columns = slices.Insert(k.columns, 0, *column)
 	} else {
@@ -200,28 +201,9 @@ func (k *Keyring) String() string {
 	return fmt.Sprintf("keyring %q of type %s", k.info.Name, k.info.Type)
 }
 
-// Sealer returns the sealer of a column. Mode is [ModeRandomized] or
-// [ModeDeterministic] and must be the keyset's type; context is the column's
-// context name; padding is in bytes, 0 for none.
-func (k *Keyring) Sealer(mode byte, context string, padding int) (*Sealer, error) {
-	if err := checkFormat(mode, context, padding); err != nil {
-		return nil, fmt.Errorf("key %q: %w", k.info.Name, err)
-	}
-	want := TypeRandomized
-	if mode == ModeDeterministic {
-		want = TypeDeterministic
-	}
-	if err := k.require(want, string(want)+" column"); err != nil {
-		return nil, err
-	}
-	return &Sealer{
-		mode:    mode,
-		context: context,
-		header:  Header(mode, context),
-		ad:      associatedData(mode, context),
-		padding: padding,
-		keys:    k.columns,
-	}, nil
+// destroyed gives a keyring of the same name and type without a key of columns.
+func (k *Keyring) destroyed() *Keyring {
+	return &Keyring{info: Info{Name: k.info.Name, Type: k.info.Type, Created: k.info.Created}}
 }
 
 // require returns an error unless the keyset is of the type that use needs.

@@ -1,6 +1,11 @@
 package keys
 
-import "sync/atomic"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+)
 
 // LiveSealer is a [Sealer] whose keys are exchanged while it is in use, after a rotation,
 // and withheld while nobody vouches for them. It is safe for concurrent use.
@@ -9,7 +14,7 @@ type LiveSealer struct{ current atomic.Pointer[liveSealer] }
 // liveSealer is the state of a LiveSealer; immutable.
 type liveSealer struct {
 	*Sealer
-	withheld error // nil: it may be used
+	withheld map[string]error // by keyset: those that may not be used
 }
 
 // NewLiveSealer begins with the keys of a sealer.
@@ -23,7 +28,9 @@ func NewLiveSealer(s *Sealer) *LiveSealer {
 func (l *LiveSealer) Seal(dst, plaintext []byte) ([]byte, error) {
 	s := l.current.Load()
 	if s.withheld != nil {
-		return dst, s.withheld
+		if err := s.withheld[s.rings[0].Name()]; err != nil {
+			return dst, err
+		}
 	}
 	return s.Sealer.Seal(dst, plaintext)
 }
@@ -32,39 +39,84 @@ func (l *LiveSealer) Seal(dst, plaintext []byte) ([]byte, error) {
 func (l *LiveSealer) Open(dst, sealed []byte) ([]byte, error) {
 	s := l.current.Load()
 	if s.withheld != nil {
-		return dst, s.withheld
+		if err := s.refusal(sealed); err != nil {
+			return dst, err
+		}
 	}
 	return s.Sealer.Open(dst, sealed)
+}
+
+// refusal gives the error of a value that only a withheld keyset may open.
+func (s *liveSealer) refusal(sealed []byte) (err error) {
+	for key := s.next(nil, sealed); key != nil; key = s.next(key, sealed) {
+		if err = s.withheld[s.rings[key.ring].Name()]; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SealingKey is [Sealer.SealingKey] of the moment.
 func (l *LiveSealer) SealingKey() uint32 { return l.current.Load().SealingKey() }
 
-// Withheld gives the error of Withhold while it holds, nil otherwise.
-func (l *LiveSealer) Withheld() error { return l.current.Load().withheld }
-
-// Withhold makes Seal and Open fail with an error until the next Exchange. It is not to be
-// called while an Exchange runs.
-func (l *LiveSealer) Withhold(err error) {
-	l.current.Store(&liveSealer{l.current.Load().Sealer, err})
+// Withheld gives the error of Withhold while that holds for every keyset, nil otherwise.
+func (l *LiveSealer) Withheld() (err error) {
+	s := l.current.Load()
+	for _, ring := range slices.Backward(s.rings) {
+		if err = s.withheld[ring.Name()]; err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
-// Exchange takes the keys of a keyring, which has to be of the same type, and ends what
-// Withhold began. After an error the sealer is as it was.
+// Withhold makes Seal and Open fail with an error, where they need a keyset, until the next
+// Exchange of that. It is not to be called while an Exchange runs.
+func (l *LiveSealer) Withhold(keyset string, err error) {
+	s := l.current.Load()
+	withheld := maps.Clone(s.withheld)
+	if withheld == nil {
+		withheld = make(map[string]error)
+	}
+	withheld[keyset] = err
+	l.current.Store(&liveSealer{s.Sealer, withheld})
+}
+
+// Exchange takes the keys of a keyring, which has to be of the same type, in place of those
+// of its name, and ends what Withhold began. A key that was to seal and is not there any more
+// is [ErrNotEnabled] to Seal. After an error the sealer is as it was.
 func (l *LiveSealer) Exchange(k *Keyring) error {
 	before := l.current.Load()
-	s, err := k.Sealer(before.mode, before.context, before.padding)
+	at := slices.IndexFunc(before.rings, func(ring *Keyring) bool { return ring.Name() == k.Name() })
+	if at < 0 {
+		return fmt.Errorf("key %q: the column has other keys", k.Name())
+	}
+	rings := slices.Clone(before.rings)
+	rings[at] = k
+	s, err := before.with(rings)
 	if err != nil {
 		return err
 	}
-	l.current.Store(&liveSealer{Sealer: s})
+	next := &liveSealer{Sealer: s}
+	for keyset, err := range before.withheld {
+		if keyset != k.Name() {
+			if next.withheld == nil {
+				next.withheld = make(map[string]error)
+			}
+			next.withheld[keyset] = err
+		}
+	}
+	l.current.Store(next)
 	return nil
 }
 
-// Revoke takes the keys away, after these were destroyed: nothing is sealed or opened any
-// more. It is not to be called while an Exchange runs.
-func (l *LiveSealer) Revoke() {
-	without := *l.current.Load().Sealer
-	without.keys = nil
-	l.current.Store(&liveSealer{Sealer: &without})
+// Revoke takes the keys of a keyset away, after these were destroyed: nothing is sealed or
+// opened with them any more. It is not to be called while an Exchange runs.
+func (l *LiveSealer) Revoke(keyset string) error {
+	for _, ring := range l.current.Load().rings {
+		if ring.Name() == keyset {
+			return l.Exchange(ring.destroyed())
+		}
+	}
+	return nil
 }

@@ -27,7 +27,77 @@ type Sealer struct {
 	header  [HeaderSize]byte
 	ad      []byte
 	padding int
-	keys    []columnKey // the first seals; shared, never changed
+	keyID   uint32     // of the key that is to seal, 0 for the keyring's own choice
+	rings   []*Keyring // the first seals
+	sealing *columnKey // nil if it is not there any more
+	keys    []openingKey
+}
+
+// openingKey is a key that opens, and the keyring that it is of.
+type openingKey struct {
+	*columnKey
+	ring int
+}
+
+// Sealer returns the sealer of a column. Mode is [ModeRandomized] or
+// [ModeDeterministic] and must be the keyset's type; context is the column's
+// context name; padding is in bytes, 0 for none.
+func (k *Keyring) Sealer(mode byte, context string, padding int) (*Sealer, error) {
+	return k.SealerWith(0, mode, context, padding)
+}
+
+// SealerWith is Sealer with the key of that ID instead of the one that the keyset has seal:
+// the key that the CHECK constraint of a deterministic column names. 0 is no such key. The
+// error is [ErrNotEnabled] for one that is not there.
+func (k *Keyring) SealerWith(id uint32, mode byte, context string, padding int) (*Sealer, error) {
+	if err := checkFormat(mode, context, padding); err != nil {
+		return nil, fmt.Errorf("key %q: %w", k.info.Name, err)
+	}
+	s := &Sealer{
+		mode:    mode,
+		context: context,
+		header:  Header(mode, context),
+		ad:      associatedData(mode, context),
+		padding: padding,
+		keyID:   id,
+	}
+	s, err := s.with([]*Keyring{k})
+	if err == nil && s.sealing == nil {
+		err = fmt.Errorf("key %q: %w: no enabled key of it has the ID %d", k.info.Name, ErrNotEnabled, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpeningAlso gives a sealer that seals with the same key and opens with those of other
+// keysets too: of a column whose values are being sealed anew.
+func (s *Sealer) OpeningAlso(others ...*Keyring) (*Sealer, error) {
+	return s.with(append(slices.Clone(s.rings), others...))
+}
+
+// with gives the sealer with other keyrings. The key that is to seal may not be there.
+func (s *Sealer) with(rings []*Keyring) (*Sealer, error) {
+	want := TypeRandomized
+	if s.mode == ModeDeterministic {
+		want = TypeDeterministic
+	}
+	next := *s
+	next.rings, next.sealing, next.keys = rings, nil, nil
+	for at, ring := range rings {
+		if err := ring.require(want, string(want)+" column"); err != nil {
+			return nil, err
+		}
+		for i := range ring.columns {
+			key := &ring.columns[i]
+			next.keys = append(next.keys, openingKey{key, at})
+			if at == 0 && next.sealing == nil && (s.keyID == 0 || key.id() == s.keyID) {
+				next.sealing = key
+			}
+		}
+	}
+	return &next, nil
 }
 
 // Seal appends the sealed form of plaintext to dst. The spare capacity of dst
@@ -36,10 +106,13 @@ type Sealer struct {
 //
 // On an error it returns dst as it was.
 func (s *Sealer) Seal(dst, plaintext []byte) ([]byte, error) {
-	if len(s.keys) == 0 {
+	key := s.sealing
+	switch {
+	case key == nil && len(s.rings[0].columns) == 0:
 		return dst, ErrDestroyed
+	case key == nil:
+		return dst, ErrNotEnabled
 	}
-	key := &s.keys[0]
 	if key.siv != nil {
 		return s.sealSIV(dst, plaintext, key)
 	}
@@ -80,17 +153,20 @@ func (s *Sealer) sealSIV(dst, plaintext []byte, key *columnKey) ([]byte, error) 
 // The only error is [ErrOpen], with dst as it was: sealed is not such a value,
 // belongs to another column, was changed, or its key is not enabled here.
 func (s *Sealer) Open(dst, sealed []byte) ([]byte, error) {
-	if len(sealed) < HeaderSize+prefixSize || [HeaderSize]byte(sealed) != s.header {
-		return dst, ErrOpen
+	for key := s.next(nil, sealed); key != nil; key = s.next(key, sealed) {
+		out, err := s.openWith(key.columnKey, dst, sealed[HeaderSize+prefixSize:])
+		if err == nil {
+			return out, nil
+		}
 	}
-	key := s.key([prefixSize]byte(sealed[HeaderSize:]))
-	body := sealed[HeaderSize+prefixSize:]
-	switch {
-	case key == nil:
-		return dst, ErrOpen
-	case key.siv != nil:
+	return dst, ErrOpen
+}
+
+func (s *Sealer) openWith(key *columnKey, dst, body []byte) ([]byte, error) {
+	if key.siv != nil {
 		return s.openSIV(dst, body, key)
-	case len(body) < nonceSize+tagSize:
+	}
+	if len(body) < nonceSize+tagSize {
 		return dst, ErrOpen
 	}
 	out, err := key.gcm.Open(dst, body[:nonceSize], body[nonceSize:], s.ad)
@@ -120,23 +196,33 @@ func (s *Sealer) openSIV(dst, body []byte, key *columnKey) ([]byte, error) {
 	return append(dst, value...), nil
 }
 
-// key finds the key of a sealed value, nil if it is not here. Keysets hold one
-// key, or two while they are rotated.
-func (s *Sealer) key(prefix [prefixSize]byte) *columnKey {
+// next finds the keys that a sealed value names, one after the other; nil if there are no
+// more. Two keysets may have a key of the same ID. Few keys are in use at once: one of a
+// keyset, or two while that is rotated.
+func (s *Sealer) next(after *openingKey, sealed []byte) *openingKey {
+	if len(sealed) < HeaderSize+prefixSize || [HeaderSize]byte(sealed) != s.header {
+		return nil
+	}
+	prefix := [prefixSize]byte(sealed[HeaderSize:])
 	for i := range s.keys {
-		if s.keys[i].prefix == prefix {
-			return &s.keys[i]
+		switch key := &s.keys[i]; {
+		case after == key:
+			after = nil
+		case after == nil && key.prefix == prefix:
+			return key
 		}
 	}
 	return nil
 }
 
+func (k *columnKey) id() uint32 { return binary.BigEndian.Uint32(k.prefix[1:]) }
+
 // SealingKey gives the ID of the key that seals, 0 if there is none any more.
 func (s *Sealer) SealingKey() uint32 {
-	if len(s.keys) == 0 {
+	if s.sealing == nil {
 		return 0
 	}
-	return binary.BigEndian.Uint32(s.keys[0].prefix[1:])
+	return s.sealing.id()
 }
 
 // String says nothing of the keys.

@@ -24,8 +24,8 @@ type Store interface {
 	AddKey(ctx context.Context, name string) (uint32, error)
 	// Promote makes an enabled key of a keyset its primary.
 	Promote(ctx context.Context, name string, id uint32) error
-	// Retire disables a key of a keyset, with which no value is opened any more; never one
-	// that seals ([ErrSeals]). The keyset has to be of the version given, else it is
+	// Retire disables a key of a keyset, with which no value is opened any more; never the
+	// primary ([ErrSeals]). The keyset has to be of the version given, else it is
 	// [ErrChanged]: what the caller knows of it may be wrong by now.
 	Retire(ctx context.Context, name string, id uint32, version string) error
 	// Restore undoes Retire.
@@ -56,6 +56,7 @@ var (
 	ErrExists      = errors.New("the key exists already")
 	ErrSeals       = errors.New("the key seals values")
 	ErrNotRetired  = errors.New("the key is not retired")
+	ErrNotEnabled  = errors.New("the key that is to seal is not enabled")
 	ErrChanged     = errors.New("the keyset was changed meanwhile")
 	ErrDestroyed   = errors.New("the key was destroyed")
 	ErrCorrupt     = errors.New("the keyset is corrupt")

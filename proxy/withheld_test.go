@@ -51,7 +51,7 @@ func TestWithheldKey(t *testing.T) {
 
 	for column, sealer := range live {
 		if column.Key == "medical" {
-			sealer.Withhold(pgerror.New(pgerror.SystemError, "key %q is withheld", column.Key).WithHint("Wait."))
+			sealer.Withhold(column.Key, pgerror.New(pgerror.SystemError, "key %q is withheld", column.Key).WithHint("Wait."))
 		}
 	}
 	withheld := func(what string, err error) {

@@ -164,7 +164,9 @@ func (l *liveKeys) revoke(key *liveKey, asked time.Time, why error) {
 	defer l.mu.Unlock()
 	l.confirmed(key, asked)
 	for _, c := range key.columns {
-		c.sealer.Revoke()
+		if err := c.sealer.Revoke(key.name); err != nil {
+			l.log.Error("key cannot be taken away", "key", key.name, "error", err) // it is of the column's type
+		}
 	}
 	if !key.destroyed {
 		key.destroyed = true

@@ -278,7 +278,7 @@ func schemaApply(ctx context.Context, c *call) error {
 		result, err := plan.Run(ctx, conn, apply.Options{
 			Batch: batch, Rate: rate, LockTimeout: lockTimeout, Settle: settle, Progress: bar.show,
 			Sealer: func(column *schema.Column) (apply.Sealer, error) {
-				return rings[column.Key].Sealer(byte(column.Mode), column.Context, column.Padding)
+				return column.Sealer(rings)
 			},
 		})
 		bar.end()

@@ -96,7 +96,7 @@ func (l *liveKeys) expire(key *liveKey) {
 		key.fault = &keys.StoreError{Key: key.name, Reason: keys.ErrUnreachable}
 	}
 	for _, c := range key.columns {
-		c.sealer.Withhold(withheldError(key.name, c.column, l.maxStale))
+		c.sealer.Withhold(key.name, withheldError(key.name, c.column, l.maxStale))
 	}
 	l.log.Error("key is withheld: statements that seal or open with it fail until the store confirms it", "key", key.name,
 		"confirmed", key.confirmed.UTC().Format(time.RFC3339), "keys.max_stale", l.maxStale, "error", key.fault)

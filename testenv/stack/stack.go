@@ -197,7 +197,7 @@ func (s *Stack) key(t testing.TB, store keys.Store, name string, keyType keys.Ke
 
 // Sealer seals and opens for one tagged column.
 func (s *Stack) Sealer(column *schema.Column) (proxy.Sealer, error) {
-	sealer, err := s.Keys[column.Key].Sealer(byte(column.Mode), column.Context, column.Padding)
+	sealer, err := column.Sealer(s.Keys)
 	if err != nil || s.sealer == nil {
 		return sealer, err
 	}
