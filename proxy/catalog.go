@@ -127,6 +127,22 @@ func (c *conn) watching() (*snapshot, error) {
 	return c.snapshot()
 }
 
+// reread reads the catalog anew, for its epoch is not this one: a change that was not made
+// after all leaves the rest as it was.
+func (t *tracked) reread(ctx context.Context, epoch int64) error {
+	select {
+	case t.loading <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if t.current.Load().catalog.Epoch() != epoch {
+		t.fingerprint, t.login.visible = "", ""
+	}
+	<-t.loading
+	_, err := t.compare(ctx)
+	return err
+}
+
 // anyTime is for refresh: what is known will do, however old it is.
 var anyTime = time.Unix(0, 0)
 

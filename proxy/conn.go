@@ -65,8 +65,10 @@ type conn struct {
 	commits     bool              // it may commit what was changed
 	prepared    names[prepared]
 	portals     names[portal]
-	manyPortals int  // how many of them it takes to look for those that are over
-	restless    bool // a cursor or portal may change the session when it runs
+	manyPortals int       // how many of them it takes to look for those that are over
+	restless    bool      // a cursor or portal may change the session when it runs
+	guarded     bool      // see guard
+	oldest      *snapshot // the catalog as it was known when the transaction began, or before
 	copying     *copyIn
 	values      [][]byte
 	bound       []boundParam

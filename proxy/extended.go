@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bytes"
+	"errors"
 	"math"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
@@ -16,13 +18,19 @@ func (c *conn) parse(body []byte) error {
 	if err != nil {
 		return err
 	}
+	return c.sendParse(&m, body, nil)
+}
+
+// sendParse sends a Parse: the message at hand, with its body, or one of pgveil's own, which
+// again takes the answer to.
+func (c *conn) sendParse(m *wire.ParseMessage, body []byte, again *probe) error {
 	name := string(m.Name)
 	text, plan, s, err := c.plan(m.SQL)
 	commands := text.Commands()
 	if err != nil {
 		return err
 	}
-	p := &prepared{plan: plan, state: s, watched: s != nil && s.snapshot.analyzer.Reaches(text)}
+	p := &prepared{plan: plan, state: s, watched: s != nil && s.snapshot.analyzer.Reaches(text), alone: text.StandsAlone()}
 	for i := range commands {
 		p.changes |= commands[i].Changes
 		p.commits = p.commits || commands[i].Verb == statement.VerbCommit
@@ -30,9 +38,12 @@ func (c *conn) parse(body []byte) error {
 	if p.watched {
 		p.ambiguous = s.snapshot.analyzer.PathDependent(text)
 	}
-	w := &work{prepared: p}
+	w := &work{prepared: p, probe: again}
 	if !plan.Tagged() {
 		p.plan = nil
+	}
+	if p.watched {
+		p.source = bytes.Clone(body)
 	}
 	p.text, p.whole = string(text.SQL()), p.plan
 	switch {
@@ -68,8 +79,8 @@ func (c *conn) parse(body []byte) error {
 	}
 	if p.plan == nil && (p.named == nil || p.named.sealed == nil || len(edits.Splices) == 0) {
 		w.naming = c.newStatement(name, p)
-		if plan != nil {
-			return c.parseOverlaid(&m, text, w)
+		if plan != nil || again != nil {
+			return c.parseOverlaid(m, text, w)
 		}
 		return c.forward(pipeline.Parse, w)
 	}
@@ -97,7 +108,7 @@ func (c *conn) parse(body []byte) error {
 	w.remap, w.naming = remap, c.newStatement(name, p)
 	c.send.Lock()
 	defer c.send.Unlock()
-	c.push(pipeline.Entry[*work]{Kind: pipeline.Parse, Data: w})
+	c.push(pipeline.Entry[*work]{Kind: pipeline.Parse, Own: again != nil, Data: w})
 	if err := wire.WriteParse(c.sw, name, sent, p.layout.oids(nil)...); err != nil {
 		return err
 	}
@@ -141,13 +152,19 @@ func (c *conn) bind(body []byte) error {
 	if p == nil || p.refused || c.notAccepted(&v.naming) {
 		return precedes{error: noStatement(m.Statement)}
 	}
+	if err := c.guardRun(p); err != nil {
+		return err
+	}
 	if p.named.runs() {
 		if err := p.keyChanged(); err != nil {
 			return err
 		}
 		return c.bindRun(&m, p)
 	}
-	if p, err = c.still(v); err != nil {
+	if p, err = c.still(v); errors.Is(err, errStoredOtherwise) {
+		p, err = c.prepareAgain(v)
+	}
+	if err != nil {
 		return err
 	}
 	if !p.watched {

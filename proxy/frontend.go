@@ -122,6 +122,9 @@ func (e precedes) Unwrap() error { return e.error }
 func (c *conn) mutedOrSkipped() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.queue.Idle() && c.queue.Status() == 'I' {
+		c.oldest = c.tracked.current.Load()
+	}
 	return c.queue.Muted()
 }
 
@@ -140,6 +143,7 @@ func (c *conn) push(e pipeline.Entry[*work]) {
 	defer c.mu.Unlock()
 	c.queue.Push(e)
 	c.bounds(e.Kind)
+	c.unguard(e.Kind)
 	order := c.queue.Order()
 	if e.Data != nil {
 		e.Data.placed(order)
@@ -194,6 +198,7 @@ func (c *conn) sync() error {
 	}
 	c.queue.Push(pipeline.Entry[*work]{Kind: pipeline.Sync})
 	c.bounds(pipeline.Sync)
+	c.unguard(pipeline.Sync)
 	if c.lastChange != 0 {
 		c.changed.Store(true) // again at the end of an implicit transaction
 	}

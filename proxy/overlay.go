@@ -30,6 +30,6 @@ func (c *conn) parseOverlaid(m *wire.ParseMessage, text *statement.Text, w *work
 	w.remap = remap
 	c.send.Lock()
 	defer c.send.Unlock()
-	c.push(pipeline.Entry[*work]{Kind: pipeline.Parse, Data: w})
+	c.push(pipeline.Entry[*work]{Kind: pipeline.Parse, Own: w.probe != nil, Data: w})
 	return wire.WriteParse(c.sw, m.Name, sent, appendOIDs(nil, m.OIDs)...)
 }

@@ -42,13 +42,23 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	if !snapshot.analyzer.Relevant(text) && !c.doubtful(text, snapshot) && !c.runsTagged(text) {
 		return text, nil, nil, nil
 	}
-	if commands := text.Commands(); c.pooled() && len(commands) > 1 && commands[0].Verb == statement.VerbBegin {
+	guarded := c.guards(snapshot) && !text.StandsAlone()
+	switch commands := text.Commands(); {
+	case (c.pooled() || guarded) && len(commands) > 1 && commands[0].Verb == statement.VerbBegin:
 		return text, nil, nil, errChanged() // to ask the session would begin the transaction
+	case guarded && text.EndsMidway():
+		return text, nil, nil, errChanged() // what comes behind is not guarded any more
 	}
 	if snapshot.analyzer.PathDependent(text) {
 		c.changed.Store(true) // a trigger may have changed search_path, which nothing tells
 	}
-	s, err := c.fresh()
+	if guarded {
+		err = c.guard()
+	}
+	var s *state
+	if err == nil {
+		s, err = c.fresh()
+	}
 	if hasFailed(err) {
 		if e := text.SyntaxError(); e != nil { // the server parses before it looks at the transaction
 			err = precedes{error: e}

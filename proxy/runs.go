@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
@@ -52,8 +53,13 @@ func (c *conn) source(n *named) (source, error) {
 		}
 		return source{}, err
 	}
+	if err := c.guardRun(v.value); err != nil {
+		return source{}, err
+	}
 	p, err := c.still(v)
 	switch {
+	case errors.Is(err, errStoredOtherwise):
+		return source{}, errChangedSince()
 	case err != nil:
 		return source{}, err
 	case p.named != nil:

@@ -34,8 +34,12 @@ func newSealers(config *Config, database *schema.Database) (*sealers, error) {
 	return s, nil
 }
 
-// of gives the sealer of a column. Where the key is not there, it is one that always fails.
+// of gives the sealer of a column, nil for none. Where the key is not there, it is one that
+// always fails.
 func (s *sealers) of(column *schema.Column) Sealer {
+	if column == nil {
+		return nil
+	}
 	if sealer := (*s.known.Load())[column]; sealer != nil {
 		return sealer
 	}
@@ -64,6 +68,6 @@ func (keyless) Open(dst, _ []byte) ([]byte, error) { return dst, errKeyless() }
 func (keyless) Withheld() error                    { return errKeyless() }
 
 func errKeyless() *pgerror.Error {
-	return pgerror.New("40001", "the key that the column is sealed with by now is not known to pgveil yet").
+	return pgerror.New(pgerror.SerializationFailure, "the key that the column is sealed with by now is not known to pgveil yet").
 		WithHint("Run the transaction again: pgveil takes new keys over within seconds.")
 }

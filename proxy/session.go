@@ -156,7 +156,7 @@ func (c *conn) sendProbe(p *probe, sql string) error {
 	c.send.Lock()
 	defer c.send.Unlock()
 	c.mu.Lock()
-	p.inSequence = c.queue.InSequence() || c.pooled() // which keeps the process for what follows
+	p.inSequence = p.inSequence || c.queue.InSequence() || c.pooled() // which keeps the process for what follows
 	// Closed first: a probe that was cancelled may have left it.
 	kinds := []pipeline.Kind{pipeline.Close, pipeline.Parse, pipeline.Bind, pipeline.Describe, pipeline.Execute, pipeline.Close, pipeline.Close}
 	if p.describe {

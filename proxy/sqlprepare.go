@@ -142,6 +142,9 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 		return p, nil
 	}
 	if err := p.keyChanged(); err != nil {
+		if p.source != nil && p.named == nil {
+			return nil, errStoredOtherwise
+		}
 		return nil, err
 	}
 	look := c.watching
@@ -176,11 +179,14 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 		whole = nil
 	}
 	if err != nil || !whole.Same(p.whole) {
+		if p.source != nil && p.named == nil && looksAlike(p.seen.catalog, s.snapshot.catalog) {
+			return nil, errStoredOtherwise
+		}
 		return nil, errChangedSince()
 	}
 	next := &prepared{
-		plan: p.plan, whole: whole, state: s, ambiguous: p.ambiguous, watched: p.watched, text: p.text, seen: s.snapshot,
-		layout: p.layout, literals: p.literals, changes: p.changes, named: p.named, redacted: p.redacted, mark: p.mark,
+		plan: p.plan, whole: whole, state: s, ambiguous: p.ambiguous, watched: p.watched, alone: p.alone, text: p.text, seen: s.snapshot,
+		layout: p.layout, literals: p.literals, source: p.source, changes: p.changes, named: p.named, redacted: p.redacted, mark: p.mark,
 	}
 	if p.plan != nil {
 		if next.plan = whole; whole.Statements[0].Later != nil && p.named == nil {

@@ -37,7 +37,9 @@ type prepared struct {
 	state     *state          // as of Parse
 	ambiguous bool            // the names in it lead elsewhere under another search_path
 	watched   bool            // it was analysed, whether it has a plan or not
+	alone     bool            // see Text.StandsAlone
 	text      string          // of one without a plan, to be looked at again when the catalog changes
+	source    []byte          // the body of its Parse, of one that was analysed
 	seen      *snapshot       // the catalog under which text was last looked at
 	layout    *layout
 	literals  []sealedLiteral // keys of the values in the text

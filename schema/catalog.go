@@ -20,7 +20,19 @@ type Catalog struct {
 	declared  map[string][]declared      // by the function's name
 
 	ownEquality bool
+
+	changing bool
+	epoch    int64
 }
+
+// Changing reports whether a job changes how the values of a table that a client may reach
+// are stored: what is planned by this catalog is to be run only while [Catalog.Epoch] is
+// the server's.
+func (c *Catalog) Changing() bool { return c.changing }
+
+// Epoch counts the changes that jobs have made, as pgveil.epoch does. It is 0 if there was
+// none.
+func (c *Catalog) Epoch() int64 { return c.epoch }
 
 type relationName struct{ schema, name string }
 
@@ -39,6 +51,9 @@ type Relation struct {
 	// Reaches says that the relation is a tagged table or reaches one: a view over
 	// it, a table with a rule that names it. A table with an orphan reaches, too.
 	Reaches bool
+	// InClear says that columns of the file are stored in the clear in the table, and that
+	// it reaches by nothing else.
+	InClear bool
 }
 
 // Attribute is a column of a relation.
@@ -53,6 +68,9 @@ type Attribute struct {
 	// PartitionKey says that the table is partitioned by it, or by an expression of it.
 	PartitionKey bool
 	Generated    bool // GENERATED ALWAYS AS (expression)
+	// Shadow says that a job keeps values in the column until they take the place of
+	// others: see [Catalog.Changing]. Clients do not see it.
+	Shadow bool
 }
 
 // Attribute returns the attribute of that name, or nil.
@@ -63,6 +81,25 @@ func (r *Relation) Attribute(name string) *Attribute {
 		}
 	}
 	return nil
+}
+
+// Visible returns the attributes that clients see: all but the shadows.
+func (r *Relation) Visible() []Attribute {
+	if !r.Hides() {
+		return r.Attributes
+	}
+	visible := make([]Attribute, 0, len(r.Attributes))
+	for _, a := range r.Attributes {
+		if !a.Shadow {
+			visible = append(visible, a)
+		}
+	}
+	return visible
+}
+
+// Hides reports whether a job keeps values in the relation that clients do not see.
+func (r *Relation) Hides() bool {
+	return slices.ContainsFunc(r.Attributes, func(a Attribute) bool { return a.Shadow })
 }
 
 // Orphan returns the first attribute that is an orphan, or nil.

@@ -73,7 +73,9 @@ func TestDomainOfTwoKeys(t *testing.T) {
 	patient, visit := db.Column("lab", "patient", "id"), db.Column("lab", "visit", "id")
 	mustExec(t, super, `CREATE TABLE lab.patient (`+patient.WithKey(7).Definition()+`)`)
 	mustExec(t, super, `CREATE TABLE lab.visit (`+visit.Definition()+`)`)
-	of := func(table string) *Column { return mustLoad(t, login, db).Relation("lab", table).Attribute("id").Tagged }
+	of := func(table string) *Column {
+		return mustLoad(t, login, db).Relation("lab", table).Attribute("id").Tagged
+	}
 	if a, b := of("patient"), of("visit"); a.Domain == b.Domain || a.KeyID != 7 || b.KeyID != 0 || a.Context != b.Context || a != of("patient") {
 		t.Errorf("%+v, %+v", a, b)
 	}

@@ -60,7 +60,7 @@ func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error)
 		return nil, err
 	}
 	l.spread()
-	for _, step := range []func(context.Context, Querier) error{l.readDefinitions, l.readPartitionKeys, l.readIndexes, l.readChecks} {
+	for _, step := range []func(context.Context, Querier) error{l.readDefinitions, l.readPartitionKeys, l.readIndexes, l.readChecks, l.readEpoch} {
 		if err := step(ctx, q); err != nil {
 			return nil, err
 		}
@@ -89,6 +89,9 @@ type loader struct {
 
 	seals map[*Attribute]seal // what pgveil's CHECK constraints ask for
 	forms map[*Column]*Column // how a column of the file is stored; nil: in the clear
+
+	changing bool // see Catalog.Changing
+	epoch    int64
 
 	ownEquality bool // an operator that Catalog.OwnEquality is about
 }
@@ -142,6 +145,7 @@ func (l *loader) readAttributes(ctx context.Context, q Querier) error {
 	var a Attribute
 	_, err = pgx.ForEachRow(rows, []any{&oid, &a.Name, &a.Num, &a.TypeOID, &a.Generated}, func() error {
 		if r := l.byOID[oid]; r != nil {
+			a.Shadow = isTable(r) && strings.HasPrefix(a.Name, ShadowPrefix)
 			r.Attributes = append(r.Attributes, a)
 		}
 		return nil

@@ -27,7 +27,7 @@ func (l *loader) tag() error {
 		if a := r.Attribute(c.Name); a != nil && isTable(r) {
 			form := l.form(a, c)
 			l.forms[c] = form
-			if form != nil {
+			if r.InClear = r.InClear || form == nil; form != nil {
 				a.Tagged = form
 				queue = append(queue, place{r, form})
 			}
@@ -129,9 +129,13 @@ func (l *loader) spread() {
 	for again := true; again; {
 		again = false
 		for _, r := range l.relations {
-			if o := (object{false, r.OID}); !r.Reaches && l.anyReached(reached, o) {
-				r.Reaches, again = true, true
-				reach(o, r.Name)
+			o := object{false, r.OID}
+			if (!r.Reaches || r.InClear) && l.anyReached(reached, o) {
+				r.InClear = false
+				if !r.Reaches {
+					r.Reaches, again = true, true
+					reach(o, r.Name)
+				}
 			}
 		}
 		asked := fresh
@@ -171,6 +175,7 @@ func (l *loader) catalog() *Catalog {
 	}
 	c := NewCatalog(kept, functions, l.tags()...)
 	c.shadowed, c.ownEquality = l.shadowed, l.ownEquality
+	c.changing, c.epoch = l.changing, l.epoch
 	for name := range l.watched {
 		c.watched[name] = struct{}{}
 	}

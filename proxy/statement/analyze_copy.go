@@ -108,17 +108,21 @@ func (x *analysis) copyTable(st *pg.CopyStmt, c *CopyPlan) {
 			x.fail(errTargetColumn(name, r.Name), -1)
 			return
 		}
+		if a.Shadow {
+			x.fail(refuseShadow(a), -1)
+		}
 		add(a)
 	}
 	if len(st.Attlist) > 0 {
 		return
 	}
-	for i := range r.Attributes {
-		if !r.Attributes[i].Generated {
-			add(&r.Attributes[i])
+	visible := r.Visible()
+	for i := range visible {
+		if !visible[i].Generated {
+			add(&visible[i])
 		}
 	}
-	if sealed {
+	if sealed || r.Hides() {
 		x.listColumns(st.Relation, c)
 	}
 }

@@ -20,7 +20,7 @@ func (x *analysis) join(j *pg.JoinExpr, s *scope) (*item, []*item) {
 	x.checkNames(leftNames, rightNames)
 	names := append(slices.Clip(leftNames), rightNames...)
 
-	it := &item{unnamed: true, open: left.open || right.open}
+	it := &item{unnamed: true, open: left.open || right.open, hides: left.hides || right.hides}
 	shared := stringNodes(j.UsingClause)
 	if j.IsNatural {
 		if it.open {
@@ -33,6 +33,9 @@ func (x *analysis) join(j *pg.JoinExpr, s *scope) (*item, []*item) {
 	for _, side := range []*item{left, right} {
 		for _, c := range side.columns {
 			if !slices.Contains(shared, c.name) {
+				if !side.unnamed {
+					c.via = side.name
+				}
 				it.columns = append(it.columns, c)
 			}
 		}

@@ -288,10 +288,11 @@ func (x *analysis) rowItem(ref *pg.ColumnRef, s *scope) *item {
 func (x *analysis) jsonRow(it *item, ref *pg.ColumnRef, binary bool) *JSON {
 	j := &JSON{Members: make(map[string]*JSON)}
 	token := x.token(ref.Location)
+	x.visibleOnly(it, token)
 	found := false
 	for i := range it.columns {
 		name := it.columns[i].name
-		if it.of != nil {
+		if it.of != nil && !it.hides {
 			name = it.of.Attributes[i].Name
 		}
 		o := (operand{&it.columns[i], token}).plainUse()

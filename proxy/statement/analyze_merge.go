@@ -72,8 +72,9 @@ func (x *analysis) insertColumns(list []*pg.Node, r *schema.Relation) []*schema.
 		}
 	}
 	if len(list) == 0 {
-		for i := range r.Attributes {
-			attributes = append(attributes, &r.Attributes[i])
+		visible := r.Visible()
+		for i := range visible {
+			attributes = append(attributes, &visible[i])
 		}
 	}
 	return attributes

@@ -175,6 +175,7 @@ func (x *analysis) star(targets []target, ref *pg.ColumnRef, names []string, s *
 			}
 		}
 	}
+	x.spellOut(items, token, len(names), s)
 	for _, it := range items {
 		if it.open {
 			x.fail(refuseForm("* over a function whose columns are not known"), token)

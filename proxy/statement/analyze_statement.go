@@ -104,6 +104,9 @@ func (x *analysis) attribute(r *schema.Relation, t *pg.ResTarget) *schema.Attrib
 		x.fail(errTargetColumn(t.Name, r.Name), token)
 		return nil
 	}
+	if a.Shadow {
+		x.fail(refuseShadow(a), token)
+	}
 	if a.Tagged != nil && len(t.Indirection) > 0 {
 		x.fail(refuseElement(a.Tagged), token)
 	}

@@ -215,6 +215,7 @@ func (x *analysis) findItem(s *scope, token int32, match func(*item) bool) *item
 
 // wholeRow refuses the row of an item as a value if a sealed column is in it.
 func (x *analysis) wholeRow(it *item, token int32) {
+	x.visibleOnly(it, token)
 	for i := range it.columns {
 		if o := (operand{&it.columns[i], token}).plainUse(); o.sealed() {
 			x.fail(refuseWholeRow(o.column.tagged, it.name), token)

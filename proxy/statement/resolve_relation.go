@@ -30,7 +30,8 @@ func (x *analysis) attributes(r *schema.Relation, token int32) []column {
 		x.fail(refuseOrphan(r, o), token)
 		return nil
 	}
-	columns := make([]column, len(r.Attributes))
+	visible := r.Visible()
+	columns := make([]column, len(visible))
 	var v *view
 	if isView(r) {
 		if v = x.viewOf(r, token); v == nil {
@@ -38,8 +39,8 @@ func (x *analysis) attributes(r *schema.Relation, token int32) []column {
 		}
 	}
 	sealed := false
-	for i := range r.Attributes {
-		a := &r.Attributes[i]
+	for i := range visible {
+		a := &visible[i]
 		columns[i] = column{name: a.Name, tagged: a.Tagged, origin: origin{r.OID, a.Num}}
 		if v != nil {
 			columns[i].tagged, columns[i].sealing = v.columns[i].tagged, v.columns[i].sealing
@@ -47,7 +48,7 @@ func (x *analysis) attributes(r *schema.Relation, token int32) []column {
 		}
 		sealed = sealed || columns[i].tagged != nil
 	}
-	if r.Reaches && v == nil && !sealed {
+	if r.Reaches && v == nil && !sealed && !r.InClear {
 		x.fail(refuseRules(r), token)
 	}
 	return columns
@@ -71,7 +72,7 @@ func (x *analysis) rangeVar(rv *pg.RangeVar, s *scope) *item {
 
 // nameItem gives an item the name by which the rest of the statement knows it.
 func (x *analysis) nameItem(it *item, r *schema.Relation, rv *pg.RangeVar) {
-	it.of = r
+	it.of, it.hides = r, r.Hides()
 	if rv.Alias == nil {
 		it.relation = r
 	} else {

@@ -14,6 +14,7 @@ type column struct {
 	// made: it holds no column's values but ones that were sealed for the column.
 	made   bool
 	supply *supply // nothing but constants and parameters are in it
+	via    string  // what qualifies it where it came through a join; empty: nothing does
 	sealing
 }
 
@@ -27,6 +28,7 @@ type item struct {
 	system   bool // it has the system columns
 	open     bool // it has columns that are not known: those of a function's result
 	loose    bool // a relation named without its schema
+	hides    bool // it has columns that clients do not see: * has to be spelt out
 
 	unnamed       bool // the name cannot qualify a column
 	qualifiedOnly bool // its columns are found by a qualified name only

@@ -20,6 +20,7 @@ const (
 	UntranslatableCharacter = "22P05"
 	InFailedTransaction     = "25P02"
 	InvalidStatementName    = "26000"
+	SerializationFailure    = "40001"
 	InvalidAuthorization    = "28000"
 	SyntaxError             = "42601"
 	InsufficientPrivilege   = "42501"

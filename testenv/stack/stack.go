@@ -100,7 +100,13 @@ func Start(t testing.TB, opts Options) *Stack {
 	for _, ddl := range opts.Tables {
 		must(s.Postgres.ExecIn(ctx, s.Database, ddl))
 	}
-	must(s.Postgres.ExecIn(ctx, s.Database, schema.DDL(s.File.Databases[s.Database], schema.AddConstraints)))
+	sealed := &schema.Database{}
+	for _, column := range s.File.Databases[s.Database].Columns {
+		if column.Was == nil {
+			sealed.Columns = append(sealed.Columns, column)
+		}
+	}
+	must(s.Postgres.ExecIn(ctx, s.Database, schema.DDL(sealed, schema.AddConstraints)))
 
 	store, err := keys.CreateInsecureLocal(filepath.Join(t.TempDir(), "insecure-keys"))
 	must(err)

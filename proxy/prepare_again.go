@@ -1,0 +1,69 @@
+package proxy
+
+import (
+	"errors"
+
+	"github.com/pgveil/pgveil/proxy/pipeline"
+	"github.com/pgveil/pgveil/proxy/wire"
+	"github.com/pgveil/pgveil/schema"
+)
+
+// errStoredOtherwise is that the columns of a prepared statement are stored otherwise than
+// when it was prepared, and are the same to the client.
+var errStoredOtherwise = errors.New("columns are stored otherwise")
+
+// prepareAgain prepares a statement of the client's, whose columns are stored otherwise by
+// now, once more under its name, before the message at hand.
+func (c *conn) prepareAgain(v *version[prepared]) (*prepared, error) {
+	m, err := wire.DecodeParse(v.value.source)
+	if err != nil {
+		return nil, err
+	}
+	again := &probe{inSequence: true, done: make(chan struct{})}
+	if len(m.Name) > 0 {
+		c.send.Lock()
+		c.push(pipeline.Entry[*work]{Kind: pipeline.Close, Own: true, Data: &work{probe: again, naming: &c.prepared.set(c, string(m.Name), nil).naming}})
+		err = wire.WriteClose(c.sw, 'S', string(m.Name))
+		c.send.Unlock()
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := c.sendParse(&m, v.value.source, again); err != nil {
+		return nil, err
+	}
+	return c.prepared[cutName(string(m.Name))].value, nil
+}
+
+// looksAlike reports whether the relations that reach tagged tables are to clients what they
+// were before, however their columns are stored.
+func looksAlike(before, now *schema.Catalog) bool {
+	relations := now.Reaching()
+	if len(relations) != len(before.Reaching()) {
+		return false
+	}
+	for _, r := range relations {
+		was := before.ByOID(r.OID)
+		if was == nil {
+			return false
+		}
+		a, b := was.Visible(), r.Visible()
+		if len(a) != len(b) {
+			return false
+		}
+		for i := range a {
+			if a[i].Name != b[i].Name || a[i].Num != b[i].Num || logicalOID(&a[i]) != logicalOID(&b[i]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// logicalOID gives the type that clients see.
+func logicalOID(a *schema.Attribute) uint32 {
+	if a.Tagged != nil {
+		return a.Tagged.Type.OID()
+	}
+	return a.TypeOID
+}

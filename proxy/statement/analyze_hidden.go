@@ -1,0 +1,67 @@
+package statement
+
+import (
+	"strings"
+
+	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/pgerror"
+)
+
+// spellOut puts names in the place of a *, which stands behind so many qualifiers, where
+// the server would give columns, too, that clients do not see.
+func (x *analysis) spellOut(items []*item, token int32, qualifiers int, s *scope) {
+	hides := false
+	for _, it := range items {
+		hides = hides || it.hides
+	}
+	if !hides || x.err != nil {
+		return
+	}
+	if token < 0 || x.text == nil { // TABLE patient
+		x.fail(refuseHidden("this form of *"), token)
+		return
+	}
+	var b strings.Builder
+	for _, it := range items {
+		for i := range it.columns {
+			c := &it.columns[i]
+			if b.Len() > 0 {
+				b.WriteString(", ")
+			}
+			via := c.via
+			if !it.unnamed {
+				via = it.name
+			}
+			if via != "" {
+				b.WriteString(quoteName(via) + ".")
+			} else if found, _ := x.findHere(c.name, s, token); found == nil {
+				return // ambiguous
+			}
+			b.WriteString(quoteName(c.name))
+		}
+	}
+	if b.Len() == 0 {
+		x.fail(refuseHidden("* without columns"), token)
+		return
+	}
+	last := token + 2*int32(qualifiers)
+	x.edits = append(x.edits, edit{kind: editText, first: token, last: last, token: token, text: b.String()})
+}
+
+// visibleOnly refuses what would give columns, too, that clients do not see.
+func (x *analysis) visibleOnly(it *item, token int32) {
+	if it.hides {
+		x.fail(refuseHidden("a whole row"), token)
+	}
+}
+
+// refuseHidden is about a table whose columns are being changed.
+func refuseHidden(form string) *pgerror.Error {
+	return pgerror.New(pgerror.FeatureNotSupported, "cannot use %s of a table while pgveil schema apply changes how its columns are stored", form).
+		WithHint("Name the columns, or wait until it has ended: pgveil schema status.")
+}
+
+// refuseShadow is about a column that clients do not see.
+func refuseShadow(a *schema.Attribute) *pgerror.Error {
+	return pgerror.New(pgerror.FeatureNotSupported, "column %q is pgveil's own while pgveil schema apply runs", a.Name)
+}

@@ -1,0 +1,30 @@
+package statement
+
+// StandsAlone reports that a command cannot run in a transaction that has begun, or ends
+// it by itself. Source: PostgreSQL's PreventInTransactionBlock.
+func (t *Text) StandsAlone() bool {
+	for i := range t.Commands() {
+		switch c := &t.Commands()[i]; c.Verb {
+		case VerbVacuum, VerbCluster, VerbReindex, VerbCheckpoint, VerbCall, VerbDo:
+			return true
+		case VerbCreate, VerbDrop, VerbAlter, VerbRefresh:
+			for j := c.First; j < c.Last; j++ {
+				if t.Word(j) == WordConcurrently {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// EndsMidway reports that a command before the last ends a transaction.
+func (t *Text) EndsMidway() bool {
+	commands := t.Commands()
+	for i := range commands[:max(len(commands)-1, 0)] {
+		if commands[i].Verb.EndsTransaction() {
+			return true
+		}
+	}
+	return false
+}
