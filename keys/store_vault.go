@@ -231,11 +231,7 @@ func (s *VaultStore) ReadSecret(ctx context.Context, path, field string) (string
 	path = strings.Trim(path, "/")
 	secret, err := s.get(ctx, path)
 	if err != nil {
-		err = s.fail("", s.dataPath(path), "read", err)
-		if e := (*StoreError)(nil); errors.As(err, &e) && e.Reason == ErrMissing {
-			e.Reason = ErrNoSecret
-		}
-		return "", err
+		return "", s.noSecret(s.dataPath(path), err)
 	}
 	value, ok := secret.Data[field].(string)
 	if !ok || value == "" {

@@ -16,17 +16,17 @@ import (
 )
 
 // policies reads those of the page for operators.
-func policies(t *testing.T) (serves, officer, destroyer, auditor string) {
+func policies(t *testing.T) (serves, roles, officer, destroyer, auditor string) {
 	t.Helper()
 	page, err := os.ReadFile("../docs/vault.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile(`(?m)(^    path .*\n)+`).FindAllString(string(page), -1)
-	if len(blocks) != 4 {
+	if len(blocks) != 5 {
 		t.Fatalf("the page has %d policies", len(blocks))
 	}
-	return blocks[0], blocks[1], blocks[1] + blocks[2], blocks[3]
+	return blocks[0], blocks[0] + blocks[1], blocks[2], blocks[2] + blocks[3], blocks[4]
 }
 
 // policyVault is a Vault with the names of the page, a keyset old, the audit log's, and a KEK of
@@ -145,7 +145,7 @@ var nobodys = [][2]string{
 func TestServePolicy(t *testing.T) {
 	t.Parallel()
 	vault, as := policyVault(t)
-	serves, _, _, _ := policies(t)
+	serves, _, _, _, _ := policies(t)
 	store, client := as("serves", serves)
 	for _, name := range []string{"old", "audit-mac", "audit-signature"} {
 		if ring, err := store.Open(t.Context(), name); err != nil || ring.Info().Created.IsZero() {
@@ -208,7 +208,7 @@ func TestServePolicy(t *testing.T) {
 func TestOfficerPolicy(t *testing.T) {
 	t.Parallel()
 	_, as := policyVault(t)
-	servesPolicy, officerPolicy, destroyerPolicy, _ := policies(t)
+	servesPolicy, _, officerPolicy, destroyerPolicy, _ := policies(t)
 	serves, _ := as("serves", servesPolicy)
 	officer, client := as("officer", officerPolicy)
 	destroyer, destroyerClient := as("destroyer", destroyerPolicy)
@@ -267,7 +267,7 @@ func TestOfficerPolicy(t *testing.T) {
 func TestAuditorPolicy(t *testing.T) {
 	t.Parallel()
 	_, as := policyVault(t)
-	_, _, _, policy := policies(t)
+	_, _, _, _, policy := policies(t)
 	auditor, client := as("auditor", policy)
 	if _, err := openKey(t, auditor, "audit-mac").MAC(); err != nil {
 		t.Error(err)

@@ -16,7 +16,7 @@ type login struct {
 }
 
 // authenticate relays the server's authentication of the client until the first
-// ReadyForQuery, which is relayed too. On an error the client has been told and the
+// ReadyForQuery, which is relayed too, or has pgveil log in itself where b says so. On an error the client has been told and the
 // caller closes both connections. ctx bounds it all.
 func authenticate(ctx context.Context, s *startup, cr *wire.Reader, cw *wire.Writer, b *backend) (*login, error) {
 	a := &authentication{startup: s, cr: cr, cw: cw, backend: b}
@@ -25,11 +25,7 @@ func authenticate(ctx context.Context, s *startup, cr *wire.Reader, cw *wire.Wri
 	defer release()
 	cr.SetLimits(wire.LoginLimits)
 	if err := a.run(); err != nil {
-		if ctx.Err() != nil {
-			const queryCanceled = "57014"
-			err = pgerror.New(queryCanceled, "canceling authentication due to timeout").Fatal()
-		}
-		return nil, a.tell(err)
+		return nil, a.tell(timedOut(ctx, err))
 	}
 	cr.SetLimits(wire.FrontendLimits)
 	return &a.login, nil
@@ -43,6 +39,8 @@ type authentication struct {
 	login   login
 	plus    bool // the server offered channel binding and the client was not told
 	ready   bool // AuthenticationOk has come
+	asked   bool // whether the role's password is valid still, in a query of pgveil's own
+	valid   bool // it is
 }
 
 // errTold is an error of which the client already knows: the server's own.
@@ -53,7 +51,8 @@ func (e errTold) Unwrap() error { return e.error }
 // tell tells the client of an error of pgveil's own, or of a connection that broke.
 func (a *authentication) tell(err error) error {
 	var told errTold
-	if errors.As(err, &told) {
+	var stale errStale
+	if errors.As(err, &told) || errors.As(err, &stale) {
 		return err
 	}
 	e, ok := pgerror.As(err)
@@ -97,9 +96,16 @@ func (a *authentication) run() error {
 			// The client has had pgveil's own; 3.0 without options is all that was
 			// asked for here.
 		case wire.TypeReadyForQuery:
+			if a.mustAsk() {
+				err = a.askValidity()
+				break
+			}
 			return a.readyForQuery()
 		default:
-			err = a.unexpected(typ)
+			if !a.asked {
+				return a.unexpected(typ)
+			}
+			err = a.validity(typ)
 		}
 		if err != nil {
 			return err
@@ -122,6 +128,12 @@ func (a *authentication) serverError() error {
 	}
 	e := pgerror.New(string(fields.Get(wire.FieldCode)), "%s", fields.Get(wire.FieldMessage))
 	e.Severity = string(fields.Get(wire.FieldSeverityOriginal))
+	switch {
+	case a.asked:
+		return a.unknownValidity(e)
+	case a.backend.own.mayBeStale(e, a.ready):
+		return errStale{e}
+	}
 	if err := a.backend.r.Forward(a.cw); err != nil {
 		return err
 	}
@@ -155,7 +167,7 @@ func (a *authentication) backendKey() error {
 }
 
 func (a *authentication) readyForQuery() error {
-	if !a.ready {
+	if !a.ready || a.asked && !a.valid {
 		return a.unexpected(wire.TypeReadyForQuery)
 	}
 	body, err := a.backend.r.Body()

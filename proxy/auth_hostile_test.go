@@ -109,10 +109,6 @@ func TestHostileServerAtLogin(t *testing.T) {
 
 func TestHostileClientAtLogin(t *testing.T) {
 	scram := message('R', "\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00")
-	initial := func(mechanism, data string) string {
-		size := binary.BigEndian.AppendUint32(nil, uint32(len(data)))
-		return message('p', mechanism+"\x00"+string(size)+data)
-	}
 	for _, c := range []struct{ name, server, client, want string }{
 		{"a query before the password", message('R', authMD5), message('Q', "SELECT 1\x00"), "FATAL 08P01 invalid frontend message type 81"},
 		{"Terminate", message('R', authMD5), message('X', ""), "FATAL 08P01 expected password response, got message type 88"},

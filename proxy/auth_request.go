@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/pgveil/pgveil/proxy/scram"
 	"github.com/pgveil/pgveil/proxy/wire"
 	"github.com/pgveil/pgveil/schema/pgerror"
-)
-
-const (
-	scramPlus = "SCRAM-SHA-256-PLUS"
 )
 
 // request relays one authentication request of the server's, and the client's
@@ -25,6 +22,9 @@ func (a *authentication) request() error {
 	}
 	if a.ready {
 		return a.unexpected(wire.TypeAuthentication)
+	}
+	if a.backend.own != nil {
+		return a.ownAnswer(code, data)
 	}
 	switch code {
 	case wire.AuthOK:
@@ -58,10 +58,14 @@ func (a *authentication) checkCleartext() error {
 			WithHint("Connect with sslmode=require, or let pg_hba.conf ask for scram-sha-256.")
 	}
 	if a.backend.tls == nil && !a.backend.local {
-		return pgerror.New(pgerror.InvalidAuthorization, "the server asks for a password in clear, and its connection with pgveil is not encrypted").
-			WithHint("Let pgveil reach the server over TLS, or let pg_hba.conf ask for scram-sha-256.")
+		return a.cleartextToServer()
 	}
 	return nil
+}
+
+func (a *authentication) cleartextToServer() error {
+	return pgerror.New(pgerror.InvalidAuthorization, "the server asks for a password in clear, and its connection with pgveil is not encrypted").
+		WithHint("Let pgveil reach the server over TLS, or let pg_hba.conf ask for scram-sha-256.")
 }
 
 // nextAnswer flushes what the client is to answer and goes to its answer.
@@ -105,7 +109,7 @@ func (a *authentication) sasl(data []byte) error {
 	if err != nil {
 		return err
 	}
-	if i := slices.Index(offered, scramPlus); i >= 0 && !a.sameCertificate() {
+	if i := slices.Index(offered, scram.SHA256Plus); i >= 0 && !a.sameCertificate() {
 		a.plus = true
 		offered = slices.Delete(offered, i, i+1)
 		if len(offered) == 0 {

@@ -17,7 +17,7 @@ type Sealer interface {
 	Open(dst, sealed []byte) ([]byte, error)
 }
 
-// Config is what a Server needs. All fields but the limits are required.
+// Config is what a Server needs. All fields but Terminate and the limits are required.
 type Config struct {
 	// Databases are the described databases by name; one that is not in it passes
 	// untouched.
@@ -29,6 +29,9 @@ type Config struct {
 	// Clients is how clients connect, Upstreams how the server is reached.
 	Clients   *ClientTLS
 	Upstreams *Upstreams
+	// Terminate has pgveil authenticate clients itself; nil relays the server's
+	// authentication.
+	Terminate *Terminate
 	// Login opens a connection of pgveil's own to a described database. It is
 	// closed again within half a second of its last use: an idle one would block
 	// CREATE DATABASE … TEMPLATE and DROP DATABASE.

@@ -23,6 +23,8 @@ type Server struct {
 	tracked map[string]*tracked
 	last    atomic.Pointer[UpstreamConfig] // where the newest session is
 	keys    cancelKeys
+	// terminator authenticates clients; nil relays the server's authentication.
+	terminator *terminator
 
 	down   context.Context // ends with Shutdown
 	goDown context.CancelFunc
@@ -43,6 +45,7 @@ type session struct {
 func New(config Config) (*Server, error) {
 	config.setDefaults()
 	s := &Server{config: config, tracked: make(map[string]*tracked), sessions: make(map[*session]struct{})}
+	s.terminator = newTerminator(&s.config)
 	s.down, s.goDown = context.WithCancel(context.Background())
 	for name, database := range config.Databases {
 		t, err := newTracked(&s.config, database)
@@ -193,23 +196,19 @@ func (s *Server) session(each *session, client net.Conn) error {
 	if refusal := s.enter(each); refusal != nil {
 		return reject(refusal)
 	}
-	b, err := s.open(starting, first.params)
-	if err != nil {
-		if e, ok := pgerror.As(err); ok {
-			return reject(e.Fatal())
+	cr := wire.NewReader(client, bufferSize)
+	var own *ownLogin
+	if s.terminator != nil {
+		if own, err = s.terminator.authenticate(starting, first, cr, cw); err != nil {
+			return err
 		}
+	}
+	b, told, err := s.logIn(starting, first, own, cr, cw)
+	if err != nil {
 		return err
 	}
 	upstream := b.conn
 	defer upstream.Close()
-	cr := wire.NewReader(client, bufferSize)
-	told, err := authenticate(starting, first, cr, cw, b)
-	if err != nil {
-		if elsewhere(err) {
-			s.config.Upstreams.forget(b.server)
-		}
-		return err
-	}
 	if len(s.config.Upstreams.Servers) > 1 {
 		defer s.keys.enter(told.key, b.server)()
 	}

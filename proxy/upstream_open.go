@@ -17,6 +17,8 @@ type backend struct {
 	tls    *tls.ConnectionState // nil in clear
 	server *UpstreamConfig
 	target string // what the server has to be, if that was asked for
+	// own is how pgveil logs in itself; nil: what the server asks is the client's to answer.
+	own *ownLogin
 	// local is true when the connection does not leave the machine.
 	local bool
 }

@@ -110,7 +110,7 @@ func superuser(ts *testscript.TestScript, _ bool, args []string) {
 
 // vault: sets VAULT_URL, VAULT_CA, KEYS_PREFIX (the script's own), ROLE_ID and
 // ADMIN_ROLE_ID, and writes the files secret-id and admin-secret-id. The password of
-// the role pgveil is in the secret $LOGIN_SECRET.
+// the role pgveil is in the secret $LOGIN_SECRET, that of biologist below $ROLES_PATH.
 func vault(ts *testscript.TestScript, _ bool, _ []string) {
 	server, err := vaultOnce()
 	ts.Check(err)
@@ -127,8 +127,11 @@ func useVault(ts *testscript.TestScript, server *runningVault) {
 	ts.Check(os.WriteFile(ts.MkAbs("secret-id"), []byte(server.setup.Reader.SecretID), 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs("admin-secret-id"), []byte(server.setup.Admin.SecretID), 0o600))
 	ts.Setenv("LOGIN_SECRET", prefix+"/login#password")
-	_, err := server.Client().KVv2(testenv.KVMount).Put(context.Background(), prefix+"/login", map[string]any{"password": password})
-	ts.Check(err)
+	ts.Setenv("ROLES_PATH", prefix+"/roles")
+	for _, path := range []string{"/login", "/roles/biologist"} {
+		_, err := server.Client().KVv2(testenv.KVMount).Put(context.Background(), prefix+path, map[string]any{"password": password})
+		ts.Check(err)
+	}
 }
 
 // certificates: writes ca.crt, server.crt and server.key, for localhost.

@@ -33,7 +33,7 @@ described database cannot be used, and says which and why. SIGTERM and SIGINT en
 			"pgveil serve --config /etc/pgveil/pgveil.yaml --log-format json",
 			"PGVEIL_LISTEN=0.0.0.0:6432 pgveil serve --tls-mode require --tls-cert server.crt --tls-key server.key",
 		},
-		settings: []string{"listen", "socket", "tls", "server", "login", "schema", "keys", "audit", "log", "health", "limits"},
+		settings: []string{"listen", "socket", "tls", "auth", "server", "login", "schema", "keys", "audit", "log", "health", "limits"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.Bool("new-audit-chain", false, "begin a new chain where the audit log is broken; the log says so")
 		},
@@ -113,6 +113,10 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	if err != nil {
 		return err
 	}
+	terminate, err := c.terminate(store, rings)
+	if err != nil {
+		return err
+	}
 	login, done, err := c.newLogin(ctx, upstreams, file, store, log)
 	if err != nil {
 		return err
@@ -143,6 +147,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		Audit:          trail,
 		Clients:        clients,
 		Upstreams:      upstreams,
+		Terminate:      terminate,
 		Login:          login.connect,
 		Refresh:        c.config.Login.Refresh,
 		StartupTimeout: c.config.Limits.StartupTimeout,

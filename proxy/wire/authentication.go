@@ -62,6 +62,30 @@ func WriteMechanisms(w *Writer, mechanisms []string) error {
 	return w.End()
 }
 
+// WriteAuthentication writes an authentication request, or what goes with one.
+func WriteAuthentication[D Text](w *Writer, code int32, data D) error {
+	w.Message(TypeAuthentication)
+	w.Int32(code)
+	w.Bytes([]byte(data))
+	return w.End()
+}
+
+// WritePassword writes a PasswordMessage or SASLResponse; the former ends in a zero byte,
+// which is part of data.
+func WritePassword[D Text](w *Writer, data D) error {
+	w.Message(TypePassword)
+	w.Bytes([]byte(data))
+	return w.End()
+}
+
+// WriteSASLInitialResponse writes the choice of a mechanism.
+func WriteSASLInitialResponse(w *Writer, mechanism, data string) error {
+	w.Message(TypePassword)
+	w.String(mechanism)
+	w.Value([]byte(data))
+	return w.End()
+}
+
 // SASLInitialResponse is a client's choice of mechanism.
 type SASLInitialResponse struct {
 	Mechanism []byte

@@ -22,6 +22,7 @@ const (
 	InvalidStatementName    = "26000"
 	SerializationFailure    = "40001"
 	InvalidAuthorization    = "28000"
+	InvalidPassword         = "28P01"
 	SyntaxError             = "42601"
 	InsufficientPrivilege   = "42501"
 	DatatypeMismatch        = "42804"

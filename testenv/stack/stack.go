@@ -31,7 +31,9 @@ type Options struct {
 	Schema   string   // the schema file's text; Schema of this package when empty
 	Tables   []string // DDL beside what the schema file needs; Tables of this package when nil
 	Clients  *proxy.ClientTLS
-	SSLMode  string // to the server; "prefer" when empty
+	// Terminate has pgveil authenticate the clients.
+	Terminate *proxy.Terminate
+	SSLMode   string // to the server; "prefer" when empty
 	// Sealer, unless nil, makes of each column's sealer the one that pgveil uses.
 	Sealer func(column *schema.Column, sealer proxy.Sealer) proxy.Sealer
 	// Between gives the port of what stands between pgveil and the server at this
@@ -161,6 +163,7 @@ func Start(t testing.TB, opts Options) *Stack {
 		Sealer:    s.Sealer,
 		Audit:     s.Audit,
 		Clients:   clients,
+		Terminate: opts.Terminate,
 		Upstreams: upstreams,
 		Login:     login,
 		Refresh:   opts.Refresh,

@@ -36,7 +36,26 @@ func (c *Config) check() error {
 			[]string{"keys.vault.kubernetes.role"},
 			[]string{"keys.vault.cert.cert_file", "keys.vault.cert.key_file", "keys.vault.cert.role"}),
 		c.choose("keys", []string{"keys.vault.address"}, []string{"keys.insecure_local"}),
+		c.checkAuth(),
 	)
+}
+
+// checkAuth looks at where the roles' secrets are.
+func (c *Config) checkAuth() error {
+	err := c.choose("auth", []string{"auth.vault_path"}, []string{"auth.vault_static_roles"}, []string{"auth.insecure_passwords"})
+	if err != nil || c.Auth.Mode != "terminate" {
+		return err
+	}
+	inVault := c.Auth.VaultPath != "" || c.Auth.VaultStaticRoles != ""
+	switch {
+	case !inVault && c.Auth.InsecurePasswords == "":
+		return c.Errorf("auth.mode", "auth.mode terminate needs auth.vault_path or auth.vault_static_roles; for development, auth.insecure_passwords")
+	case inVault && c.Vault.Address == "":
+		return c.Errorf("auth.mode", "secrets of roles in Vault need keys.vault.address")
+	case c.Auth.InsecurePasswords != "" && !strings.Contains(filepath.Base(c.Auth.InsecurePasswords), "insecure"):
+		return c.Errorf("auth.insecure_passwords", "auth.insecure_passwords is a file of passwords in the clear, so its name must contain \"insecure\"")
+	}
+	return nil
 }
 
 // choose keeps that alternative of a group which the highest layer gives and takes

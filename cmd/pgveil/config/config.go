@@ -14,6 +14,7 @@ type Config struct {
 	Listen   string // address:port
 	Socket   string // directory of a Unix socket, "" for none
 	TLS      TLS
+	Auth     Auth
 	Server   Server
 	Login    Login
 	Schema   string // path of the schema file
@@ -51,6 +52,16 @@ const (
 type TLS struct {
 	Mode                string
 	Cert, Key, ClientCA string
+}
+
+// Auth is how clients are authenticated. At most one place of their roles' secrets is
+// given, and one if the mode is terminate.
+type Auth struct {
+	Mode                string
+	VaultPath           string // below the mount of KV
+	VaultStaticRoles    string // mount
+	InsecurePasswords   string // file
+	Cache, FailureDelay time.Duration
 }
 
 // Server is the PostgreSQL server.

@@ -28,6 +28,7 @@ func TestPrecedence(t *testing.T) {
 		args := []string{"--config", name}
 		extra := map[string]string{
 			"tls.mode": "--tls-cert=c --tls-key=k", "server.sslcert": "--server-sslkey=k", "server.sslkey": "--server-sslcert=c",
+			"auth.mode": "--auth-insecure-passwords=insecure",
 		}[s.Key]
 		args = append(args, strings.Fields(extra)...)
 		variables := map[string]string{}

@@ -37,6 +37,13 @@ var settings = []*Setting{
 	{Key: "tls.key", Kind: Path, Help: "`file` of the private key of tls.cert, in PEM, not readable by others", field: func(c *Config) any { return &c.TLS.Key }},
 	{Key: "tls.client_ca", Kind: Path, Help: "`file` of the authorities of clients' certificates, in PEM", field: func(c *Config) any { return &c.TLS.ClientCA }},
 
+	{Key: "auth.mode", Kind: Choice, Words: []string{"relay", "terminate"}, Default: "relay", Help: "who authenticates clients: relay, the server does, or terminate, pgveil does", field: func(c *Config) any { return &c.Auth.Mode }},
+	{Key: "auth.vault_path", Kind: Text, Help: "`path` of the secrets of clients' roles below keys.vault.kv_mount, one for each", field: func(c *Config) any { return &c.Auth.VaultPath }},
+	{Key: "auth.vault_static_roles", Kind: Text, Help: "`mount` of Vault's database secrets engine, whose static roles are the clients' roles", field: func(c *Config) any { return &c.Auth.VaultStaticRoles }},
+	{Key: "auth.insecure_passwords", Kind: Path, Help: "`file` of roles' passwords, for development, instead of Vault; \"insecure\" is in its name", field: func(c *Config) any { return &c.Auth.InsecurePasswords }},
+	{Key: "auth.cache", Kind: Duration, Default: "10s", Help: "how long the secret of a role counts after it was read", field: func(c *Config) any { return &c.Auth.Cache }},
+	{Key: "auth.failure_delay", Kind: Duration, Default: "500ms", Help: "how long a client that fails to authenticate waits for its answer", field: func(c *Config) any { return &c.Auth.FailureDelay }},
+
 	{Key: "server.host", Kind: Text, Default: "localhost", Help: "the PostgreSQL server's `name`, address, or directory of its Unix socket; several with commas, each host or host:port", field: func(c *Config) any { return &c.Server.Host }},
 	{Key: "server.port", Kind: Number, Low: 1, High: 65535, Default: "5432", Help: "the server's port, where server.host has none", field: func(c *Config) any { return &c.Server.Port }},
 	{Key: "server.sslmode", Kind: Choice, Words: []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}, Default: "prefer", Help: "TLS with the server, as libpq means it", field: func(c *Config) any { return &c.Server.SSLMode }},
