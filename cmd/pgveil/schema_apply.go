@@ -103,11 +103,11 @@ func (c *call) withDatabases(ctx context.Context, open *secrets, f func(conn *pg
 	return nil
 }
 
-// columnKeys opens the keysets of the columns, and gives which key of each seals.
-func (c *call) columnKeys(ctx context.Context, store *secrets) (rings map[string]*keys.Keyring, seals func(*schema.Column) uint32, err error) {
+// openColumnKeys opens the keysets of the columns.
+func (c *call) openColumnKeys(ctx context.Context, store *secrets) (apply.Keys, error) {
 	file, err := c.readSchema()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var needed []neededKey
 	for _, key := range neededKeys(c.config, file) {
@@ -115,17 +115,16 @@ func (c *call) columnKeys(ctx context.Context, store *secrets) (rings map[string
 			needed = append(needed, key)
 		}
 	}
-	if rings, err = openKeys(ctx, store, needed); err != nil {
-		return nil, nil, err
+	return openKeys(ctx, store, needed)
+}
+
+// holding tells a database what keys there are.
+func holding(db *schema.Database, opened apply.Keys) apply.Keys {
+	db.Holds = func(keyset string, id uint32) bool {
+		ring := opened[keyset]
+		return ring != nil && slices.ContainsFunc(ring.Info().Keys, func(k keys.KeyInfo) bool { return k.ID == id })
 	}
-	return rings, func(column *schema.Column) uint32 {
-		for _, key := range rings[column.Key].Info().Keys {
-			if key.Seals {
-				return key.ID
-			}
-		}
-		return 0
-	}, nil
+	return opened
 }
 
 func schemaPlan(ctx context.Context, c *call) error {
@@ -134,13 +133,13 @@ func schemaPlan(ctx context.Context, c *call) error {
 		return err
 	}
 	defer store.Close()
-	_, seals, err := c.columnKeys(ctx, store)
+	opened, err := c.openColumnKeys(ctx, store)
 	if err != nil {
 		return err
 	}
 	var plans []*apply.Plan
 	err = c.withDatabases(ctx, store, func(conn *pgx.Conn, db *schema.Database) error {
-		plan, err := apply.Read(ctx, conn, db, seals)
+		plan, err := apply.Read(ctx, conn, db, holding(db, opened))
 		if err == nil {
 			plan.Units, plan.Blockers, plan.Notices, plan.Unverified, plan.Reseal = list(plan.Units), list(plan.Blockers), list(plan.Notices), list(plan.Unverified), list(plan.Reseal)
 			plans = append(plans, plan)
@@ -182,9 +181,12 @@ func (c *call) printPlan(plan *apply.Plan) error {
 			if t.Rows >= 0 {
 				rows = fmt.Sprintf("about %d rows", t.Rows)
 			}
+			if t.Partitions > 0 {
+				rows = fmt.Sprintf("%s, in %d partitions", rows, t.Partitions)
+			}
 			fmt.Fprintf(&b, "    %s: %s, %s\n", t, rows, size(t.Bytes))
 			for _, column := range t.Columns {
-				fmt.Fprintf(&b, "      seal %s, %s, %s\n", column.Name, column.Type, column.Mode)
+				fmt.Fprintf(&b, "      %s\n", column.Step())
 			}
 		}
 		fmt.Fprintf(&b, "    1. shadow columns and a trigger: ACCESS EXCLUSIVE for a moment\n")
@@ -255,33 +257,23 @@ func schemaApply(ctx context.Context, c *call) error {
 		return err
 	}
 	defer store.Close()
-	var rings map[string]*keys.Keyring
-	var seals func(*schema.Column) uint32
-	if !c.bool("abort") {
-		if rings, seals, err = c.columnKeys(ctx, store); err != nil {
-			return err
-		}
-	}
 	var results []applied
 	err = c.withDatabases(ctx, store, func(conn *pgx.Conn, db *schema.Database) error {
-		plan, err := apply.Read(ctx, conn, db, seals)
-		if err != nil {
-			return err
-		}
 		if c.bool("abort") {
-			return plan.Abort(ctx, conn)
-		}
-		if len(plan.Blockers) > 0 {
-			return errors.Join(c.printPlan(plan), &exitError{status: statusFails, err: fmt.Errorf("database %q: nothing was done", db.Name), hint: "mend what stands in the way first"})
+			return apply.Abort(ctx, conn)
 		}
 		bar := &progressBar{call: c}
-		result, err := plan.Run(ctx, conn, apply.Options{
+		plan, result, err := apply.Run(ctx, conn, db, apply.Options{
 			Batch: batch, Rate: rate, LockTimeout: lockTimeout, Settle: settle, Progress: bar.show,
-			Sealer: func(column *schema.Column) (apply.Sealer, error) {
-				return column.Sealer(rings)
+			Keys: func(ctx context.Context) (apply.Keys, error) {
+				opened, err := c.openColumnKeys(ctx, store)
+				return holding(db, opened), err
 			},
 		})
 		bar.end()
+		if errors.Is(err, apply.ErrBlocked) {
+			return errors.Join(c.printPlan(plan), &exitError{status: statusFails, err: fmt.Errorf("database %q: nothing was done", db.Name), hint: "mend what stands in the way first"})
+		}
 		if err != nil {
 			return fmt.Errorf("database %q: %w; what is done is kept: run it again", db.Name, err)
 		}
@@ -298,13 +290,17 @@ func schemaApply(ctx context.Context, c *call) error {
 		if r.Resealed > 0 {
 			fmt.Fprintf(c.out, "database %s: %d values sealed anew; 0 under old keys\n", r.Database, r.Resealed)
 		}
-		if r.Columns == 0 {
-			if r.Resealed == 0 {
-				fmt.Fprintf(c.out, "database %s: nothing to do\n", r.Database)
-			}
+		if sealed := r.Columns - r.Cleared; sealed > 0 {
+			fmt.Fprintf(c.out, "database %s: %d columns sealed; 0 plaintext, %d under old keys, %d values opened\n", r.Database, sealed, r.Older, r.Opened)
+		}
+		if r.Cleared > 0 {
+			fmt.Fprintf(c.out, "database %s: %d columns unsealed: they are in the clear\n", r.Database, r.Cleared)
+		}
+		if len(r.Left) == 0 {
+			fmt.Fprintf(c.out, "database %s: nothing to do\n", r.Database)
 			continue
 		}
-		fmt.Fprintf(c.out, "database %s: %d columns sealed; 0 plaintext, %d values opened\nThe old values may still be in\n", r.Database, r.Columns, r.Opened)
+		fmt.Fprintf(c.out, "The old values may still be in\n")
 		for _, place := range r.Left {
 			fmt.Fprintf(c.out, "  - %s\n", place)
 		}

@@ -60,7 +60,7 @@ func connect(t *testing.T, s *stack.Stack) *pgx.Conn {
 
 func read(t *testing.T, conn *pgx.Conn, s *stack.Stack) *apply.Plan {
 	t.Helper()
-	plan, err := apply.Read(t.Context(), conn, s.File.Databases[s.Database], nil)
+	plan, err := apply.Read(t.Context(), conn, s.File.Databases[s.Database], s.Keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,13 @@ func read(t *testing.T, conn *pgx.Conn, s *stack.Stack) *apply.Plan {
 }
 
 func options(s *stack.Stack) apply.Options {
-	return apply.Options{Batch: 100, Sealer: func(c *schema.Column) (apply.Sealer, error) { return s.Sealer(c) }}
+	return apply.Options{Batch: 100, Keys: func(context.Context) (apply.Keys, error) { return s.Keys, nil }}
+}
+
+// run runs a job.
+func run(ctx context.Context, conn *pgx.Conn, s *stack.Stack, o apply.Options) (*apply.Result, error) {
+	_, result, err := apply.Run(ctx, conn, s.File.Databases[s.Database], o)
+	return result, err
 }
 
 // all shows all that is in the tables.
@@ -118,7 +124,7 @@ func TestSeal(t *testing.T) {
 	var seen []apply.Progress
 	o := options(s)
 	o.Progress = func(p apply.Progress) { seen = append(seen, p) }
-	result, err := plan.Run(t.Context(), conn, o)
+	result, err := run(t.Context(), conn, s, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +224,7 @@ func TestSealBeside(t *testing.T) {
 	}
 	o := options(s)
 	o.LockTimeout = 200 * time.Millisecond
-	_, err := read(t, conn, s).Run(t.Context(), conn, o)
+	_, err := run(t.Context(), conn, s, o)
 	stop.Store(true)
 	writers.Wait()
 	if err != nil {
@@ -268,7 +274,7 @@ func TestSealKilled(t *testing.T) {
 				}
 			}
 		}
-		_, err := read(t, job, s).Run(ctx, job, o)
+		_, err := run(ctx, job, s, o)
 		kill()
 		if err == nil {
 			break
@@ -306,18 +312,17 @@ func TestSealTwice(t *testing.T) {
 			return
 		}
 		tried = true
-		plan := read(t, other, s)
-		if _, err := plan.Run(t.Context(), other, options(s)); !errors.Is(err, apply.ErrRunning) || !strings.Contains(err.Error(), "process") {
+		if _, err := run(t.Context(), other, s, options(s)); !errors.Is(err, apply.ErrRunning) || !strings.Contains(err.Error(), "process") {
 			t.Errorf("a second job: %v", err)
 		}
-		if err := plan.Abort(t.Context(), other); !errors.Is(err, apply.ErrRunning) {
+		if err := apply.Abort(t.Context(), other); !errors.Is(err, apply.ErrRunning) {
 			t.Errorf("aborted: %v", err)
 		}
 		if status, err := apply.ReadStatus(t.Context(), other); err != nil || len(status) != 1 || !status[0].Running || status[0].State != apply.StateFill {
 			t.Errorf("%+v, %v", status, err)
 		}
 	}
-	if _, err := read(t, conn, s).Run(t.Context(), conn, o); err != nil || !tried {
+	if _, err := run(t.Context(), conn, s, o); err != nil || !tried {
 		t.Fatal(tried, err)
 	}
 }
@@ -361,7 +366,7 @@ func TestSealPauses(t *testing.T) {
 			}
 		}
 	}
-	if _, err := read(t, conn, s).Run(t.Context(), conn, o); err != nil || pauses != 2 {
+	if _, err := run(t.Context(), conn, s, o); err != nil || pauses != 2 {
 		t.Errorf("%d pauses, %v", pauses, err)
 	}
 }
@@ -371,14 +376,14 @@ func TestAbort(t *testing.T) {
 	s := stack.Start(t, stack.Options{})
 	conn := unseal(t, s)
 	before := all(t, conn)
-	if err := read(t, conn, s).Abort(t.Context(), conn); err != nil { // where nothing was begun
+	if err := apply.Abort(t.Context(), conn); err != nil { // where nothing was begun
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	o := options(s)
 	o.Progress = func(apply.Progress) { cancel() }
 	job := connect(t, s)
-	if _, err := read(t, job, s).Run(ctx, job, o); err == nil {
+	if _, err := run(ctx, job, s, o); err == nil {
 		t.Fatal("not cancelled")
 	}
 	_ = job.Close(context.Background())
@@ -387,7 +392,7 @@ func TestAbort(t *testing.T) {
 	if err := conn.QueryRow(t.Context(), count).Scan(&shadows); err != nil || shadows == 0 {
 		t.Fatal(shadows, err)
 	}
-	if err := read(t, conn, s).Abort(t.Context(), conn); err != nil {
+	if err := apply.Abort(t.Context(), conn); err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.QueryRow(t.Context(), count).Scan(&shadows); err != nil || shadows != 0 {
@@ -431,7 +436,7 @@ func TestBlockers(t *testing.T) {
 		if !slices.ContainsFunc(plan.Blockers, func(b apply.Blocker) bool { return strings.Contains(b.String(), test.want) }) || len(plan.Blockers) > 2 {
 			t.Errorf("%s: %v", test.make, plan.Blockers)
 		}
-		if _, err := plan.Run(t.Context(), conn, options(s)); err == nil || !strings.Contains(err.Error(), "nothing was done") {
+		if _, err := run(t.Context(), conn, s, options(s)); err == nil || !strings.Contains(err.Error(), "nothing was done") {
 			t.Errorf("%s: it ran: %v", test.make, err)
 		}
 		if err := s.Postgres.ExecIn(t.Context(), s.Database, test.undo); err != nil {

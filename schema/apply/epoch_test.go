@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/apply"
 	"github.com/pgveil/pgveil/testenv/stack"
 )
@@ -27,12 +28,17 @@ func guard(ctx context.Context, q interface {
 // prepared runs a job until its first batch is done, so that the columns are being changed.
 func prepared(t *testing.T, s *stack.Stack) {
 	t.Helper()
+	prepareFor(t, s, s.File.Databases[s.Database])
+}
+
+func prepareFor(t *testing.T, s *stack.Stack, db *schema.Database) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o := options(s)
 	o.Progress = func(apply.Progress) { cancel() }
 	job := connect(t, s)
-	if _, err := read(t, job, s).Run(ctx, job, o); err == nil {
+	if _, _, err := apply.Run(ctx, job, db, o); err == nil {
 		t.Fatal("not cancelled")
 	}
 	_ = job.Close(context.Background())
@@ -89,7 +95,7 @@ func TestSwapAwaitsGuards(t *testing.T) {
 			}
 		}
 	}
-	if _, err := read(t, conn, s).Run(ctx, conn, o); err != nil || tries < 2 {
+	if _, err := run(ctx, conn, s, o); err != nil || tries < 2 {
 		t.Fatal(tries, err)
 	}
 	n, last, err := guard(ctx, late)
@@ -173,7 +179,7 @@ func TestSwapRolledBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := read(t, conn, s).Run(t.Context(), conn, options(s)); err == nil || !strings.Contains(err.Error(), "swap: ") {
+	if _, err := run(t.Context(), conn, s, options(s)); err == nil || !strings.Contains(err.Error(), "swap: ") {
 		t.Fatalf("it ran: %v", err)
 	}
 	if n, last, err := guard(t.Context(), conn); err != nil || n != last || n < 3 { // 1 from the beginning, 2 of the swap
@@ -188,7 +194,7 @@ func TestSwapRolledBack(t *testing.T) {
 	if n, last, err := guard(t.Context(), conn); err != nil || n == last {
 		t.Errorf("the epoch: %d, %d, %v", n, last, err)
 	}
-	if _, err := read(t, conn, s).Run(t.Context(), conn, options(s)); err != nil {
+	if _, err := run(t.Context(), conn, s, options(s)); err != nil {
 		t.Fatal(err)
 	}
 	if n, last, err := guard(t.Context(), conn); err != nil || n != last || n <= 78 {
@@ -266,7 +272,7 @@ func TestNoDeadlocks(t *testing.T) {
 			enough.Store(tries >= 3)
 		}
 	}
-	_, err := read(t, conn, s).Run(t.Context(), conn, o)
+	_, err := run(t.Context(), conn, s, o)
 	stop.Store(true)
 	clients.Wait()
 	if err != nil {
@@ -290,7 +296,7 @@ func TestSettle(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	if _, err := read(t, conn, s).Run(t.Context(), conn, o); err != nil || waited.IsZero() || time.Since(began) < o.Settle {
+	if _, err := run(t.Context(), conn, s, o); err != nil || waited.IsZero() || time.Since(began) < o.Settle {
 		t.Error(waited, time.Since(began), err)
 	}
 }

@@ -2,18 +2,12 @@ package apply
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/pgveil/pgveil/schema/logical"
 )
-
-// settings are those by which values in binary format are read: none of them counts.
-var settings = logical.Settings{DateStyle: "ISO, MDY", TimeZone: "UTC", IntervalStyle: "postgres", Location: time.UTC}
 
 // todo is the condition of a row of which something is still to seal.
 func (t *Table) todo() string {
@@ -27,10 +21,10 @@ func (t *Table) todo() string {
 	return b.String()
 }
 
-// batch is some rows of a table, to be sealed.
+// batch is some rows of a table, to be written.
 type batch struct {
 	places, versions []string   // ctid and xmin
-	sealed           [][][]byte // of each column; nil: there is nothing to seal
+	values           [][][]byte // of each column; nil: there is nothing to write
 }
 
 // stretch is how many blocks of a table are looked through at once.
@@ -40,11 +34,20 @@ const stretch = 64
 // to the size of a batch. It gives how many it has done.
 type work func(ctx context.Context, tx pgx.Tx, where string) (int, error)
 
-// fill seals rows until none is left that is to do.
+// fill brings rows into their new form until none is left that is to do.
 func (j *job) fill(ctx context.Context, u *Unit, t *Table) error {
-	return j.passes(ctx, u, t, StateFill, func(ctx context.Context, tx pgx.Tx, where string) (int, error) {
-		return j.sealRows(ctx, tx, t, where)
-	})
+	if err := t.readFamily(ctx, j.conn); err != nil {
+		return err
+	}
+	for _, leaf := range t.leaves() {
+		err := j.passes(ctx, u, leaf, StateFill, func(ctx context.Context, tx pgx.Tx, where string) (int, error) {
+			return j.convertRows(ctx, tx, leaf, where)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // passes does work in the order of a table's blocks until none is left: what is written
@@ -126,11 +129,20 @@ func (j *job) throttle(ctx context.Context, p Progress, n int) error {
 
 // step does work on a stretch of blocks, in a transaction of its own.
 func (j *job) step(ctx context.Context, block int64, do work) (n int, err error) {
+	for try := 1; ; try++ {
+		if n, err = j.tryStep(ctx, block, do); err == nil || !isRetryable(err) || try >= j.LockTries {
+			return n, err
+		}
+		if err := sleep(ctx, time.Duration(try)*10*time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (j *job) tryStep(ctx context.Context, block int64, do work) (n int, err error) {
 	err = pgx.BeginFunc(ctx, j.conn, func(tx pgx.Tx) error {
-		if j.replica {
-			if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
-				return err
-			}
+		if err := j.quiet(ctx, tx); err != nil {
+			return err
 		}
 		n, err = do(ctx, tx, fmt.Sprintf("ctid >= '(%d,0)'::pg_catalog.tid AND ctid < '(%d,0)'::pg_catalog.tid AND ", block, block+stretch))
 		return err
@@ -138,78 +150,75 @@ func (j *job) step(ctx context.Context, block int64, do work) (n int, err error)
 	return n, err
 }
 
-// sealRows seals up to a batch of rows.
-func (j *job) sealRows(ctx context.Context, tx pgx.Tx, t *Table, where string) (int, error) {
+// convertRows brings up to a batch of rows into their new form.
+func (j *job) convertRows(ctx context.Context, tx pgx.Tx, t *Table, where string) (int, error) {
 	var read, write []string
 	for _, c := range t.Columns {
 		read = append(read, fmt.Sprintf("CASE WHEN %s IS NULL THEN %s END", identifier(t.shadow(c)), identifier(c.Name)))
 		write = append(write, identifier(t.shadow(c)))
 	}
-	b, err := j.readRows(ctx, tx, t, read, where+"("+t.todo()+")", func(c *Column, value []byte) ([]byte, error) {
-		var err error
-		if j.plain, err = c.canonical(j.plain[:0], value); err != nil {
-			return nil, errors.New("cannot be brought into its sealed form")
-		}
-		return j.sealers[c].Seal(nil, j.plain)
-	})
-	if err != nil {
+	b, err := j.readRows(ctx, tx, t, read, where+"("+t.todo()+")", j.convert)
+	if err != nil || len(b.places) == 0 {
 		return 0, err
+	}
+	if t.clears() {
+		return b.copy(ctx, tx, t, write)
 	}
 	return b.write(ctx, tx, t, write)
 }
 
-// write writes what was sealed into columns. A row that somebody has changed meanwhile
-// stays to do.
+// write writes sealed values into columns. A row that somebody has changed meanwhile stays
+// to do.
 func (b *batch) write(ctx context.Context, tx pgx.Tx, t *Table, columns []string) (int, error) {
 	if len(b.places) == 0 {
 		return 0, nil
 	}
-	var sets, names, arrays strings.Builder
+	var names, arrays strings.Builder
 	args := []any{b.places, b.versions}
+	for i := range columns {
+		args = append(args, b.values[i])
+		fmt.Fprintf(&names, ", s%d", i)
+		fmt.Fprintf(&arrays, ", $%d::pg_catalog.bytea[]", i+3)
+	}
+	tag, err := tx.Exec(ctx, t.update(columns, fmt.Sprintf("unnest($1::pg_catalog.text[], $2::pg_catalog.text[]%s) v (place, version%s)", arrays.String(), names.String())), args...)
+	return int(tag.RowsAffected()), err
+}
+
+// update is the statement that writes the rows of source, which has them as v.
+func (t *Table) update(columns []string, source string) string {
+	var sets strings.Builder
 	for i, column := range columns {
-		args = append(args, b.sealed[i])
 		if i > 0 {
 			sets.WriteString(", ")
 		}
 		fmt.Fprintf(&sets, "%[1]s = coalesce(v.s%[2]d, t.%[1]s)", column, i)
-		fmt.Fprintf(&names, ", s%d", i)
-		fmt.Fprintf(&arrays, ", $%d::pg_catalog.bytea[]", i+3)
 	}
-	tag, err := tx.Exec(ctx, fmt.Sprintf(`
-		UPDATE ONLY %s t SET %s FROM unnest($1::pg_catalog.text[], $2::pg_catalog.text[]%s) v (place, version%s)
-		WHERE t.ctid = ANY ($1::pg_catalog.text[]::pg_catalog.tid[]) AND t.ctid = v.place::pg_catalog.tid AND t.xmin = v.version::pg_catalog.xid`,
-		t.sql(), sets.String(), arrays.String(), names.String()), args...)
-	return int(tag.RowsAffected()), err
+	return fmt.Sprintf(`UPDATE ONLY %s t SET %s FROM %s
+		WHERE t.ctid = ANY ($1::pg_catalog.text[]::pg_catalog.tid[]) AND t.ctid = v.place::pg_catalog.tid AND t.xmin = v.version::pg_catalog.xid`, t.sql(), sets.String(), source)
 }
 
 // readRows reads up to a batch of rows, and makes of each value what is to be written. Rows
 // that somebody changes are left for later: whoever waits for a row while it holds others
 // may be in a deadlock with a client.
-func (j *job) readRows(ctx context.Context, tx pgx.Tx, t *Table, columns []string, where string, seal func(c *Column, value []byte) ([]byte, error)) (*batch, error) {
+func (j *job) readRows(ctx context.Context, tx pgx.Tx, t *Table, columns []string, where string, convert func(c *Column, value []byte) ([]byte, error)) (*batch, error) {
 	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT ctid::pg_catalog.text, xmin::pg_catalog.text, %s FROM ONLY %s WHERE %s LIMIT %d FOR NO KEY UPDATE SKIP LOCKED", strings.Join(columns, ", "), t.sql(), where, j.Batch), pgx.QueryResultFormats{1})
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	b := &batch{sealed: make([][][]byte, len(t.Columns))}
+	b := &batch{values: make([][][]byte, len(t.Columns))}
 	for rows.Next() {
 		values := rows.RawValues()
 		b.places, b.versions = append(b.places, string(values[0])), append(b.versions, string(values[1]))
 		for i, c := range t.Columns {
-			var sealed []byte
+			var stored []byte
 			if value := values[2+i]; value != nil {
-				if sealed, err = seal(c, value); err != nil {
-					return nil, fmt.Errorf("the value of column %s in the row at ctid %s: %w", c.Name, values[0], err)
+				if stored, err = convert(c, value); err != nil {
+					return nil, fmt.Errorf("the value of column %s in the row at ctid %s of %s: %w", c.Name, values[0], t, err)
 				}
 			}
-			b.sealed[i] = append(b.sealed[i], sealed)
+			b.values[i] = append(b.values[i], stored)
 		}
 	}
 	return b, rows.Err()
-}
-
-// canonical appends the canonical form of a value of the column's own type, in binary
-// format.
-func (c *Column) canonical(dst, value []byte) ([]byte, error) {
-	return c.tag.Type.Canonical(dst, value, c.tag.Type.OID(), 1, logical.Assign, &settings)
 }

@@ -11,20 +11,17 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/schema"
 )
 
-// Sealer seals and opens the values of one column, as keys.Sealer does.
-type Sealer interface {
-	Seal(dst, plaintext []byte) ([]byte, error)
-	Open(dst, sealed []byte) ([]byte, error)
-}
-
 // Options say how a job runs.
 type Options struct {
-	Sealer func(*schema.Column) (Sealer, error)
-	Batch  int // rows of one transaction; 1000 when 0
-	Rate   int // rows per second; 0: as many as go
+	// Keys opens the keysets of the columns. It is asked when no other job runs, nor can any
+	// key that the job needs be retired until it ends.
+	Keys  func(ctx context.Context) (Keys, error)
+	Batch int // rows of one transaction; 1000 when 0
+	Rate  int // rows per second; 0: as many as go
 	// LockTimeout is how long a lock is waited for at once, while all others wait behind;
 	// 2 s when 0. LockTries is how often, with pauses between; 30 when 0.
 	LockTimeout time.Duration
@@ -62,37 +59,42 @@ const (
 
 // Result is what a job has done.
 type Result struct {
-	Columns  int   `json:"columns"`  // sealed
+	Columns  int   `json:"columns"`  // that were swapped
+	Cleared  int   `json:"cleared"`  // of these, in the clear now
 	Resealed int64 `json:"resealed"` // values, that older keys had sealed
 	Opened   int64 `json:"opened"`   // values that were opened again
-	// Left says where the values may still be in the clear.
+	Older    int64 `json:"older"`    // of these, under others than the newest keys
+	// Left says where the values may still be in their old form.
 	Left []string `json:"left"`
 }
 
 // ErrRunning is that another job works on the database.
 var ErrRunning = errors.New("another job seals this database")
 
+// ErrBlocked is that something stands in the way of the plan.
+var ErrBlocked = errors.New("nothing was done")
+
 // job is a running one.
 type job struct {
 	Options
 	conn    *pgx.Conn
 	plan    *Plan
-	sealers map[*Column]Sealer
+	sealers map[*schema.Column]*keys.Sealer
 	started time.Time
 	rows    int64     // filled since
 	looked  time.Time // when the server was last found to be at ease
 	plain   []byte
+	again   []byte
 	replica bool // triggers of the applications need not fire
 	brief   time.Duration
 	settled time.Time // from when on all pgveils know what is prepared
 }
 
-// Run seals what the plan, just made through the same connection, says. It may be run again
-// after it ended at any moment. The error tells what to do; no value is in it.
-func (p *Plan) Run(ctx context.Context, conn *pgx.Conn, o Options) (*Result, error) {
-	if len(p.Blockers) > 0 {
-		return nil, fmt.Errorf("nothing was done: %s", p.Blockers[0])
-	}
+// Run stores the tagged columns of db as the file says, in the database that conn is
+// connected to. It may be run again after it ended at any moment. The error tells what to
+// do; no value is in it. The plan is that which it has carried out, or which stands in the
+// way; nil if there was none.
+func Run(ctx context.Context, conn *pgx.Conn, db *schema.Database, o Options) (*Plan, *Result, error) {
 	if o.Batch == 0 {
 		o.Batch = 1000
 	}
@@ -108,73 +110,91 @@ func (p *Plan) Run(ctx context.Context, conn *pgx.Conn, o Options) (*Result, err
 	if o.Lag == 0 {
 		o.Lag = 64 << 20
 	}
-	j := &job{Options: o, conn: conn, plan: p, sealers: make(map[*Column]Sealer)}
-	release, err := j.begin(ctx)
+	// From here on nobody retires a key, until the job has ended: so the keys are opened,
+	// and the plan is made, behind this.
+	release, err := lock(ctx, conn)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer release()
+	opened, err := o.Keys(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := Read(ctx, conn, db, opened)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(plan.Blockers) > 0 {
+		return plan, nil, fmt.Errorf("%w: %s", ErrBlocked, plan.Blockers[0])
+	}
+	j := &job{Options: o, conn: conn, plan: plan, sealers: make(map[*schema.Column]*keys.Sealer)}
+	if err := j.begin(ctx, opened); err != nil {
+		return plan, nil, err
+	}
 	result := &Result{}
+	return plan, result, j.all(ctx, result)
+}
+
+// all does what the plan says.
+func (j *job) all(ctx context.Context, result *Result) error {
+	p := j.plan
 	for _, u := range p.Unverified {
 		if err := j.after(ctx, u, result); err != nil {
-			return result, err
+			return err
 		}
 	}
 	for _, u := range p.Units {
 		for _, t := range u.Tables {
 			if err := j.prepare(ctx, t); err != nil {
-				return result, fmt.Errorf("%s: prepare: %w", t, err)
+				return fmt.Errorf("%s: prepare: %w", t, err)
 			}
 		}
 	}
 	j.settled = time.Now().Add(j.Settle)
 	for _, u := range p.Units {
 		if err := j.unit(ctx, u, result); err != nil {
-			return result, err
+			return err
 		}
 	}
 	for _, u := range p.Reseal {
 		if err := j.reseal(ctx, u, result); err != nil {
-			return result, fmt.Errorf("%s: reseal: %w", u.Tables[0], err)
+			return fmt.Errorf("%s: reseal: %w", u.Tables[0], err)
 		}
 	}
-	return result, nil
+	return nil
 }
 
-func (j *job) begin(ctx context.Context) (release func(), err error) {
+func (j *job) begin(ctx context.Context, opened Keys) (err error) {
 	for _, set := range []string{`SET search_path = ''`, `SET bytea_output = 'hex'`, `SET standard_conforming_strings = on`, `SET row_security = off`} {
 		if _, err := j.conn.Exec(ctx, set); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	release, err = lock(ctx, j.conn)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			release()
-		}
-	}()
 	if err := j.readBrief(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := j.objects(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if err := j.conn.QueryRow(ctx, `SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user`).Scan(&j.replica); err != nil {
-		return nil, err
+	if j.replica, err = mayReplicate(ctx, j.conn); err != nil {
+		return err
 	}
 	for _, u := range slices.Concat(j.plan.Units, j.plan.Unverified, j.plan.Reseal) {
 		for _, t := range u.Tables {
 			for _, c := range t.Columns {
-				if j.sealers[c], err = j.Sealer(c.tag); err != nil {
-					return nil, err
+				for _, form := range []*schema.Column{c.from, c.to} {
+					if form == nil || j.sealers[form] != nil {
+						continue
+					}
+					if j.sealers[form], err = form.Sealer(opened); err != nil {
+						return err
+					}
 				}
 			}
 		}
 	}
-	return release, nil
+	return nil
 }
 
 // lock keeps other jobs away. It ends with the connection.
@@ -205,10 +225,15 @@ func (u *Unit) name() string {
 	return strings.Join(names, ", ")
 }
 
-// unit seals the columns of a unit.
+// unit swaps the columns of a unit.
 func (j *job) unit(ctx context.Context, u *Unit, result *Result) error {
 	if err := j.tell(ctx, u, StateFill, 0); err != nil {
 		return err
+	}
+	for _, t := range u.Tables {
+		if err := j.makePassing(ctx, t); err != nil {
+			return err
+		}
 	}
 	for try := 1; ; try++ {
 		for _, t := range u.Tables {
@@ -240,33 +265,6 @@ func (j *job) unit(ctx context.Context, u *Unit, result *Result) error {
 		}
 	}
 	return j.after(ctx, u, result)
-}
-
-// prepare gives a table its shadows, and the trigger that keeps them true.
-func (j *job) prepare(ctx context.Context, t *Table) error {
-	var adds, resets strings.Builder
-	for i, c := range t.Columns {
-		if i > 0 {
-			adds.WriteString(", ")
-		}
-		fmt.Fprintf(&adds, "ADD COLUMN IF NOT EXISTS %s bytea", identifier(t.shadow(c)))
-		// By their bytes: 1.0 and 1.00 are equal.
-		fmt.Fprintf(&resets, "IF ROW(NEW.%[1]s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(OLD.%[1]s)::pg_catalog.record THEN NEW.%[2]s := NULL; END IF; ", identifier(c.Name), identifier(t.shadow(c)))
-	}
-	return j.locked(ctx, Progress{Table: t.String(), State: StateFill}, t.lock(), func(tx pgx.Tx) error {
-		for _, sql := range []string{
-			fmt.Sprintf("ALTER TABLE %s %s", t.sql(), adds.String()),
-			fmt.Sprintf("CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $pgveil$ BEGIN %sRETURN NEW; END $pgveil$", t.function(), resets.String()),
-			fmt.Sprintf("REVOKE ALL ON FUNCTION %s() FROM public", t.function()),
-			fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", trigger, t.sql()),
-			fmt.Sprintf("CREATE TRIGGER %s BEFORE UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s()", trigger, t.sql(), t.function()),
-		} {
-			if _, err := tx.Exec(ctx, sql); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // tell writes down how far the job is.

@@ -58,20 +58,6 @@ func (j *job) locked(ctx context.Context, p Progress, lock string, f func(tx pgx
 // swapLock is the statement that waits for the transactions that use the columns.
 var swapLock = fmt.Sprintf(`SELECT pg_catalog.pg_advisory_xact_lock(%d)`, schema.SwapLock)
 
-// lockTables takes tables for the transaction alone, all within the time that is brief.
-func (j *job) lockTables(ctx context.Context, tx pgx.Tx, tables []*Table) error {
-	end := time.Now().Add(j.brief)
-	for _, t := range tables {
-		if err := wait(ctx, tx, time.Until(end)); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, t.lock()); err != nil {
-			return err
-		}
-	}
-	return wait(ctx, tx, j.brief)
-}
-
 func (t *Table) lock() string {
 	return fmt.Sprintf("LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", t.sql())
 }
@@ -86,6 +72,13 @@ func (j *job) pause(ctx context.Context, p Progress, try int) error {
 func isLockTimeout(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && (e.Code == "55P03" || e.Code == "40P01") // or a deadlock
+}
+
+// isRetryable reports whether others have been in the way: a row that moves to another
+// partition, too.
+func isRetryable(err error) bool {
+	var e *pgconn.PgError
+	return isLockTimeout(err) || errors.As(err, &e) && e.Code == "40001"
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -14,10 +13,15 @@ import (
 )
 
 // older is the condition of a value that another key has sealed than the one that does
-// now.
+// now, or with a padding too short for the length to be a multiple of today's. A longer one
+// cannot be seen.
 func (c *Column) older() string {
-	prefix := binary.BigEndian.AppendUint32([]byte{1}, c.key) // Tink's
-	return fmt.Sprintf("pg_catalog.substr(%s, %d, %d) OPERATOR(pg_catalog.<>) '\\x%x'::pg_catalog.bytea", identifier(c.Name), keys.HeaderSize+1, len(prefix), prefix)
+	prefix := binary.BigEndian.AppendUint32([]byte{1}, c.Key) // Tink's
+	condition := fmt.Sprintf("pg_catalog.substr(%s, %d, %d) OPERATOR(pg_catalog.<>) '\\x%x'::pg_catalog.bytea", identifier(c.Name), keys.HeaderSize+1, len(prefix), prefix)
+	if c.to.Padding > 1 {
+		condition += fmt.Sprintf(" OR (pg_catalog.octet_length(%s) - %d) %% %d <> 0", identifier(c.Name), c.to.MinSealedLength()-1, c.to.Padding)
+	}
+	return condition
 }
 
 func (t *Table) older() string {
@@ -31,55 +35,38 @@ func (t *Table) older() string {
 	return "(" + b.String() + ")"
 }
 
-// reseals finds the tables that hold randomized values under older keys, partitions and
-// children among them.
+// reseals finds the tables that hold randomized values that are to be sealed anew where they
+// are: whoever reads them meanwhile opens the one and the other.
 func (r *reader) reseals(ctx context.Context) error {
-	if r.key == nil {
+	if r.keys == nil {
 		return nil
 	}
-	for _, t := range r.sealed {
-		rows, err := r.tx.Query(ctx, `
-			WITH RECURSIVE family (oid) AS (SELECT $1::pg_catalog.oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN family f ON i.inhparent = f.oid)
-			SELECT c.oid, n.nspname::text, c.relname::text, c.reltuples::bigint FROM family f JOIN pg_catalog.pg_class c ON c.oid = f.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-			WHERE c.relkind = 'r' ORDER BY 2, 3`, t.oid)
-		if err != nil {
-			return err
-		}
-		var each Table
-		var family []*Table
-		_, err = pgx.ForEachRow(rows, []any{&each.oid, &each.Schema, &each.Name, &each.Rows}, func() error {
-			member := each
-			family = append(family, &member)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for _, member := range family {
-			for _, c := range t.Columns {
-				if c.tag.Mode == schema.Randomized {
-					own := *c
-					own.key = r.key(c.tag)
-					member.Columns = append(member.Columns, &own)
-				}
+	for _, t := range r.done {
+		var columns []*Column
+		for _, c := range t.Columns {
+			if c.to != nil && c.to.Mode == schema.Randomized {
+				columns = append(columns, c)
 			}
-			if len(member.Columns) == 0 {
-				continue
-			}
+		}
+		if len(columns) == 0 {
+			continue
+		}
+		for _, leaf := range t.leaves() {
+			own := &Table{Schema: leaf.Schema, Name: leaf.Name, Columns: columns, Rows: leaf.Rows, Bytes: leaf.Bytes, oid: leaf.oid, kind: leaf.kind}
+			own.family = []*Table{own}
 			var any bool
-			if err := r.tx.QueryRow(ctx, fmt.Sprintf("SELECT EXISTS (SELECT FROM ONLY %s WHERE %s)", member.sql(), member.older())).Scan(&any); err != nil {
+			if err := r.tx.QueryRow(ctx, fmt.Sprintf("SELECT EXISTS (SELECT FROM ONLY %s WHERE %s)", own.sql(), own.older())).Scan(&any); err != nil {
 				return err
 			}
 			if any {
-				r.plan.Reseal = append(r.plan.Reseal, &Unit{Tables: []*Table{member}})
+				r.plan.Reseal = append(r.plan.Reseal, &Unit{Tables: []*Table{own}})
 			}
 		}
 	}
 	return nil
 }
 
-// reseal seals the values of a table anew that older keys have sealed, in place. Whoever
-// reads meanwhile opens the one and the other.
+// reseal seals the values of a table anew that older keys have sealed, in place.
 func (j *job) reseal(ctx context.Context, u *Unit, result *Result) error {
 	t := u.Tables[0]
 	var read, write []string
@@ -90,12 +77,8 @@ func (j *job) reseal(ctx context.Context, u *Unit, result *Result) error {
 	err := j.passes(ctx, u, t, StateReseal, func(ctx context.Context, tx pgx.Tx, where string) (int, error) {
 		values := int64(0)
 		b, err := j.readRows(ctx, tx, t, read, where+t.older(), func(c *Column, value []byte) ([]byte, error) {
-			var err error
-			if j.plain, err = j.sealers[c].Open(j.plain[:0], value); err != nil {
-				return nil, errors.New("does not open")
-			}
 			values++
-			return j.sealers[c].Seal(nil, j.plain)
+			return j.convert(c, value)
 		})
 		if err != nil {
 			return 0, err
@@ -116,5 +99,6 @@ func (j *job) reseal(ctx context.Context, u *Unit, result *Result) error {
 	if left > 0 {
 		return fmt.Errorf("%d rows still hold values under older keys: a pgveil that has not taken the new key over yet writes them; run it again", left)
 	}
+	result.Left = append(result.Left, fmt.Sprintf("dead rows of %s, sealed with older keys: VACUUM %s", t, t.sql()))
 	return j.tell(ctx, u, StateDone, 0)
 }

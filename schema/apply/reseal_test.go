@@ -123,15 +123,9 @@ func TestReseal(t *testing.T) {
 			}
 		})
 	}
-	seals := func(c *schema.Column) uint32 {
-		if c.Key == "medical" {
-			return key
-		}
-		return 0 // of deterministic columns: not asked for
-	}
 	plan := func() *apply.Plan {
 		t.Helper()
-		p, err := apply.Read(t.Context(), conn, r.File.Databases[r.Database], seals)
+		p, err := apply.Read(t.Context(), conn, r.File.Databases[r.Database], r.Keys)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +135,7 @@ func TestReseal(t *testing.T) {
 	if len(first.Reseal) != 1 || len(first.Units) != 0 || len(first.Blockers) != 0 {
 		t.Fatalf("%+v", first)
 	}
-	result, err := first.Run(t.Context(), conn, options(r.Stack))
+	result, err := run(t.Context(), conn, r.Stack, options(r.Stack))
 	stop.Store(true)
 	clients.Wait()
 	if err != nil {
@@ -210,11 +204,7 @@ func TestResealTampered(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := r.rotate(t, "medical")
-	plan, err := apply.Read(t.Context(), conn, r.File.Databases[r.Database], func(*schema.Column) uint32 { return key })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := plan.Run(t.Context(), conn, options(r.Stack)); err == nil || err.Error() != "lab.patient: reseal: the value of column last_name in the row at ctid (0,3): does not open" {
+	if _, err := run(t.Context(), conn, r.Stack, options(r.Stack)); err == nil || err.Error() != "lab.patient: reseal: the value of column last_name in the row at ctid (0,3) of lab.patient: does not open" {
 		t.Error(err)
 	}
 	if n := r.underOthers(t, conn, key); n != 2 {

@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -42,42 +41,4 @@ func ReadStatus(ctx context.Context, conn *pgx.Conn) ([]Status, error) {
 		return nil, nil
 	}
 	return list, err
-}
-
-// Abort takes away what a job has prepared for the columns of the plan. Nothing of the
-// columns themselves has changed before the swap.
-func (p *Plan) Abort(ctx context.Context, conn *pgx.Conn) error {
-	release, err := lock(ctx, conn)
-	if err != nil {
-		return err
-	}
-	defer release()
-	for _, u := range p.Units {
-		for _, t := range u.Tables {
-			err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-				statements := []string{
-					fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", trigger, t.sql()),
-					fmt.Sprintf("DROP FUNCTION IF EXISTS %s()", t.function()),
-				}
-				for _, c := range t.Columns {
-					statements = append(statements, fmt.Sprintf("ALTER TABLE %s DROP COLUMN IF EXISTS %s", t.sql(), identifier(t.shadow(c))))
-				}
-				for _, sql := range statements {
-					if _, err := tx.Exec(ctx, sql); err != nil {
-						return err
-					}
-				}
-				_, err := tx.Exec(ctx, `DELETE FROM pgveil.seal_job WHERE unit = $1`, u.name())
-				return err
-			})
-			var refused *pgconn.PgError
-			if errors.As(err, &refused) && (refused.Code == "3F000" || refused.Code == "42P01") {
-				continue // no job was ever begun
-			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", t, err)
-			}
-		}
-	}
-	return nil
 }

@@ -2,13 +2,10 @@ package apply
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/pgveil/pgveil/schema/logical"
 )
 
 // swap puts the shadows of a unit in the place of its columns, in one transaction under
@@ -23,41 +20,34 @@ func (j *job) swap(ctx context.Context, u *Unit) error {
 		if _, err := tx.Exec(ctx, swapLock); err != nil {
 			return err
 		}
-		if err := j.lockTables(ctx, tx, u.Tables); err != nil {
+		if err := j.lockFamilies(ctx, tx, u.Tables...); err != nil {
 			return err
 		}
-		for _, t := range u.Tables { // what was written since
-			for {
-				n, err := j.sealRows(ctx, tx, t, "")
-				if err != nil {
-					return err
-				}
-				if n == 0 {
-					break
-				}
+		for _, t := range u.Tables {
+			if err := j.complete(ctx, tx, t); err != nil {
+				return err
 			}
 		}
-		if err := j.still(ctx, tx); err != nil {
-			return err
-		}
 		for _, k := range u.keys {
-			if _, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s", u.table(k.table).sql(), identifier(k.name))); err != nil {
+			if _, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT %s", k.table, identifier(k.name))); err != nil {
 				return err
 			}
 		}
 		for _, t := range u.Tables {
 			statements, err := j.replace(t)
-			if err != nil {
-				return err
+			if err == nil {
+				err = execAll(ctx, tx, statements)
 			}
-			for _, sql := range statements {
-				if _, err := tx.Exec(ctx, sql); err != nil {
-					return fmt.Errorf("%s: %w", t, err)
-				}
+			if err != nil {
+				return fmt.Errorf("%s: %w", t, err)
 			}
 		}
 		for _, k := range u.keys {
-			if _, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID", u.table(k.table).sql(), identifier(k.name), strings.TrimSuffix(k.definition, " NOT VALID"))); err != nil {
+			definition := strings.TrimSuffix(k.definition, " NOT VALID")
+			if !k.partitioned {
+				definition += " NOT VALID"
+			}
+			if _, err := tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT %s %s", k.table, identifier(k.name), definition)); err != nil {
 				return err
 			}
 		}
@@ -69,54 +59,105 @@ func (j *job) swap(ctx context.Context, u *Unit) error {
 	})
 }
 
-// still refuses to go on where the database is another than was planned for.
-func (j *job) still(ctx context.Context, tx pgx.Tx) error {
-	for _, u := range j.plan.Units {
-		for _, t := range u.Tables {
-			for _, c := range t.Columns {
-				var same bool
-				err := tx.QueryRow(ctx, `SELECT count(*) = 1 FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum = $2 AND attname = $3 AND NOT attisdropped
-					AND (atttypid = $4 OR atttypid = 'pg_catalog.bytea'::pg_catalog.regtype)`, t.oid, c.number, c.Name, c.tag.Type.OID()).Scan(&same)
-				if err != nil {
-					return err
-				}
-				if !same {
-					return fmt.Errorf("column %s was altered meanwhile; run the job again", c.tag.QualifiedName())
-				}
+// complete brings into their new form what was written since, and fails unless all that a
+// table holds is in the shadows. The table is locked.
+func (j *job) complete(ctx context.Context, tx pgx.Tx, t *Table) error {
+	if err := still(ctx, tx, t); err != nil {
+		return err
+	}
+	if err := watched(ctx, tx, t); err != nil {
+		return err
+	}
+	if err := j.quiet(ctx, tx); err != nil {
+		return err
+	}
+	for _, leaf := range t.leaves() {
+		for {
+			n, err := j.convertRows(ctx, tx, leaf, "")
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				break
+			}
+		}
+		for _, c := range t.Columns {
+			var apart int64
+			err := tx.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM ONLY %s WHERE (%s IS NULL) <> (%s IS NULL)", leaf.sql(), identifier(c.Name), identifier(t.shadow(c)))).Scan(&apart)
+			if err != nil {
+				return err
+			}
+			if apart > 0 {
+				return fmt.Errorf("%d rows of %s cannot be filled: a trigger keeps them from being changed; nothing was swapped", apart, leaf)
 			}
 		}
 	}
+	if j.replica {
+		_, err := tx.Exec(ctx, `SET LOCAL session_replication_role = origin`)
+		return err
+	}
 	return nil
 }
 
-func (u *Unit) table(oid uint32) *Table {
-	for _, t := range u.Tables {
-		if t.oid == oid {
-			return t
+// quiet keeps the applications' triggers from firing, where that may be.
+func (j *job) quiet(ctx context.Context, tx pgx.Tx) error {
+	if !j.replica {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`)
+	return err
+}
+
+// still refuses to go on where a table is another than was planned for.
+func still(ctx context.Context, tx pgx.Tx, t *Table) error {
+	for _, c := range t.Columns {
+		was := c.tag.Type.OID()
+		if c.from != nil {
+			was = byteaOID
+		}
+		var same bool
+		err := tx.QueryRow(ctx, `
+			SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum = $2 AND attname = $3 AND NOT attisdropped AND atttypid = $4)
+				AND (SELECT count(*) FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND contype = 'c' AND conname = ANY ($5)) = cardinality($5::pg_catalog.text[])
+				AND EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1 AND n.nspname = $6 AND c.relname = $7)`,
+			t.oid, c.number, c.Name, was, c.constraints, t.Schema, t.Name).Scan(&same)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return fmt.Errorf("column %s was altered meanwhile; run the job again", c.tag.QualifiedName())
 		}
 	}
 	return nil
 }
 
-// replace gives the statements that make sealed columns of a table's columns.
+// replace gives the statements that put the shadows of a table in the place of its columns.
 func (j *job) replace(t *Table) ([]string, error) {
 	var first, second, third []string
 	var comments []string
 	for _, c := range t.Columns {
-		name := identifier(c.Name)
+		name, shadow := identifier(c.Name), identifier(t.shadow(c))
 		first = append(first, fmt.Sprintf("ALTER COLUMN %s DROP DEFAULT", name))
+		for _, constraint := range c.constraints {
+			first = append(first, "DROP CONSTRAINT "+identifier(constraint))
+		}
 		second = append(second,
-			fmt.Sprintf("ALTER COLUMN %s TYPE bytea USING %s", name, identifier(t.shadow(c))),
-			fmt.Sprintf("ADD %s", c.tag.CheckConstraint()))
+			fmt.Sprintf("ALTER COLUMN %s TYPE %s USING %s", name, c.newType(), shadow),
+			fmt.Sprintf("ALTER COLUMN %s TYPE bytea USING NULL", shadow)) // takes no room from here on
 		if !c.hasNull {
-			sealed, err := j.sealedDefault(c)
+			value, err := j.convertDefault(c)
 			if err != nil {
 				return nil, err
 			}
-			second = append(second, fmt.Sprintf("ALTER COLUMN %s SET DEFAULT '%s'::pg_catalog.bytea", name, sealed))
+			second = append(second, fmt.Sprintf("ALTER COLUMN %s SET DEFAULT %s", name, value))
 		}
-		third = append(third, fmt.Sprintf("DROP COLUMN %s", identifier(t.shadow(c))))
-		comments = append(comments, c.tag.Comment())
+		third = append(third, "DROP COLUMN "+shadow)
+		if c.to == nil {
+			comments = append(comments, fmt.Sprintf("COMMENT ON COLUMN %s.%s IS NULL", t.sql(), name))
+			continue
+		}
+		second = append(second, "ADD "+c.to.CheckConstraint())
+		comments = append(comments, c.to.Comment())
 	}
 	alter := "ALTER TABLE " + t.sql() + " "
 	return append([]string{
@@ -126,21 +167,4 @@ func (j *job) replace(t *Table) ([]string, error) {
 		alter + strings.Join(second, ", "),
 		alter + strings.Join(third, ", "),
 	}, comments...), nil
-}
-
-// sealedDefault gives a constant default as PostgreSQL writes bytea.
-func (j *job) sealedDefault(c *Column) (string, error) {
-	value, err := hex.DecodeString(c.binary)
-	if err != nil {
-		return "", err
-	}
-	canonical, err := c.canonical(nil, value)
-	if err != nil {
-		return "", fmt.Errorf("the default of column %s cannot be brought into its sealed form", c.Name)
-	}
-	sealed, err := j.sealers[c].Seal(nil, canonical)
-	if err != nil {
-		return "", err
-	}
-	return string(logical.AppendByteaHex(nil, sealed)), nil
 }
