@@ -55,14 +55,10 @@ func seal(t *testing.T, s *stack.Stack) *guardJob {
 	}
 	t.Cleanup(func() { conn.Close(context.Background()) })
 	db := s.File.Databases[s.Database]
-	plan, err := apply.Read(t.Context(), conn, db, nil)
-	if err != nil || len(plan.Blockers) > 0 {
-		t.Fatalf("%v %v", err, plan.Blockers)
-	}
 	first := true
 	go func() {
-		_, err := plan.Run(t.Context(), conn, apply.Options{
-			Sealer: func(c *schema.Column) (apply.Sealer, error) { return s.Sealer(c) },
+		_, _, err := apply.Run(t.Context(), conn, db, apply.Options{
+			Keys: func(context.Context) (apply.Keys, error) { return s.Keys, nil },
 			Progress: func(p apply.Progress) {
 				if first && p.State == apply.StateFill {
 					first = false
