@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"time"
@@ -25,6 +26,11 @@ type Terminate struct {
 	// FailureDelay is how long after its last message a client that fails is told so;
 	// half a second when 0.
 	FailureDelay time.Duration
+	// MaxFailures is how many wrong passwords of a role, or from an address, are looked
+	// at in each FailureWindow; 20 and a minute when 0. Further attempts fail, with the
+	// right password too, and are told the same.
+	MaxFailures   int
+	FailureWindow time.Duration
 }
 
 // RoleSecret is what is kept of a role. It is never logged.
@@ -47,6 +53,7 @@ type terminator struct {
 	config  *Config
 	delay   time.Duration
 	secrets *roleSecrets
+	wrong   *throttle
 }
 
 func newTerminator(config *Config) *terminator {
@@ -54,11 +61,10 @@ func newTerminator(config *Config) *terminator {
 	if t == nil {
 		return nil
 	}
-	delay := t.FailureDelay
-	if delay == 0 {
-		delay = 500 * time.Millisecond
+	return &terminator{
+		config: config, delay: cmp.Or(t.FailureDelay, 500*time.Millisecond), secrets: newRoleSecrets(t),
+		wrong: newThrottle(cmp.Or(t.MaxFailures, 20), cmp.Or(t.FailureWindow, time.Minute)),
 	}
-	return &terminator{config: config, delay: delay, secrets: newRoleSecrets(t)}
 }
 
 // ownLogin is a client that has proved who it is, and how pgveil logs in for it.
@@ -129,12 +135,13 @@ func (t *terminator) prove(ctx context.Context, a *authentication) (*ownLogin, e
 		return nil, err
 	}
 	received := time.Now()
-	ok, err := t.judge(ctx, own, final)
+	ok, limited, err := t.judge(ctx, own, final, attempt{a.user, network(a.conn.RemoteAddr())})
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
-		t.config.Log.Warn("authentication failed", "role", a.user, "client", a.conn.RemoteAddr().String())
+		failures, _ := t.wrong.totals()
+		t.config.Log.Warn("authentication failed", "role", a.user, "client", a.conn.RemoteAddr().String(), "limited", limited, "failures", failures)
 		return nil, t.refuse(ctx, a.user, received)
 	}
 	return own, nil
@@ -143,16 +150,19 @@ func (t *terminator) prove(ctx context.Context, a *authentication) (*ownLogin, e
 // judge says whether the client knows the password. One that has been changed since the
 // secret was read counts as well: the secret is read again, for a role that does not
 // exist as for one that does.
-func (t *terminator) judge(ctx context.Context, own *ownLogin, final string) (bool, error) {
-	proof, ok, err := own.exchange.Final(final, own.known.verifier)
-	if err != nil {
-		return false, err
+func (t *terminator) judge(ctx context.Context, own *ownLogin, final string, who attempt) (ok, limited bool, err error) {
+	ok, limited = t.wrong.judge(who, time.Now(), func() bool {
+		var fits bool
+		own.proof, fits, err = own.exchange.Final(final, own.known.verifier)
+		return fits && !own.known.mock
+	})
+	if ok || limited || err != nil {
+		return ok, limited, err
 	}
-	if ok && !own.known.mock {
-		own.proof = proof
-		return true, nil
+	if ok = own.readAgain(ctx); ok {
+		t.wrong.forgive(who, time.Now())
 	}
-	return own.readAgain(ctx), nil
+	return ok, false, nil
 }
 
 // readAgain reads the role's secret anew and reports whether it is another, which the

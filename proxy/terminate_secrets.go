@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -43,11 +44,9 @@ type roleSecrets struct {
 }
 
 func newRoleSecrets(config *Terminate) *roleSecrets {
-	r := &roleSecrets{config: config, cache: config.Cache, mock: scram.Mock{Key: config.MockKey}, known: make(map[string]*knownRole)}
-	if r.cache == 0 {
-		r.cache = 10 * time.Second
+	return &roleSecrets{
+		config: config, cache: cmp.Or(config.Cache, 10*time.Second), mock: scram.Mock{Key: config.MockKey}, known: make(map[string]*knownRole),
 	}
-	return r
 }
 
 // of gives what is known of a role.

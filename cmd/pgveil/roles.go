@@ -28,7 +28,9 @@ func (c *call) terminate(store *secrets, rings map[string]*keys.Keyring) (*proxy
 	if err != nil {
 		return nil, err
 	}
-	t := &proxy.Terminate{MockKey: mock, Cache: auth.Cache, FailureDelay: auth.FailureDelay}
+	t := &proxy.Terminate{
+		MockKey: mock, Cache: auth.Cache, FailureDelay: auth.FailureDelay, MaxFailures: auth.MaxFailures, FailureWindow: auth.FailureWindow,
+	}
 	switch {
 	case auth.VaultPath != "":
 		t.Secret = fromVault(func(ctx context.Context, role string) (keys.RoleSecret, error) {

@@ -62,6 +62,8 @@ type Auth struct {
 	VaultStaticRoles    string // mount
 	InsecurePasswords   string // file
 	Cache, FailureDelay time.Duration
+	MaxFailures         int
+	FailureWindow       time.Duration
 }
 
 // Server is the PostgreSQL server.

@@ -43,6 +43,8 @@ var settings = []*Setting{
 	{Key: "auth.insecure_passwords", Kind: Path, Help: "`file` of roles' passwords, for development, instead of Vault; \"insecure\" is in its name", field: func(c *Config) any { return &c.Auth.InsecurePasswords }},
 	{Key: "auth.cache", Kind: Duration, Default: "10s", Help: "how long the secret of a role counts after it was read", field: func(c *Config) any { return &c.Auth.Cache }},
 	{Key: "auth.failure_delay", Kind: Duration, Default: "500ms", Help: "how long a client that fails to authenticate waits for its answer", field: func(c *Config) any { return &c.Auth.FailureDelay }},
+	{Key: "auth.max_failures", Kind: Number, Low: 1, High: 1 << 20, Default: "20", Help: "how many wrong passwords of a role, or from an address, are looked at in each auth.failure_window", field: func(c *Config) any { return &c.Auth.MaxFailures }},
+	{Key: "auth.failure_window", Kind: Duration, Default: "1m", Help: "the time that auth.max_failures is for", field: func(c *Config) any { return &c.Auth.FailureWindow }},
 
 	{Key: "server.host", Kind: Text, Default: "localhost", Help: "the PostgreSQL server's `name`, address, or directory of its Unix socket; several with commas, each host or host:port", field: func(c *Config) any { return &c.Server.Host }},
 	{Key: "server.port", Kind: Number, Low: 1, High: 65535, Default: "5432", Help: "the server's port, where server.host has none", field: func(c *Config) any { return &c.Server.Port }},
