@@ -29,8 +29,8 @@ var clearTables = []string{
 		r_int2 int2, d_int2 int2, r_int4 int4, d_int4 int4, r_int8 int8, d_int8 int8, r_numeric numeric(12,3), r_real float4, r_double float8, r_bool bool, d_bool bool, r_date date, d_date date,
 		r_timestamp timestamp, d_timestamp timestamp, r_timestamptz timestamptz, d_timestamptz timestamptz, r_uuid uuid, d_uuid uuid, r_jsonb jsonb, r_bytea bytea, d_bytea bytea)`,
 	`GRANT ALL ON ALL TABLES IN SCHEMA lab TO biologist`,
-	`INSERT INTO lab.patient SELECT g, '1' || lpad(g::text, 14, '0'), CASE WHEN g % 3 > 0 THEN 'patient' || g || '@exemple.fr' END, 'Quasimodo' || g, date '1950-01-01' + g, 'Paris' FROM generate_series(1, 3000) g`,
-	`INSERT INTO lab.result SELECT g, g, '1' || lpad(g::text, 14, '0'), CASE WHEN g % 2 = 0 THEN 'positif' ELSE 'négatif' END, jsonb_build_object('Quasimodo', g, 'x', 1.50) FROM generate_series(1, 3000) g`,
+	`INSERT INTO lab.patient SELECT g, '1' || lpad(g::text, 14, '0'), CASE WHEN g % 3 > 0 THEN 'patient' || g || '@exemple.fr' END, 'Quasimodo' || g, date '1950-01-01' + g, 'Paris' FROM generate_series(1, 1200) g`,
+	`INSERT INTO lab.result SELECT g, g, '1' || lpad(g::text, 14, '0'), CASE WHEN g % 2 = 0 THEN 'positif' ELSE 'négatif' END, jsonb_build_object('Quasimodo', g, 'x', 1.50) FROM generate_series(1, 1200) g`,
 	`INSERT INTO lab.every (id) VALUES (1)`,
 	`INSERT INTO lab.every VALUES (2, 'plain', '', '', '', '', '', '', -32768, 32767, -2147483648, 2147483647, -9223372036854775808, 9223372036854775807, -999999999.999, '-0', 'NaN', false, true, '0044-03-15 BC', 'infinity',
 		'-infinity', '2024-02-29 23:59:59.999999', '1969-12-31 23:59:59.5+02', 'infinity', '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff', '{"b": 1.500, "a": [null, "é"]}', '', '\x00ff')`,
@@ -128,10 +128,10 @@ func TestSeal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := int64(4*3000 - 1000 + 3*3000 + 26 + 4 + 2); result.Columns != 35 || result.Opened < want-40 || len(result.Left) == 0 {
+	if want := int64(4*1200 - 400 + 3*1200 + 26 + 4 + 2); result.Columns != 35 || result.Opened < want-40 || len(result.Left) == 0 {
 		t.Errorf("%+v, about %d", result, want)
 	}
-	if len(seen) < 60 || seen[len(seen)-1].State != apply.StateVerify {
+	if len(seen) < 40 || seen[len(seen)-1].State != apply.StateVerify {
 		t.Errorf("%d reports, the last %+v", len(seen), seen[len(seen)-1])
 	}
 	client := s.Connect(t, "biologist", "default_query_exec_mode=exec")
@@ -260,7 +260,7 @@ func TestSealKilled(t *testing.T) {
 		job := connect(t, s)
 		ctx, kill := context.WithCancel(t.Context())
 		o := options(s)
-		o.Batch = 300
+		o.Batch = 100
 		batches := 0
 		o.Progress = func(apply.Progress) {
 			if batches++; batches == n {

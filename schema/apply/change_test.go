@@ -30,7 +30,7 @@ func addKeys(t *testing.T, s *stack.Stack, names ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Keys[name] = ring
+		s.SetKey(ring)
 	}
 }
 
@@ -258,7 +258,7 @@ func TestChange(t *testing.T) {
 		t.Fatalf("%+v, %v", plan, err)
 	}
 	result := applyFile(t, s, db)
-	if result.Columns != 5 || result.Cleared != 1 || result.Older != 0 || result.Resealed != 6000 {
+	if result.Columns != 5 || result.Cleared != 1 || result.Older != 0 || result.Resealed != 2400 {
 		t.Errorf("%+v", result)
 	}
 	if got := readDates(); !slices.Equal(got, dates) {

@@ -212,8 +212,8 @@ func TestNoDeadlocks(t *testing.T) {
 	const (
 		asks  = `SELECT * FROM pgveil.guard()`
 		reads = `SELECT count(*) FROM lab.result WHERE id < $1`
-		low   = `UPDATE lab.patient SET city = 'Lyon' WHERE id = 1 + $1 % 700`
-		high  = `UPDATE lab.patient SET city = 'Nice' WHERE id = 1500 + $1 % 700` // always behind low: none of them deadlocks with another
+		low   = `UPDATE lab.patient SET city = 'Lyon' WHERE id = 1 + $1 % 500`
+		high  = `UPDATE lab.patient SET city = 'Nice' WHERE id = 600 + $1 % 500` // always behind low: none of them deadlocks with another
 	)
 	var stop, enough atomic.Bool // enough of those that ask only after they have a table
 	var clients sync.WaitGroup

@@ -24,16 +24,17 @@ type rotating struct {
 	live map[string][]*keys.LiveSealer
 }
 
-func startRotating(t *testing.T) *rotating {
+func startRotating(t *testing.T, o stack.Options) *rotating {
 	t.Helper()
 	r := &rotating{live: make(map[string][]*keys.LiveSealer)}
-	r.Stack = stack.Start(t, stack.Options{Sealer: func(c *schema.Column, s proxy.Sealer) proxy.Sealer {
+	o.Sealer = func(c *schema.Column, s proxy.Sealer) proxy.Sealer {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		live := keys.NewLiveSealer(s.(*keys.Sealer))
 		r.live[c.Key] = append(r.live[c.Key], live)
 		return live
-	}})
+	}
+	r.Stack = stack.Start(t, o)
 	return r
 }
 
@@ -54,7 +55,7 @@ func (r *rotating) rotate(t *testing.T, name string) uint32 {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.Keys[name] = ring
+	r.SetKey(ring)
 	for _, live := range r.live[name] {
 		if err := live.Exchange(ring); err != nil {
 			t.Fatal(err)
@@ -76,7 +77,7 @@ func (r *rotating) underOthers(t *testing.T, conn *pgx.Conn, key uint32) (n int)
 // TestReseal rotates a key and seals all values anew, while clients read and write them:
 // nothing is lost, nothing is shown otherwise, and nothing is left under the old key.
 func TestReseal(t *testing.T) {
-	r := startRotating(t)
+	r := startRotating(t, stack.Options{})
 	const patients = 1500
 	client := r.Connect(t, "biologist")
 	_, err := client.CopyFrom(t.Context(), pgx.Identifier{"lab", "patient"}, []string{"id", "nir", "last_name"}, pgx.CopyFromSlice(patients, func(i int) ([]any, error) {
@@ -194,7 +195,7 @@ func ledgerOf(mu *sync.Mutex, ledger map[int]string, id int) string {
 
 // TestResealTampered: a value that does not open ends the job, which names the row.
 func TestResealTampered(t *testing.T) {
-	r := startRotating(t)
+	r := startRotating(t, stack.Options{})
 	client := r.Connect(t, "biologist")
 	if _, err := client.Exec(t.Context(), `INSERT INTO lab.patient (id, last_name) VALUES (1, 'Quasimodo'), (2, 'Esmeralda')`); err != nil {
 		t.Fatal(err)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,7 +66,8 @@ type Stack struct {
 	Addr     string // of pgveil, host:port
 	Port     int
 
-	sealer func(*schema.Column, proxy.Sealer) proxy.Sealer
+	sealer   func(*schema.Column, proxy.Sealer) proxy.Sealer
+	exchange sync.RWMutex // of Keys
 }
 
 // Start starts everything and creates the roles biologist, secretary, researcher and
@@ -206,11 +209,21 @@ func (s *Stack) key(t testing.TB, store keys.Store, name string, keyType keys.Ke
 
 // Sealer seals and opens for one tagged column.
 func (s *Stack) Sealer(column *schema.Column) (proxy.Sealer, error) {
+	s.exchange.RLock()
 	sealer, err := column.Sealer(s.Keys)
+	s.exchange.RUnlock()
 	if err != nil || s.sealer == nil {
 		return sealer, err
 	}
 	return s.sealer(column, sealer), nil
+}
+
+// SetKey puts another keyring in the place of one in Keys, while pgveil serves.
+func (s *Stack) SetKey(ring *keys.Keyring) {
+	s.exchange.Lock()
+	defer s.exchange.Unlock()
+	s.Keys = maps.Clone(s.Keys)
+	s.Keys[ring.Name()] = ring
 }
 
 // DSN is how a role connects through pgveil. Further settings are appended.
