@@ -168,7 +168,8 @@ func TestDestroy(t *testing.T) {
 			ctx := t.Context()
 			rotated(t, store, name)
 			create(t, store, "other", keys.TypeMAC)
-			s, err := openKey(t, store, name).Sealer(keys.ModeRandomized, "column:lab.patient.email", 0)
+			ring := openKey(t, store, name)
+			s, err := ring.Sealer(keys.ModeRandomized, "column:lab.patient.email", 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -199,7 +200,7 @@ func TestDestroy(t *testing.T) {
 			if err != nil || len(infos) != 2 || infos[0].Name != name || infos[0].Destroyed.IsZero() || !infos[1].Destroyed.IsZero() {
 				t.Errorf("%+v, %v", infos, err)
 			}
-			if err := live.Revoke(name); err != nil {
+			if err := live.Exchange(ring.Destroyed()); err != nil {
 				t.Error(err)
 			}
 			if _, err := live.Open(nil, value); !errors.Is(err, keys.ErrOpen) {

@@ -60,6 +60,9 @@ const (
 // Retired reports whether [Store.Retire] has disabled the key.
 func (k KeyInfo) Retired() bool { return k.Status == statusDisabled }
 
+// Enabled reports whether the key opens values.
+func (k KeyInfo) Enabled() bool { return k.Status == statusEnabled }
+
 // Keyring is a keyset, opened. Its primary key seals, of a deterministic keyset the
 // oldest that is enabled or the one that is asked for; all its enabled keys open. It is
 // immutable and safe for concurrent use.
@@ -196,13 +199,18 @@ func (k *Keyring) Info() Info {
 	return info
 }
 
+// Holds reports whether a key of the keyset has that ID, retired or not.
+func (k *Keyring) Holds(id uint32) bool {
+	return slices.ContainsFunc(k.info.Keys, func(i KeyInfo) bool { return i.ID == id })
+}
+
 // String says nothing of the keys.
 func (k *Keyring) String() string {
 	return fmt.Sprintf("keyring %q of type %s", k.info.Name, k.info.Type)
 }
 
-// destroyed gives a keyring of the same name and type without a key of columns.
-func (k *Keyring) destroyed() *Keyring {
+// Destroyed gives what is left of a keyring when its keyset was destroyed: no key.
+func (k *Keyring) Destroyed() *Keyring {
 	return &Keyring{info: Info{Name: k.info.Name, Type: k.info.Type, Created: k.info.Created}}
 }
 

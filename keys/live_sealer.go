@@ -46,10 +46,18 @@ func (l *LiveSealer) Open(dst, sealed []byte) ([]byte, error) {
 	return s.Sealer.Open(dst, sealed)
 }
 
-// refusal gives the error of a value that only a withheld keyset may open.
-func (s *liveSealer) refusal(sealed []byte) (err error) {
-	for key := s.next(nil, sealed); key != nil; key = s.next(key, sealed) {
-		if err = s.withheld[s.rings[key.ring].Name()]; err != nil {
+// refusal gives the error of a value that a withheld keyset may be needed for.
+func (s *liveSealer) refusal(sealed []byte) error {
+	key := s.next(nil, sealed)
+	if key == nil { // perhaps it is newer than what is held
+		for _, ring := range s.rings {
+			if err := s.withheld[ring.Name()]; err != nil {
+				return err
+			}
+		}
+	}
+	for ; key != nil; key = s.next(key, sealed) {
+		if err := s.withheld[s.rings[key.ring].Name()]; err != nil {
 			return err
 		}
 	}
@@ -84,7 +92,7 @@ func (l *LiveSealer) Withhold(keyset string, err error) {
 
 // Exchange takes the keys of a keyring, which has to be of the same type, in place of those
 // of its name, and ends what Withhold began. A key that was to seal and is not there any more
-// is [ErrNotEnabled] to Seal. After an error the sealer is as it was.
+// is [ErrNotEnabled] to Seal, and [ErrDestroyed] if none is there at all. After an error the sealer is as it was.
 func (l *LiveSealer) Exchange(k *Keyring) error {
 	before := l.current.Load()
 	at := slices.IndexFunc(before.rings, func(ring *Keyring) bool { return ring.Name() == k.Name() })
@@ -107,16 +115,5 @@ func (l *LiveSealer) Exchange(k *Keyring) error {
 		}
 	}
 	l.current.Store(next)
-	return nil
-}
-
-// Revoke takes the keys of a keyset away, after these were destroyed: nothing is sealed or
-// opened with them any more. It is not to be called while an Exchange runs.
-func (l *LiveSealer) Revoke(keyset string) error {
-	for _, ring := range l.current.Load().rings {
-		if ring.Name() == keyset {
-			return l.Exchange(ring.destroyed())
-		}
-	}
 	return nil
 }

@@ -179,7 +179,7 @@ func TestOpeningAlso(t *testing.T) {
 	}
 
 	// The keyset that seals is destroyed: the other one does not take its place.
-	if err := live.Revoke("new"); err != nil {
+	if err := live.Exchange(openKey(t, store, "new").Destroyed()); err != nil {
 		t.Fatal(err)
 	}
 	want(fresh, "", keys.ErrOpen)

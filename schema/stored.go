@@ -14,18 +14,24 @@ import (
 )
 
 // Stored says how many sealed values of a column, or in an object's definition, one key
-// has sealed.
+// has sealed, and what will be sealed with it.
 type Stored struct {
 	Database string `json:"database"`
 	Object   string `json:"object"` // lab.patient.nir, or "default of …"
 	Key      uint32 `json:"key"`    // its ID in the keyset
 	Values   int64  `json:"values"`
+	// Checks is how many CHECK constraints let in no values but those of that key.
+	Checks int64 `json:"checks,omitempty"`
+	// Oldest is, in place of Key, the keyset of a deterministic column whose CHECK constraint
+	// names no key: the oldest that is enabled seals it.
+	Oldest string `json:"oldest_of,omitempty"`
 }
 
 // CountStored counts the sealed values of a database by the key that sealed each: in the
 // tagged columns, whatever key the file gives them by now, in columns that only their CHECK
 // constraint shows to be sealed, in materialized views over such, and in what the server
-// keeps as SQL: defaults, views, indexes, partition bounds, functions.
+// keeps as SQL: defaults, views, indexes, partition bounds, functions. It also tells which
+// keys CHECK constraints name, and which deterministic columns name none.
 //
 // What cannot be counted for certain is an error: rows that a policy hides, tables of
 // another server, a standby, a column that the login may not read. Values that are not
@@ -49,6 +55,7 @@ func CountStored(ctx context.Context, conn *pgx.Conn, db *Database) ([]Stored, e
 		if err := c.countDefinitions(ctx); err != nil {
 			return err
 		}
+		c.countOldest()
 		stored = c.stored
 		return nil
 	})
@@ -221,6 +228,17 @@ func (c *counter) count(ctx context.Context, t *countedTable) error {
 		return countError(t, err)
 	}
 	return nil
+}
+
+// countOldest finds the deterministic columns that the oldest key of a keyset seals.
+func (c *counter) countOldest() {
+	for _, t := range c.tables {
+		for _, a := range t.columns {
+			if tag := a.Tagged; tag != nil && tag.Mode == Deterministic && tag.KeyID == 0 && isTable(t.Relation) {
+				c.stored = append(c.stored, Stored{Database: c.db.Name, Object: qualifiedName(t.Schema, t.Name, a.Name), Oldest: tag.Key})
+			}
+		}
+	}
 }
 
 // countError names the table, and what to do where row security stands in the way.

@@ -8,7 +8,8 @@ import (
 )
 
 // countDefinitions counts the sealed values in what the server keeps as SQL: a literal that
-// pgveil has sealed in a statement that defines something stands there as it was sent.
+// pgveil has sealed in a statement that defines something stands there as it was sent. What
+// only begins like a value and ends with the key's ID is of pgveil's own CHECK constraint.
 func (c *counter) countDefinitions(ctx context.Context) error {
 	var number int
 	if err := c.tx.QueryRow(ctx, `SELECT pg_catalog.current_setting('server_version_num')::int`, pgx.QueryExecModeExec).Scan(&number); err != nil {
@@ -32,7 +33,8 @@ func (c *counter) countDefinitions(ctx context.Context) error {
 			SELECT 'index ' || indexrelid::regclass::text, pg_catalog.pg_get_indexdef(indexrelid) FROM pg_catalog.pg_index
 			WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
 			UNION ALL
-			SELECT 'constraint ' || conname::text, pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint WHERE contype IN ('c', 'x')
+			SELECT pg_catalog.concat('constraint ', conname, ' of ' || nullif(conrelid, 0)::regclass::text), pg_catalog.pg_get_constraintdef(oid)
+			FROM pg_catalog.pg_constraint WHERE contype IN ('c', 'x')
 			UNION ALL
 			SELECT 'trigger ' || tgname::text || ' of ' || tgrelid::regclass::text, pg_catalog.pg_get_triggerdef(oid)
 			FROM pg_catalog.pg_trigger WHERE NOT tgisinternal
@@ -46,18 +48,18 @@ func (c *counter) countDefinitions(ctx context.Context) error {
 			SELECT 'function ' || p.oid::regprocedure::text, pg_catalog.concat(`+bodies+`, pg_catalog.pg_get_expr(p.proargdefaults, 0))
 			FROM pg_catalog.pg_proc p WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
 		)
-		SELECT d.object, m.id[1], pg_catalog.count(*)
-		FROM definition d CROSS JOIN LATERAL pg_catalog.regexp_matches(d.text, '`+sealedMagic()+`1[12][0-9a-f]{8}01([0-9a-f]{8})', 'gi') m(id)
+		SELECT d.object, m.id[1], pg_catalog.count(*) FILTER (WHERE m.id[2] <> ''), pg_catalog.count(*) FILTER (WHERE m.id[2] = '')
+		FROM definition d CROSS JOIN LATERAL pg_catalog.regexp_matches(d.text, '`+sealedMagic()+`1[12][0-9a-f]{8}01([0-9a-f]{8})([0-9a-f]?)', 'gi') m(id)
 		GROUP BY 1, 2 ORDER BY 1, 2`, pgx.QueryExecModeExec)
 	if err != nil {
 		return err
 	}
 	var object, id string
-	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&object, &id, &n}, func() error {
+	var values, checks int64
+	_, err = pgx.ForEachRow(rows, []any{&object, &id, &values, &checks}, func() error {
 		b, err := hex.DecodeString(id)
 		if err == nil {
-			c.stored = append(c.stored, Stored{Database: c.db.Name, Object: object, Key: keyID(b), Values: n})
+			c.stored = append(c.stored, Stored{Database: c.db.Name, Object: object, Key: keyID(b), Values: values, Checks: checks})
 		}
 		return err
 	})

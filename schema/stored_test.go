@@ -59,7 +59,14 @@ func counted(t *testing.T, conn *pgx.Conn, db *Database) []string {
 		if s.Database != db.Name {
 			t.Errorf("%+v is not of %s", s, db.Name)
 		}
-		lines = append(lines, fmt.Sprintf("%s %d %d", s.Object, s.Key, s.Values))
+		switch {
+		case s.Oldest != "":
+			lines = append(lines, s.Object+" by the oldest of "+s.Oldest)
+		case s.Checks > 0:
+			lines = append(lines, fmt.Sprintf("%s %d names", s.Object, s.Key))
+		default:
+			lines = append(lines, fmt.Sprintf("%s %d %d", s.Object, s.Key, s.Values))
+		}
 	}
 	slices.Sort(lines)
 	return lines
@@ -72,7 +79,9 @@ func TestCountStored(t *testing.T) {
 		"lab.archived.name 8 1", "lab.archived.nir 7 1",
 		"lab.patient.name 4294967280 1", "lab.patient.name 8 1", "lab.patient.nir 7 1",
 		"lab.result.nir 7 1", "lab.result.outcome 8 1", "lab.result.outcome 9 1",
+		"lab.archived.nir by the oldest of d", "lab.patient.nir by the oldest of d", "lab.result.nir by the oldest of d",
 	}
+	slices.Sort(want)
 	if got := counted(t, login, db); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
@@ -108,6 +117,17 @@ func TestCountStored(t *testing.T) {
 	if got := counted(t, login, db); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+
+	// A CHECK constraint that names its key needs that, whatever is stored.
+	mustExec(t, super, `ALTER TABLE lab.result ADD CONSTRAINT pgveil_nir CHECK (`+db.Column("lab", "result", "nir").WithKey(7).CheckExpression()+`)`)
+	want = slices.DeleteFunc(want, func(line string) bool { return line == "lab.result.nir by the oldest of d" })
+	for _, table := range []string{"result", "result_2025", "result_2026", "result_2026_all"} {
+		want = append(want, "constraint pgveil_nir of lab."+table+" 7 names")
+	}
+	slices.Sort(want)
+	if got := counted(t, login, db); !slices.Equal(got, want) {
+		t.Errorf("with a constraint: got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
 }
 
 // TestCountStoredRefuses: what cannot be counted for certain is not taken for nothing.
@@ -119,7 +139,7 @@ func TestCountStoredRefuses(t *testing.T) {
 		t.Fatalf("without rights: %v", err)
 	}
 	mustExec(t, super, denied.Grants...) // are enough
-	if got := counted(t, login, db); len(got) != 8 {
+	if got := counted(t, login, db); len(got) != 11 {
 		t.Errorf("%q", got)
 	}
 	fails := func(mentions string) {

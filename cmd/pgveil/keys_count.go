@@ -84,10 +84,14 @@ func uncounted(database string, err error) error {
 	return e
 }
 
-// of gives what keys of a keyset have sealed, in the order of databases and objects.
-func of(stored []schema.Stored, ids ...uint32) []schema.Stored {
+// of gives what needs keys of a keyset, in the order of databases and objects: what they have
+// sealed, and what will be sealed with them.
+func of(stored []schema.Stored, info keys.Info, ids ...uint32) []schema.Stored {
 	var list []schema.Stored
 	for _, s := range stored {
+		if s.Oldest != "" && s.Oldest == info.Name {
+			s.Key = oldestOf(info)
+		}
 		if slices.Contains(ids, s.Key) {
 			list = append(list, s)
 		}
@@ -99,6 +103,16 @@ func of(stored []schema.Stored, ids ...uint32) []schema.Stored {
 		return strings.Compare(a.Object, b.Object)
 	})
 	return list
+}
+
+// oldestOf gives the ID of the oldest key of a keyset that is enabled, 0 if none is.
+func oldestOf(info keys.Info) uint32 {
+	for _, k := range info.Keys {
+		if k.Enabled() {
+			return k.ID
+		}
+	}
+	return 0
 }
 
 func ids(info keys.Info) []uint32 {
@@ -117,11 +131,39 @@ func sum(stored []schema.Stored) int64 {
 	return n
 }
 
+// needs says in words what needs a key.
+func needs(stored []schema.Stored) string {
+	var checks, oldest int64
+	for _, s := range stored {
+		if checks += s.Checks; s.Oldest != "" {
+			oldest++
+		}
+	}
+	var list []string
+	if n := sum(stored); n > 0 {
+		list = append(list, count(int(n), "stored value"))
+	}
+	if checks > 0 {
+		list = append(list, count(int(checks), "CHECK constraint"))
+	}
+	if oldest > 0 {
+		list = append(list, count(int(oldest), "column")+" whose CHECK constraint names no key")
+	}
+	return strings.Join(list, ", ")
+}
+
 func (c *call) printStored(stored []schema.Stored) error {
 	w := c.table()
 	fmt.Fprintln(w, "DATABASE\tWHERE\tKEY\tVALUES")
 	for _, s := range stored {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\n", s.Database, s.Object, s.Key, s.Values)
+		values := fmt.Sprint(s.Values)
+		switch {
+		case s.Oldest != "":
+			values = "sealed with it"
+		case s.Checks > 0 && s.Values == 0:
+			values = "names it"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", s.Database, s.Object, s.Key, values)
 	}
 	return w.Flush()
 }

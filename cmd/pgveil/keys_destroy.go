@@ -128,7 +128,7 @@ func (c *call) destroyAll(ctx context.Context, use *keyUse, change *keyChange, w
 	if err != nil {
 		return err
 	}
-	change.Stored = of(stored, ids(ring.Info())...)
+	change.Stored = of(stored, ring.Info(), ids(ring.Info())...)
 	if !c.bool("json") {
 		if err := c.tellErased(change); err != nil {
 			return err
@@ -147,16 +147,20 @@ func (c *call) destroyAll(ctx context.Context, use *keyUse, change *keyChange, w
 }
 
 func (c *call) tellErased(change *keyChange) error {
-	if len(change.Stored) == 0 {
-		_, err := fmt.Fprintln(c.out, "no stored value needs it; backups may")
-		return err
-	}
-	if err := c.printStored(change.Stored); err != nil {
-		return err
+	if len(change.Stored) > 0 {
+		if err := c.printStored(change.Stored); err != nil {
+			return err
+		}
 	}
 	places := make(map[string]bool)
 	for _, s := range change.Stored {
-		places[s.Database+"\x00"+s.Object] = true
+		if s.Values > 0 {
+			places[s.Database+"\x00"+s.Object] = true
+		}
+	}
+	if len(places) == 0 {
+		_, err := fmt.Fprintln(c.out, "no stored value needs it; backups may")
+		return err
 	}
 	_, err := fmt.Fprintf(c.out, "%s in %s become unreadable for good, in replicas and backups too\n",
 		count(int(sum(change.Stored)), "value"), count(len(places), "place"))

@@ -57,16 +57,17 @@ func tellDue(l *keyList, specs map[string]schema.KeySpec, now time.Time) {
 
 // dueOf says what the count of stored values makes due of one key.
 func dueOf(k *listedKey, version keys.KeyInfo) []keyDue {
-	values := sum(of(k.Stored, version.ID))
+	stored := of(k.Stored, k.Info, version.ID)
+	values := sum(stored)
 	switch {
 	case version.Seals && k.Type == keys.TypeRandomized && values >= sealedMost:
 		return []keyDue{{Do: "rotate", Why: fmt.Sprintf("its primary has sealed %d values that are stored", values)}}
-	case version.Seals || version.Primary:
+	case version.Primary || version.Seals && k.Type == keys.TypeRandomized:
 		return nil
-	case values > 0 && version.Retired():
-		return []keyDue{{Do: "restore", Key: version.ID, Why: fmt.Sprintf("it is retired, and %s cannot be opened without it", count(int(values), "value"))}}
-	case values > 0:
-		return []keyDue{{Do: "reseal", Key: version.ID, Why: fmt.Sprintf("%s of it to be sealed with the primary", count(int(values), "value"))}}
+	case len(stored) > 0 && version.Retired():
+		return []keyDue{{Do: "restore", Key: version.ID, Why: "it is retired, and needed by " + needs(stored)}}
+	case len(stored) > 0:
+		return []keyDue{{Do: "reseal", Key: version.ID, Why: "what needs it is to be sealed with the primary: " + needs(stored)}}
 	case version.Retired():
 		return []keyDue{{Do: "destroy", Key: version.ID, Why: "it is retired, and no stored value needs it"}}
 	default:

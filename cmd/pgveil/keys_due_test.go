@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,30 @@ func TestKeyDue(t *testing.T) {
 			if got := strings.Join(due, ", "); got != want {
 				t.Errorf("%+v with %v, counted %v: due %q, not %q", test.keys, test.stored, counted, got, want)
 			}
+		}
+	}
+	// Of a deterministic keyset the constraints tell which key seals.
+	oldest := keys.KeyInfo{ID: 1, Status: "enabled", Seals: true}
+	deterministic := keys.Info{Name: "nir", Type: keys.TypeDeterministic, Keys: []keys.KeyInfo{oldest, {ID: 2, Status: "enabled", Primary: true}}}
+	for _, test := range []struct {
+		stored []schema.Stored
+		seals  string
+		want   string
+	}{
+		{nil, "[true false]", "[retire 1]"},
+		{[]schema.Stored{{Object: "lab.patient.nir", Oldest: "nir"}}, "[true false]", "[reseal 1]"},
+		{[]schema.Stored{{Object: "lab.patient.nir", Oldest: "other"}}, "[true false]", "[retire 1]"},
+		{[]schema.Stored{{Checks: 1, Key: 1}, stored(1, 5)}, "[true false]", "[reseal 1]"},
+		{[]schema.Stored{{Checks: 1, Key: 2}, stored(2, 5)}, "[false true]", "[retire 1]"},
+		{[]schema.Stored{{Checks: 1, Key: 2}, stored(1, 1)}, "[false true]", "[reseal 1]"},
+		{[]schema.Stored{{Checks: 1, Key: 2}, {Oldest: "nir"}}, "[true true]", "[reseal 1]"},
+	} {
+		info := deterministic
+		info.Keys = slices.Clone(info.Keys)
+		k := listKey(info, test.stored)
+		tellDue(&keyList{Keys: []*listedKey{k}, Counted: true}, nil, time.Now())
+		if seals := fmt.Sprint([]bool{k.Keys[0].Seals, k.Keys[1].Seals}); seals != test.seals || fmt.Sprint(k.Due) != test.want {
+			t.Errorf("%+v: seal %s, due %v", test.stored, seals, k.Due)
 		}
 	}
 	behind := &listedKey{Info: keys.Info{Name: "a", Type: keys.TypeMAC, KEK: "kek", KEKVersion: 1}}

@@ -64,14 +64,28 @@ func keysList(ctx context.Context, c *call) error {
 	var known []uint32
 	for _, info := range infos {
 		known = append(known, ids(info)...)
-		result.Keys = append(result.Keys, &listedKey{Info: info, Stored: of(stored, ids(info)...)})
+		result.Keys = append(result.Keys, listKey(info, stored))
 	}
-	result.Unknown = slices.DeleteFunc(stored, func(s schema.Stored) bool { return slices.Contains(known, s.Key) })
+	result.Unknown = slices.DeleteFunc(stored, func(s schema.Stored) bool { return s.Oldest != "" || slices.Contains(known, s.Key) })
 	tellDue(result, specs, time.Now())
 	if c.bool("json") {
 		return errors.Join(listErr, c.printJSON(result))
 	}
 	return errors.Join(listErr, c.printKeys(result))
+}
+
+// listKey describes a keyset and what is stored of it. Of a deterministic one that is what
+// tells which key seals.
+func listKey(info keys.Info, stored []schema.Stored) *listedKey {
+	k := &listedKey{Info: info, Stored: of(stored, info, ids(info)...)}
+	columns := slices.DeleteFunc(slices.Clone(k.Stored), func(s schema.Stored) bool { return s.Checks == 0 && s.Oldest == "" })
+	if k.Type != keys.TypeDeterministic || len(columns) == 0 {
+		return k
+	}
+	for i := range k.Keys {
+		k.Keys[i].Seals = len(of(columns, info, k.Keys[i].ID)) > 0
+	}
+	return k
 }
 
 // keySpecs gives the keys of the schema file; none where there is no such file.
@@ -140,13 +154,13 @@ func (c *call) printKeys(l *keyList) error {
 			continue
 		}
 		for _, version := range k.Keys {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d\n", k.Name, version.ID, version.Status, roleOf(version), age(version.Added), sum(of(k.Stored, version.ID)))
+			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d\n", k.Name, version.ID, version.Status, roleOf(version), age(version.Added), sum(of(k.Stored, k.Info, version.ID)))
 		}
 	}
 	if err := w.Flush(); err != nil || len(l.Unknown) == 0 {
 		return err
 	}
-	fmt.Fprintf(c.out, "\n%s of keys that no keyset has; nothing opens them:\n", count(int(sum(l.Unknown)), "value"))
+	fmt.Fprintf(c.out, "\n%s of keys that no keyset has; nothing opens what they have sealed:\n", needs(l.Unknown))
 	return c.printStored(l.Unknown)
 }
 

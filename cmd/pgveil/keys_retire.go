@@ -24,7 +24,8 @@ func keysRetireCommand() *command {
 		long: `
 Disables one key of a keyset, after keys rotate has made another one the primary and
 what it had sealed was sealed anew: it opens nothing any more. It is refused while any
-database of the schema file holds a value of that key, or cannot be counted. Waits first
+database of the schema file holds a value of that key, has a CHECK constraint that names
+it or a deterministic column that it still seals, or cannot be counted. Waits first
 until every pgveil has taken the newest keyset over, and for transactions that write.
 --undo enables the key again.`,
 		examples: []string{
@@ -54,7 +55,7 @@ type keyChange struct {
 	Key    uint32          `json:"key,omitempty"` // 0 for the whole keyset
 	Done   bool            `json:"done"`
 	DryRun bool            `json:"dry_run"`
-	Stored []schema.Stored `json:"stored"` // values that need it
+	Stored []schema.Stored `json:"stored"` // what needs it
 }
 
 func keysRetire(ctx context.Context, c *call) error {
@@ -104,7 +105,7 @@ func (c *call) retire(ctx context.Context, use *keyUse, change *keyChange, wait 
 	name, id := change.Name, change.Key
 	version, err := c.unneeded(ctx, use, change, wait, func(k keys.KeyInfo) error {
 		switch {
-		case k.Primary || k.Seals:
+		case k.Primary:
 			return fmt.Errorf("key %q: values are sealed with %d; pgveil keys rotate makes another key the primary", name, id)
 		case k.Retired():
 			return fmt.Errorf("key %q: %d is retired already", name, id)
@@ -175,11 +176,11 @@ func (c *call) unneeded(ctx context.Context, use *keyUse, change *keyChange, wai
 	if err != nil {
 		return "", err
 	}
-	if change.Stored = of(stored, change.Key); len(change.Stored) > 0 {
+	if change.Stored = of(stored, ring.Info(), change.Key); len(change.Stored) > 0 {
 		return "", &exitError{
 			status: statusFails,
-			err:    fmt.Errorf("key %q: %d is needed by %s", change.Name, change.Key, count(int(sum(change.Stored)), "stored value")),
-			hint:   "they have to be sealed anew with the primary first; this command shows where they are",
+			err:    fmt.Errorf("key %q: %d is needed by %s", change.Name, change.Key, needs(change.Stored)),
+			hint:   "pgveil schema apply seals columns anew with the primary; this command shows what is left",
 		}
 	}
 	return version, nil

@@ -20,8 +20,8 @@ func keysRotateCommand() *command {
 Adds a new key to each keyset, waits until every running pgveil has it, and makes it the
 primary: from then on values are sealed with it. What was sealed before goes on being
 opened; nothing in the database changes. The wait has to be longer than keys.refresh of
-every pgveil. A keyset of type deterministic is not rotated: all values of its columns
-would have to be sealed anew at one moment.`,
+every pgveil. A column that is deterministic goes on being sealed with the key that its
+values have, as these are compared, until pgveil schema apply seals all of them anew.`,
 		examples: []string{
 			"pgveil keys rotate medical",
 			"pgveil keys rotate medical billing --wait 1m --json",
@@ -80,6 +80,8 @@ type rotated struct {
 	Name   string `json:"name"`
 	Before uint32 `json:"primary_before"`
 	Key    uint32 `json:"primary,omitempty"` // 0 in a dry run
+
+	compared bool // of a deterministic keyset
 }
 
 func keysRotate(ctx context.Context, c *call) error {
@@ -97,10 +99,7 @@ func keysRotate(ctx context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
-		if ring.Type() == keys.TypeDeterministic {
-			return fmt.Errorf("key %q is of type %s and is not rotated: the values of its columns are compared, so that all of them would have to be sealed anew at one moment", name, ring.Type())
-		}
-		plans[i] = rotated{Name: name, Before: primaryOf(ring.Info())}
+		plans[i] = rotated{Name: name, Before: primaryOf(ring.Info()), compared: ring.Type() == keys.TypeDeterministic}
 	}
 	if c.bool("dry-run") {
 		return c.printRotated("would add a key to", plans)
@@ -149,6 +148,9 @@ func (c *call) printRotated(what string, plans []rotated) error {
 		fmt.Fprintf(c.out, "%s %s, primary %d", what, plan.Name, plan.Before)
 		if plan.Key != 0 {
 			fmt.Fprintf(c.out, " before and %d now", plan.Key)
+		}
+		if plan.compared {
+			fmt.Fprint(c.out, "; its columns are sealed with it once pgveil schema apply has sealed all of their values anew")
 		}
 		fmt.Fprintln(c.out)
 	}

@@ -27,20 +27,22 @@ type liveKeys struct {
 	maxStale time.Duration
 	told     faultLog // of watch alone
 
-	mu   sync.Mutex // guards what follows, and that a key is exchanged or withheld
-	keys map[string]*liveKey
-	over bool // watch has ended
+	mu   sync.Mutex          // guards what follows, and that a key is exchanged or withheld
+	keys map[string]*liveKey // the map itself stays as it is
+	over bool                // watch has ended
 }
 
 // liveKey is one of liveKeys.
 type liveKey struct {
 	name      string
-	columns   []liveColumn // none for a key of the audit log, which is never withheld
-	version   string       // in the store, "" if it was never compared
-	opened    time.Time    // when the store last gave the whole keyset
-	confirmed time.Time    // when the store was last asked with success
-	fault     error        // of the last time, nil
-	expiry    *time.Timer  // withholds it; nil until watch runs
+	ofColumns bool // not of the audit log, whose keys are never withheld
+	ring      *keys.Keyring
+	columns   []liveColumn
+	version   string      // in the store, "" if it was never compared
+	opened    time.Time   // when the store last gave the whole keyset
+	confirmed time.Time   // when the store was last asked with success
+	fault     error       // of the last time, nil
+	expiry    *time.Timer // withholds it; nil until watch runs
 	withheld  bool
 	destroyed bool
 }
@@ -57,25 +59,45 @@ const reopenEach = 6
 
 func newLiveKeys(store keys.Store, rings map[string]*keys.Keyring, c *config.Config, log *slog.Logger) *liveKeys {
 	l := &liveKeys{store: store, log: log, refresh: c.KeysRefresh, maxStale: c.KeysMaxStale, told: faultLog{log: log}, keys: make(map[string]*liveKey)}
-	for name := range rings {
-		l.keys[name] = &liveKey{name: name, confirmed: time.Now()}
+	for name, ring := range rings {
+		ofColumns := ring.Type() == keys.TypeRandomized || ring.Type() == keys.TypeDeterministic
+		l.keys[name] = &liveKey{name: name, ofColumns: ofColumns, ring: ring, confirmed: time.Now()}
 	}
 	return l
 }
 
-// sealers gives the function for proxy.Config that makes the columns' sealers; it is not
-// called any more once watch runs.
-func (l *liveKeys) sealers(rings map[string]*keys.Keyring) func(*schema.Column) (proxy.Sealer, error) {
-	return func(column *schema.Column) (proxy.Sealer, error) {
-		s, err := rings[column.Key].Sealer(byte(column.Mode), column.Context, column.Padding)
-		if err != nil {
-			return nil, err
+// sealer is for proxy.Config: it makes the sealer of a column, at the start or later, when a
+// CHECK constraint names another key.
+func (l *liveKeys) sealer(column *schema.Column) (proxy.Sealer, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rings := make(map[string]*keys.Keyring)
+	for _, name := range column.Keysets() {
+		if key := l.keys[name]; key != nil {
+			rings[name] = key.ring
 		}
-		live := keys.NewLiveSealer(s)
-		key := l.keys[column.Key]
-		key.columns = append(key.columns, liveColumn{column, live})
-		return live, nil
 	}
+	s, err := column.Sealer(rings)
+	if err != nil {
+		return nil, err
+	}
+	live := keys.NewLiveSealer(s)
+	for name := range rings {
+		key := l.keys[name]
+		key.columns = append(key.columns, liveColumn{column, live})
+		if key.withheld {
+			live.Withhold(name, withheldError(name, column, l.maxStale))
+		}
+	}
+	return live, nil
+}
+
+// holds is for [schema.Database].
+func (l *liveKeys) holds(keyset string, id uint32) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := l.keys[keyset]
+	return key != nil && key.ring.Holds(id)
 }
 
 // watch compares the keysets with the store's until ctx ends.
@@ -163,13 +185,22 @@ func (l *liveKeys) revoke(key *liveKey, asked time.Time, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.confirmed(key, asked)
-	for _, c := range key.columns {
-		if err := c.sealer.Revoke(key.name); err != nil {
-			l.log.Error("key cannot be taken away", "key", key.name, "error", err) // it is of the column's type
-		}
+	key.ring = key.ring.Destroyed()
+	if err := key.give(); err != nil {
+		l.log.Error("key cannot be taken away", "key", key.name, "error", err) // it is of the columns' type
 	}
 	if !key.destroyed {
 		key.destroyed = true
 		l.log.Error("key was destroyed: what it sealed is not opened any more, and nothing is sealed with it", "key", key.name, "error", why)
 	}
+}
+
+// give gives the columns the keys of the keyring.
+func (k *liveKey) give() error {
+	for _, c := range k.columns {
+		if err := c.sealer.Exchange(k.ring); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/pflag"
 
-	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/apply"
 )
@@ -122,7 +121,7 @@ func (c *call) openColumnKeys(ctx context.Context, store *secrets) (apply.Keys, 
 func holding(db *schema.Database, opened apply.Keys) apply.Keys {
 	db.Holds = func(keyset string, id uint32) bool {
 		ring := opened[keyset]
-		return ring != nil && slices.ContainsFunc(ring.Info().Keys, func(k keys.KeyInfo) bool { return k.ID == id })
+		return ring != nil && ring.Holds(id)
 	}
 	return opened
 }

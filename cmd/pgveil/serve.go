@@ -117,6 +117,10 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	if err != nil {
 		return err
 	}
+	s.keys = newLiveKeys(store, rings, c.config, log)
+	for _, database := range file.Databases {
+		database.Holds = s.keys.holds
+	}
 	login, done, err := c.newLogin(ctx, upstreams, file, store, log)
 	if err != nil {
 		return err
@@ -140,10 +144,9 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		return err
 	}
 	s.closers = append(s.closers, trail.Close)
-	s.keys = newLiveKeys(store, rings, c.config, log)
 	s.proxy, err = proxy.New(proxy.Config{
 		Databases:      file.Databases,
-		Sealer:         s.keys.sealers(rings),
+		Sealer:         s.keys.sealer,
 		Audit:          trail,
 		Clients:        clients,
 		Upstreams:      upstreams,

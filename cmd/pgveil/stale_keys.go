@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -18,7 +19,7 @@ func (l *liveKeys) startExpiry() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, key := range l.keys {
-		if len(key.columns) > 0 {
+		if key.ofColumns {
 			key.expiry = time.AfterFunc(l.maxStale-time.Since(key.confirmed), func() { l.expire(key) })
 		}
 	}
@@ -51,10 +52,14 @@ func (l *liveKeys) confirm(key *liveKey, asked time.Time) bool {
 func (l *liveKeys) exchange(key *liveKey, ring *keys.Keyring, asked time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, c := range key.columns {
-		if err := c.sealer.Exchange(ring); err != nil {
-			return err
-		}
+	before := key.ring
+	if ring.Type() != before.Type() {
+		return fmt.Errorf("key %q is of type %s by now, and was of type %s", key.name, ring.Type(), before.Type())
+	}
+	key.ring = ring
+	if err := key.give(); err != nil {
+		key.ring = before
+		return err
 	}
 	key.destroyed = false
 	l.confirmed(key, asked)

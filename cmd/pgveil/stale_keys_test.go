@@ -105,7 +105,7 @@ func startWatching(t *testing.T) *watched {
 	w.liveKeys = newLiveKeys(w.store, rings, &config.Config{KeysRefresh: 10 * time.Second, KeysMaxStale: 24 * time.Hour}, log)
 	for _, key := range []string{"name", "result"} {
 		column := &schema.Column{Schema: "lab", Table: "patient", Name: key, Key: key, Mode: schema.Randomized, Context: "column:lab.patient." + key}
-		if w.sealers[key], err = w.liveKeys.sealers(rings)(column); err != nil {
+		if w.sealers[key], err = w.sealer(column); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -310,5 +310,53 @@ func TestKeyIsDestroyed(t *testing.T) {
 			t.Errorf("health: %+v", list)
 		}
 		w.serves(t, "result", true)
+	})
+}
+
+// TestColumnComesLate: a column whose CHECK constraint names another key, while pgveil serves,
+// has a sealer at once, and what befalls its keyset befalls it.
+func TestColumnComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startWatching(t)
+		defer w.stop()
+		after(time.Minute)
+		column := &schema.Column{Schema: "lab", Table: "patient", Name: "name", Key: "name", Mode: schema.Randomized, Context: "column:lab.patient.name"}
+		id, err := w.store.AddKey(t.Context(), "name")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.sealer(column.WithKey(id)); !errors.Is(err, keys.ErrNotEnabled) || w.holds("name", id) {
+			t.Errorf("before the key has come: %v", err)
+		}
+		after(10 * time.Second)
+		if w.sealers["name"], err = w.sealer(column.WithKey(id)); err != nil || !w.holds("name", id) || w.holds("result", id) || w.holds("nobody", id) {
+			t.Fatal(err)
+		}
+		w.serves(t, "name", true)
+		if got := w.sealers["name"].(*keys.LiveSealer).SealingKey(); got != id {
+			t.Errorf("%d seals, not %d", got, id)
+		}
+		w.store.set(always(keys.ErrUnreachable), nil, nil)
+		after(25 * time.Hour)
+		w.serves(t, "name", false)
+		if w.sealers["name"], err = w.sealer(column.WithKey(id)); err != nil {
+			t.Fatal(err)
+		}
+		w.serves(t, "name", false)
+		w.store.set(nil, nil, nil)
+		after(10 * time.Second)
+		w.serves(t, "name", true)
+		version, err := w.store.Version(t.Context(), "name")
+		if err == nil {
+			err = w.store.Retire(t.Context(), "name", id, version)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		after(10 * time.Second)
+		if _, err := w.sealers["name"].Seal(nil, nil); !errors.Is(err, keys.ErrNotEnabled) {
+			t.Errorf("a retired key seals: %v", err)
+		}
+		w.logged(t, "key has changed", 2)
 	})
 }
