@@ -23,8 +23,11 @@ func (c *conn) guards(s *snapshot) bool {
 // transaction. What guards a Query, or messages up to a Sync, is in their own implicit
 // transaction.
 func (c *conn) guard() error {
+	if c.guarded {
+		return nil
+	}
 	snapshot, err := c.snapshot()
-	if err != nil || !c.guards(snapshot) || c.guarded {
+	if err != nil || !c.guards(snapshot) {
 		return err
 	}
 	for range guardTries {
@@ -63,6 +66,9 @@ const guardTries = 5
 func (c *conn) guardRun(p *prepared) error {
 	if !p.watched || p.alone || p.named.runs() {
 		return nil
+	}
+	if err := c.renew(); err != nil {
+		return err
 	}
 	return c.guard()
 }

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pgveil/pgveil/proxy"
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/apply"
 	"github.com/pgveil/pgveil/testenv/stack"
@@ -28,16 +31,14 @@ const guardSchema = stack.SchemaHead + `      lab.patient:
 // guardStack is a stack whose columns are in the clear.
 func guardStack(t *testing.T) *stack.Stack {
 	t.Helper()
-	s := stack.Start(t, stack.Options{
-		Schema: guardSchema,
-		Tables: []string{
-			`CREATE SCHEMA lab AUTHORIZATION biologist`,
-			`CREATE TABLE lab.patient (id int PRIMARY KEY, nir char(15) UNIQUE, note text, kept text)`,
-			`CREATE TABLE lab.visit (id int PRIMARY KEY, nir char(15) REFERENCES lab.patient (nir), kept text)`,
-			`ALTER TABLE lab.patient OWNER TO biologist`, `ALTER TABLE lab.visit OWNER TO biologist`,
-		},
-	})
-	return s
+	return stack.Start(t, stack.Options{Schema: guardSchema, Tables: guardTables})
+}
+
+var guardTables = []string{
+	`CREATE SCHEMA lab AUTHORIZATION biologist`,
+	`CREATE TABLE lab.patient (id int PRIMARY KEY, nir char(15) UNIQUE, note text, kept text)`,
+	`CREATE TABLE lab.visit (id int PRIMARY KEY, nir char(15) REFERENCES lab.patient (nir), kept text)`,
+	`ALTER TABLE lab.patient OWNER TO biologist`, `ALTER TABLE lab.visit OWNER TO biologist`,
 }
 
 // job is a schema apply that runs beside a test and waits while it fills, and its end.
@@ -348,4 +349,57 @@ func awaitLock(t *testing.T, direct *pgx.Conn) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatal("nobody waits")
+}
+
+// TestGuardWithoutLogin: where pgveil's login cannot read the catalog any more, what is known
+// serves on until a job changes columns.
+func TestGuardWithoutLogin(t *testing.T) {
+	var broken atomic.Bool
+	s := stack.Start(t, stack.Options{
+		Schema: guardSchema, Tables: guardTables, Refresh: 50 * time.Millisecond,
+		Upstreams: func(s *stack.Stack, _ *proxy.Upstreams) func(context.Context, string) (*pgx.Conn, error) {
+			return func(ctx context.Context, database string) (*pgx.Conn, error) {
+				if broken.Load() {
+					return nil, errors.New("the login has expired")
+				}
+				return pgx.Connect(ctx, s.Postgres.DSN("pgveil", stack.Password, database))
+			}
+		},
+	})
+	ctx := t.Context()
+	c := s.Connect(t, "biologist")
+	insert := func(n int) error {
+		_, err := c.Exec(ctx, `INSERT INTO lab.patient (id, nir, note) VALUES ($1, $2, 'note')`, n, strconv.Itoa(n))
+		return err
+	}
+	if err := insert(1); err != nil {
+		t.Fatal(err)
+	}
+	broken.Store(true)
+	time.Sleep(6 * time.Second) // the kept login is given up, and the catalog aged
+	if err := insert(2); err != nil {
+		t.Errorf("without a job: %v", err)
+	}
+	j := seal(t, s)
+	var e *pgconn.PgError
+	if err := insert(3); !errors.As(err, &e) || e.Code != "57P03" {
+		t.Errorf("beside a job: %v", err)
+	}
+	close(j.resume)
+	if err := <-j.done; err != nil {
+		t.Fatal(err)
+	}
+	if err := insert(4); !errors.As(err, &e) || e.Code != "57P03" {
+		t.Errorf("behind a job: %v", err)
+	}
+	broken.Store(false)
+	for range 100 {
+		if err := insert(5); err == nil {
+			return
+		} else if !errors.As(err, &e) || e.Code != "57P03" {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Error("the login is back, and statements are refused")
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
-// momentsSQL asks the session for now() in its time zone. Outside of a transaction block,
-// or before the messages of one sequence, that is the moment just before the statement's.
+// momentsSQL asks the session for now() in its time zone, in the transaction of the statement
+// that has it.
 const momentsSQL = `SELECT pg_catalog.to_char(pg_catalog.timezone('UTC', n), 'YYYY-MM-DD HH24:MI:SS.US"+00"'),` +
 	` pg_catalog.to_char(n, 'YYYY-MM-DD HH24:MI:SS.US'), pg_catalog.to_char(n, 'YYYY-MM-DD') FROM pg_catalog.now() n`
 
 func (c *conn) askMoments() (*statement.Moments, error) {
-	p, err := c.askSession(momentsSQL)
-	if err != nil {
+	p := &probe{inSequence: true, done: make(chan struct{})}
+	if _, err := c.await(p, c.sendProbe(p, momentsSQL)); err != nil {
 		return nil, err
 	}
 	if len(p.values) != 3 {
@@ -32,9 +32,13 @@ func (c *conn) momentsOf(l *layout) (*statement.Moments, error) {
 }
 
 // momentsIn gives the moment at which a text is run; nil if its values do not depend on it.
-func (c *conn) momentsIn(edits *statement.Edits) (*statement.Moments, error) {
+// A text of several transactions has several.
+func (c *conn) momentsIn(text *statement.Text, edits *statement.Edits) (*statement.Moments, error) {
 	if !slices.ContainsFunc(edits.Values, func(v statement.Value) bool { return v.Computed != nil && v.Computed.Asks() }) {
 		return nil, nil
+	}
+	if commands := text.Commands(); text.EndsMidway() || len(commands) > 1 && commands[0].Verb == statement.VerbBegin {
+		return nil, errChanged()
 	}
 	return c.askMoments()
 }

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,5 +148,34 @@ func TestMomentsBound(t *testing.T) {
 	}
 	if got := c.exchange(query(`BEGIN`), query(`SELECT 1/0`), query(`UPDATE lab.every SET r_timestamptz = now()`), query(`ROLLBACK`)); strings.Count(got, "25P02") != 1 {
 		t.Errorf("in a failed transaction: %s", got)
+	}
+}
+
+// TestMomentsOfTransactions: each transaction of one message has its own moment, which is that
+// of an untagged column in the same statement, too.
+func TestMomentsOfTransactions(t *testing.T) {
+	s := stack.Start(t, stack.Options{Tables: append(slices.Clone(stack.Tables), `ALTER TABLE lab.every ADD COLUMN untagged timestamptz`)})
+	conn := s.Connect(t, "biologist").PgConn()
+	for i, sql := range []string{
+		`INSERT INTO lab.every (id, r_timestamptz, untagged) VALUES (1, now(), now()); COMMIT; INSERT INTO lab.every (id, r_timestamptz, untagged) VALUES (2, now(), now())`,
+		`BEGIN ISOLATION LEVEL SERIALIZABLE; INSERT INTO lab.every (id, r_timestamptz, untagged) VALUES (1, now(), now()); COMMIT; INSERT INTO lab.every (id, r_timestamptz, untagged) VALUES (2, now(), now())`,
+		`BEGIN; INSERT INTO lab.every (id, r_timestamptz, untagged) VALUES (1, now(), now()); COMMIT; BEGIN; INSERT INTO lab.every (id, r_timestamptz, untagged) VALUES (2, now(), now()); COMMIT`,
+	} {
+		if _, err := conn.Exec(t.Context(), sql).ReadAll(); err != nil {
+			t.Errorf("%d: %v", i, err)
+		}
+		result := conn.ExecParams(t.Context(), `SELECT untagged::text, r_timestamptz::text FROM lab.every ORDER BY id`, nil, nil, nil, nil).Read()
+		if result.Err != nil || len(result.Rows) != 2 {
+			t.Fatalf("%d: %v, %d rows", i, result.Err, len(result.Rows))
+		}
+		for _, row := range result.Rows {
+			if string(row[0]) != string(row[1]) {
+				t.Errorf("%d: %s, sealed %s", i, row[0], row[1])
+			}
+		}
+		if string(result.Rows[0][0]) == string(result.Rows[1][0]) {
+			t.Errorf("%d: both at %s", i, result.Rows[0][0])
+		}
+		one(conn, true, `DELETE FROM lab.every`)
 	}
 }

@@ -42,18 +42,20 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	if !snapshot.analyzer.Relevant(text) && !c.doubtful(text, snapshot) && !c.runsTagged(text) {
 		return text, nil, nil, nil
 	}
-	guarded := c.guards(snapshot) && !text.StandsAlone()
-	switch commands := text.Commands(); {
-	case (c.pooled() || guarded) && len(commands) > 1 && commands[0].Verb == statement.VerbBegin:
+	begins := len(text.Commands()) > 1 && text.Commands()[0].Verb == statement.VerbBegin
+	if begins && c.pooled() {
 		return text, nil, nil, errChanged() // to ask the session would begin the transaction
-	case guarded && text.EndsMidway():
-		return text, nil, nil, errChanged() // what comes behind is not guarded any more
 	}
 	if snapshot.analyzer.PathDependent(text) {
 		c.changed.Store(true) // a trigger may have changed search_path, which nothing tells
 	}
-	if guarded {
-		err = c.guard()
+	if !text.StandsAlone() {
+		if err = c.renew(); err == nil && c.guards(c.tracked.current.Load()) && (begins || text.EndsMidway()) {
+			return text, nil, nil, errChanged() // what comes behind is not guarded any more
+		}
+		if err == nil {
+			err = c.guard()
+		}
 	}
 	var s *state
 	if err == nil {

@@ -47,7 +47,7 @@ func (e badValue) Unwrap() error { return e.error }
 func (c *conn) rewrite(text *statement.Text, s *state, l *layout) ([]byte, *remap, error) {
 	r := &c.rewriter
 	var err error
-	if r.moments, err = c.momentsIn(&r.edits); err != nil {
+	if r.moments, err = c.momentsIn(text, &r.edits); err != nil {
 		return nil, nil, err
 	}
 	r.splices, r.added, r.escapes = r.splices[:0], r.added[:0], s.backslashes
