@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pgveil/pgveil/proxy/access"
 	"github.com/pgveil/pgveil/proxy/audit"
 	"github.com/pgveil/pgveil/schema"
 )
@@ -17,7 +18,7 @@ type Sealer interface {
 	Open(dst, sealed []byte) ([]byte, error)
 }
 
-// Config is what a Server needs. All fields but Terminate and the limits are required.
+// Config is what a Server needs. All fields but Access, Terminate and the limits are required.
 type Config struct {
 	// Databases are the described databases by name; one that is not in it passes
 	// untouched.
@@ -29,6 +30,8 @@ type Config struct {
 	// Clients is how clients connect, Upstreams how the server is reached.
 	Clients   *ClientTLS
 	Upstreams *Upstreams
+	// Access says who may connect from where, how and when; nil lets everyone.
+	Access *access.Rules
 	// Terminate has pgveil authenticate clients itself; nil relays the server's
 	// authentication.
 	Terminate *Terminate

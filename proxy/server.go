@@ -25,6 +25,7 @@ type Server struct {
 	keys    cancelKeys
 	// terminator authenticates clients; nil relays the server's authentication.
 	terminator *terminator
+	shared     sharedRoles
 
 	down   context.Context // ends with Shutdown
 	goDown context.CancelFunc
@@ -193,6 +194,9 @@ func (s *Server) session(each *session, client net.Conn) error {
 		_ = cw.Flush()
 		return e
 	}
+	if refusal := s.admit(first); refusal != nil {
+		return reject(refusal)
+	}
 	if refusal := s.enter(each); refusal != nil {
 		return reject(refusal)
 	}
@@ -235,6 +239,7 @@ func (s *Server) session(each *session, client net.Conn) error {
 	if closing {
 		return reject(pgerror.New(pgerror.AdminShutdown, "terminating connection due to administrator command").Fatal())
 	}
+	defer s.watchShared(c, client)()
 	if c.tracked == nil {
 		return c.relay(client, upstream)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"time"
 
+	"github.com/pgveil/pgveil/proxy/access"
 	"github.com/pgveil/pgveil/proxy/scram"
 	"github.com/pgveil/pgveil/proxy/wire"
 	"github.com/pgveil/pgveil/schema/pgerror"
@@ -71,7 +72,7 @@ func newTerminator(config *Config) *terminator {
 type ownLogin struct {
 	terminator *terminator
 	role       string
-	exchange   *scram.Exchange
+	exchange   *scram.Exchange // nil if its certificate was enough
 	known      *knownRole
 	proof      string        // for the client, as soon as the server has let it in
 	client     *scram.Client // with the server; nil until that asks for SCRAM
@@ -109,6 +110,9 @@ func (t *terminator) prove(ctx context.Context, a *authentication) (*ownLogin, e
 		return nil, pgerror.New(pgerror.CannotConnectNow, "pgveil cannot authenticate anybody at this moment").Fatal()
 	}
 	own := &ownLogin{terminator: t, role: a.user, known: known}
+	if t.config.Access.Of(a.user).Method == access.MethodCert {
+		return own, nil // its certificate was looked at when it was admitted
+	}
 	var certificate *x509.Certificate
 	if a.certificate != nil {
 		if certificate, err = x509.ParseCertificate(a.certificate); err != nil {
@@ -176,6 +180,10 @@ func (own *ownLogin) readAgain(ctx context.Context) bool {
 	}
 	if known == own.known || known.secret == own.known.secret || known.mock {
 		return false
+	}
+	if own.exchange == nil {
+		own.known = known
+		return true
 	}
 	proof, ok := own.exchange.Again(known.verifier)
 	if ok {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/proxy/audit"
 	"github.com/pgveil/pgveil/proxy/scram"
 	"github.com/pgveil/pgveil/testenv"
 )
@@ -27,6 +30,7 @@ type terminating struct {
 	postgres *testenv.Postgres
 	ca       *testenv.CA
 	log      *syncBuffer
+	auditDir string
 	port     int
 
 	mu      sync.Mutex
@@ -93,6 +97,7 @@ func startTerminating(t *testing.T, opts testenv.PostgresOptions, roles []string
 		Clients: clientTLS(t, ClientTLSAllow, s.ca), Upstreams: &Upstreams{Servers: []*UpstreamConfig{upstream}},
 		Terminate: &Terminate{Secret: s.secret, MockKey: []byte("a key of tests"), Cache: time.Minute, FailureDelay: 10 * time.Millisecond},
 		Log:       slog.New(slog.NewTextHandler(s.log, nil)),
+		Audit:     s.openAudit(t),
 	}
 	if change != nil {
 		change(&config)
@@ -120,6 +125,41 @@ func startTerminating(t *testing.T, opts testenv.PostgresOptions, roles []string
 		}
 	})
 	return s
+}
+
+func (s *terminating) openAudit(t *testing.T) *audit.Log {
+	t.Helper()
+	store, err := keys.CreateInsecureLocal(filepath.Join(t.TempDir(), "insecure-keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	open := func(name string, kind keys.KeyType) *keys.Keyring {
+		_, err := store.Create(t.Context(), name, kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ring, err := store.Open(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ring
+	}
+	mac, err := open("audit-mac", keys.TypeMAC).MAC()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := open("audit-signature", keys.TypeSignature).Signer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.auditDir = filepath.Join(t.TempDir(), "audit")
+	log, err := audit.Open(audit.Options{Dir: s.auditDir, MAC: mac, Signer: signer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	return log
 }
 
 // url is a role's way through pgveil.

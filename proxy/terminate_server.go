@@ -69,8 +69,10 @@ func (a *authentication) ownAnswer(code uint32, data []byte) error {
 			return a.unexpected(wire.TypeAuthentication)
 		}
 		a.ready = true
-		if err := wire.WriteAuthentication(a.cw, wire.AuthSASLFinal, own.proof); err != nil {
-			return err
+		if own.exchange != nil {
+			if err := wire.WriteAuthentication(a.cw, wire.AuthSASLFinal, own.proof); err != nil {
+				return err
+			}
 		}
 		return wire.WriteAuthentication(a.cw, wire.AuthOK, "")
 	case wire.AuthSASLContinue, wire.AuthSASLFinal:

@@ -113,6 +113,10 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	if err != nil {
 		return err
 	}
+	rules, err := c.accessRules(clients)
+	if err != nil {
+		return err
+	}
 	terminate, err := c.terminate(store, rings)
 	if err != nil {
 		return err
@@ -150,6 +154,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		Audit:          trail,
 		Clients:        clients,
 		Upstreams:      upstreams,
+		Access:         rules,
 		Terminate:      terminate,
 		Login:          login.connect,
 		Refresh:        c.config.Login.Refresh,

@@ -21,6 +21,7 @@ const (
 	kindCommand    = "command"    // a command is about to change keys
 	kindOutcome    = "outcome"    // how one of these ended
 	kindRefused    = "refused"    // a statement was refused
+	kindShared     = "shared"     // a role is used from several places at once
 	kindRecovered  = "recovered"  // the log could not be written for a while
 	kindCheckpoint = "checkpoint" // signature over a segment
 )

@@ -64,6 +64,7 @@ type Auth struct {
 	Cache, FailureDelay time.Duration
 	MaxFailures         int
 	FailureWindow       time.Duration
+	Access              string // file, "" for none
 }
 
 // Server is the PostgreSQL server.

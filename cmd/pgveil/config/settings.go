@@ -45,6 +45,7 @@ var settings = []*Setting{
 	{Key: "auth.failure_delay", Kind: Duration, Default: "500ms", Help: "how long a client that fails to authenticate waits for its answer", field: func(c *Config) any { return &c.Auth.FailureDelay }},
 	{Key: "auth.max_failures", Kind: Number, Low: 1, High: 1 << 20, Default: "20", Help: "how many wrong passwords of a role, or from an address, are looked at in each auth.failure_window", field: func(c *Config) any { return &c.Auth.MaxFailures }},
 	{Key: "auth.failure_window", Kind: Duration, Default: "1m", Help: "the time that auth.max_failures is for", field: func(c *Config) any { return &c.Auth.FailureWindow }},
+	{Key: "auth.access", Kind: Path, Help: "`file` that says which roles may connect from where, how and when", field: func(c *Config) any { return &c.Auth.Access }},
 
 	{Key: "server.host", Kind: Text, Default: "localhost", Help: "the PostgreSQL server's `name`, address, or directory of its Unix socket; several with commas, each host or host:port", field: func(c *Config) any { return &c.Server.Host }},
 	{Key: "server.port", Kind: Number, Low: 1, High: 65535, Default: "5432", Help: "the server's port, where server.host has none", field: func(c *Config) any { return &c.Server.Port }},
