@@ -19,6 +19,9 @@ const (
 	// readAgainAfter is how old what is known of a role has to be before a wrong
 	// password has it read again: so many reads of its secret a guess may cause.
 	readAgainAfter = time.Second
+	// maxReading bounds the secrets that are read at a time, so that strangers who make
+	// up names do not keep Vault busy.
+	maxReading = 16
 	// secretTime bounds one reading of a secret, for all who wait for it.
 	secretTime = 15 * time.Second
 )
@@ -39,13 +42,14 @@ type roleSecrets struct {
 	mock   scram.Mock
 
 	reading singleflight.Group
+	slots   chan struct{}
 	mu      sync.Mutex
 	known   map[string]*knownRole
 }
 
 func newRoleSecrets(config *Terminate) *roleSecrets {
 	return &roleSecrets{
-		config: config, cache: cmp.Or(config.Cache, 10*time.Second), mock: scram.Mock{Key: config.MockKey}, known: make(map[string]*knownRole),
+		config: config, slots: make(chan struct{}, maxReading), cache: cmp.Or(config.Cache, 10*time.Second), mock: scram.Mock{Key: config.MockKey}, known: make(map[string]*knownRole),
 	}
 }
 
@@ -74,7 +78,13 @@ func (r *roleSecrets) newer(ctx context.Context, role string, than time.Time) (*
 	done := r.reading.DoChan(role, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), secretTime)
 		defer cancel()
-		return r.read(ctx, role)
+		select {
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+			return r.read(ctx, role)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	})
 	select {
 	case result := <-done:
