@@ -27,8 +27,12 @@ type batch struct {
 	values           [][][]byte // of each column; nil: there is nothing to write
 }
 
-// stretch is how many blocks of a table are looked through at once.
-const stretch = 64
+// stretch is how many blocks of a table are looked through at once, mostRows how many rows
+// one block can hold. Source: PostgreSQL's MaxHeapTuplesPerPage.
+const (
+	stretch  = 64
+	mostRows = 291
+)
 
 // work is what is done to some rows in one transaction: those that fulfil a condition, up
 // to the size of a batch. It gives how many it has done.
@@ -63,13 +67,17 @@ func (j *job) passes(ctx context.Context, u *Unit, t *Table, state State, do wor
 			return err
 		}
 		found := false
+		here := 0
 		for block := int64(0); block < blocks; {
 			n, err := j.step(ctx, block, do)
 			if err != nil {
 				return err
 			}
+			// What writers keep changing, or hold, is left to the next pass.
+			if here += n; n < j.Batch || here > stretch*mostRows {
+				block, here = block+stretch, 0
+			}
 			if n == 0 {
-				block += stretch
 				continue
 			}
 			found = true
