@@ -124,63 +124,6 @@ func (c *Column) comparable(o *Column) bool {
 	return c.to.Mode == schema.Deterministic && c.to.Mode == o.to.Mode && c.to.Context == o.to.Context && c.to.Key == o.to.Key
 }
 
-// dependents finds all else that depends on the columns: it would compute with sealed
-// values, or keep the server from altering them.
-func (r *reader) dependents(ctx context.Context) error {
-	for _, t := range r.found {
-		for _, m := range t.family {
-			for _, c := range t.Columns {
-				if err := r.dependentsOf(ctx, m, c); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-func (r *reader) dependentsOf(ctx context.Context, m *Table, c *Column) error {
-	rows, err := r.tx.Query(ctx, `
-		WITH a AS (SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attname = $2 AND NOT attisdropped)
-		SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid),
-			EXISTS (SELECT FROM pg_catalog.pg_attrdef x WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND x.oid = d.objid)
-		FROM a, pg_catalog.pg_depend d
-		WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = $1 AND d.refobjsubid = a.attnum AND d.deptype <> 'i'
-			AND NOT (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-				AND EXISTS (SELECT FROM pg_catalog.pg_attrdef x WHERE x.oid = d.objid AND x.adrelid = $1 AND x.adnum = a.attnum))
-			AND NOT (d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-				AND EXISTS (SELECT FROM pg_catalog.pg_constraint x WHERE x.oid = d.objid AND (x.contype IN ('p', 'u', 'f') OR x.contype = 'c' AND x.conname = ANY ($3))))
-			AND NOT (d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND EXISTS (SELECT FROM pg_catalog.pg_trigger x WHERE x.oid = d.objid AND x.tgname = $4))
-			AND NOT (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-				AND EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indexrelid = d.objid AND a.attnum = ANY (x.indkey::int2[])
-					AND coalesce(pg_catalog.pg_get_expr(x.indexprs, x.indrelid), '') || coalesce(pg_catalog.pg_get_expr(x.indpred, x.indrelid), '') = ''))
-			AND NOT (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = $1)
-			-- what a partition has of its table is that one's
-			AND NOT (d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-				AND EXISTS (SELECT FROM pg_catalog.pg_attrdef x JOIN pg_catalog.pg_attribute y ON y.attrelid = x.adrelid AND y.attnum = x.adnum WHERE x.oid = d.objid AND x.adrelid <> $5 AND y.attinhcount > 0))
-			AND NOT (d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-				AND EXISTS (SELECT FROM pg_catalog.pg_constraint x WHERE x.oid = d.objid AND x.conrelid <> $5 AND x.coninhcount > 0))
-			AND NOT (d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND EXISTS (SELECT FROM pg_catalog.pg_trigger x WHERE x.oid = d.objid AND x.tgparentid <> 0))
-		UNION
-		SELECT pg_catalog.pg_describe_object('pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid, 0), false
-		FROM a, pg_catalog.pg_statistic_ext s WHERE s.stxrelid = $1 AND a.attnum = ANY (s.stxkeys::int2[])
-		ORDER BY 1`, m.oid, c.Name, c.constraints, trigger, m.of().oid)
-	if err != nil {
-		return err
-	}
-	var object string
-	var generated bool
-	_, err = pgx.ForEachRow(rows, []any{&object, &generated}, func() error {
-		if generated {
-			r.block(c.tag.QualifiedName(), "Drop it (ALTER TABLE … DROP EXPRESSION keeps its values), and have the application compute it.", "a generated column (%s) is computed of it", object)
-			return nil
-		}
-		r.block(c.tag.QualifiedName(), "Drop it, and create it anew behind the swap, through pgveil, if it can work on sealed values.", "%s depends on it", object)
-		return nil
-	})
-	return err
-}
-
 // constantDefault matches a default that is a constant, as the server prints it.
 var constantDefault = regexp.MustCompile(`^\(?(?:'(?:[^']|'')*'|-?[0-9][0-9.]*|true|false|NULL)\)?(?:::[a-z" ]+(?:\([0-9, ]+\))?[a-z ]*)*$`)
 

@@ -60,6 +60,7 @@ type Column struct {
 	constraints []string // pgveil's own on it
 	binary      string   // its default's value in hex, of a constant one
 	hasNull     bool     // its default is NULL or none
+	beneath     bool     // views, that keep the server from altering its type
 	key         uint32   // that seals its values now, of one that is sealed
 }
 
@@ -184,7 +185,7 @@ func Read(ctx context.Context, conn *pgx.Conn, db *schema.Database, keys Keys) (
 			return err
 		}
 		for _, step := range []func(context.Context) error{
-			r.columns, r.tables, r.indexes, r.foreignKeys, r.dependents, r.defaults, r.triggers, r.unverified, r.reseals, r.leftovers,
+			r.columns, r.tables, r.indexes, r.foreignKeys, r.dependents, r.literals, r.defaults, r.triggers, r.unverified, r.reseals, r.leftovers,
 		} {
 			if err := step(ctx); err != nil {
 				return err

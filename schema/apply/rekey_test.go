@@ -87,6 +87,11 @@ func TestRekey(t *testing.T) {
 	const patients = 402 // a multiple of the clients: each has its own
 	r := startRekey(t, patients)
 	conn := connect(t, r.Stack)
+	for _, sql := range []string{`CREATE VIEW lab.shown AS SELECT p.nir, p.name, v.ward FROM lab.patient p JOIN lab.visit v USING (nir)`, `CREATE VIEW lab.wards AS SELECT DISTINCT ward FROM lab.shown`, `GRANT ALL ON lab.shown, lab.wards TO biologist`} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
 	old := primaryOf(r.Stack, "identity")
 	key := r.rotate(t, "identity")
 	if key == old {
@@ -172,6 +177,9 @@ func TestRekey(t *testing.T) {
 	client := r.Connect(t, "biologist", "default_query_exec_mode=exec")
 	if got := lines(t, client, `SELECT count(*) FROM lab.visit v JOIN lab.patient p ON p.nir = v.nir`); got[0] != fmt.Sprintf(`["%d"]`, total) {
 		t.Errorf("%s visits, not %d", got, total)
+	}
+	if got := lines(t, client, `SELECT ward FROM lab.wards`); len(got) != 9 || !strings.Contains(got[0], "ward") {
+		t.Errorf("through views: %s", got)
 	}
 	for sql, code := range map[string]string{
 		`INSERT INTO lab.visit VALUES (1000001, '999999999999999', 'x')`:   "23503",
@@ -307,5 +315,40 @@ func TestTriggerTakenAway(t *testing.T) {
 	}
 	if got := prefixes(t, conn); got != before {
 		t.Errorf("stored: %s, not %s", got, before)
+	}
+}
+
+// TestRekeyBlockers: what holds values in their old form is named beforehand.
+func TestRekeyBlockers(t *testing.T) {
+	r := startRekey(t, 20)
+	conn := connect(t, r.Stack)
+	r.rotate(t, "identity")
+	value := strings.Trim(lines(t, conn, `SELECT nir::text FROM lab.patient WHERE id = 1`)[0], `[]"`)[1:]
+	for _, test := range []struct{ make, undo, want string }{
+		{`CREATE VIEW lab.one AS SELECT id FROM lab.patient WHERE nir = '` + value + `'`, `DROP VIEW lab.one`, "view lab.one holds a value"},
+		{`CREATE VIEW lab.nirs AS SELECT id, nir FROM lab.patient; CREATE VIEW lab.one AS SELECT id FROM lab.nirs WHERE nir = '` + value + `'`, `DROP VIEW lab.nirs CASCADE`, "view lab.one holds a value"},
+		{`CREATE VIEW lab.nirs AS SELECT id, nir FROM lab.patient; CREATE MATERIALIZED VIEW lab.kept AS SELECT nir FROM lab.nirs`, `DROP VIEW lab.nirs CASCADE`, "materialized view lab.kept keeps"},
+		{`CREATE FUNCTION lab.one() RETURNS int LANGUAGE sql AS $$SELECT id FROM lab.patient WHERE nir = '` + value + `'$$`, `DROP FUNCTION lab.one`, "function lab.one() holds a value"},
+		{`CREATE INDEX one ON lab.patient (id) WHERE nir = '` + value + `'`, `DROP INDEX lab.one`, "index lab.one depends"},
+		{`ALTER TABLE lab.patient ADD CONSTRAINT one CHECK (nir <> '` + value + `') NOT VALID`, `ALTER TABLE lab.patient DROP CONSTRAINT one`, "constraint one"},
+	} {
+		for _, sql := range strings.Split(test.make, "; ") {
+			if _, err := conn.Exec(t.Context(), sql); err != nil {
+				t.Fatalf("%s: %v", sql, err)
+			}
+		}
+		plan := read(t, conn, r.Stack)
+		if !slices.ContainsFunc(plan.Blockers, func(b apply.Blocker) bool { return strings.Contains(b.String(), test.want) && b.Fix != "" }) || len(plan.Blockers) > 2 {
+			t.Errorf("%s: %v", test.make, plan.Blockers)
+		}
+		if _, err := run(t.Context(), conn, r.Stack, options(r.Stack)); !errors.Is(err, apply.ErrBlocked) {
+			t.Errorf("%s: %v", test.make, err)
+		}
+		if _, err := conn.Exec(t.Context(), test.undo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if plan := read(t, conn, r.Stack); len(plan.Blockers) != 0 || len(plan.Units) != 1 {
+		t.Errorf("%+v", plan)
 	}
 }

@@ -99,6 +99,6 @@ func (j *job) reseal(ctx context.Context, u *Unit, result *Result) error {
 	if left > 0 {
 		return fmt.Errorf("%d rows still hold values under older keys: a pgveil that has not taken the new key over yet writes them; run it again", left)
 	}
-	result.Left = append(result.Left, fmt.Sprintf("dead rows of %s, sealed with older keys: VACUUM %s", t, t.sql()))
+	result.Left = append(result.Left, deadRows(t))
 	return j.tell(ctx, u, StateDone, 0)
 }

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +24,9 @@ func (j *job) swap(ctx context.Context, u *Unit) error {
 		if err := j.lockFamilies(ctx, tx, u.Tables...); err != nil {
 			return err
 		}
+		if err := j.quiet(ctx, tx); err != nil {
+			return err
+		}
 		for _, t := range u.Tables {
 			if err := j.complete(ctx, tx, t); err != nil {
 				return err
@@ -34,12 +38,13 @@ func (j *job) swap(ctx context.Context, u *Unit) error {
 			}
 		}
 		for _, t := range u.Tables {
-			statements, err := j.replace(t)
-			if err == nil {
-				err = execAll(ctx, tx, statements)
-			}
-			if err != nil {
+			if err := j.replace(ctx, tx, t); err != nil {
 				return fmt.Errorf("%s: %w", t, err)
+			}
+		}
+		if j.replica {
+			if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = origin`); err != nil {
+				return err
 			}
 		}
 		for _, k := range u.keys {
@@ -68,9 +73,6 @@ func (j *job) complete(ctx context.Context, tx pgx.Tx, t *Table) error {
 	if err := watched(ctx, tx, t); err != nil {
 		return err
 	}
-	if err := j.quiet(ctx, tx); err != nil {
-		return err
-	}
 	for _, leaf := range t.leaves() {
 		for {
 			n, err := j.convertRows(ctx, tx, leaf, "")
@@ -91,10 +93,6 @@ func (j *job) complete(ctx context.Context, tx pgx.Tx, t *Table) error {
 				return fmt.Errorf("%d rows of %s cannot be filled: a trigger keeps them from being changed; nothing was swapped", apart, leaf)
 			}
 		}
-	}
-	if j.replica {
-		_, err := tx.Exec(ctx, `SET LOCAL session_replication_role = origin`)
-		return err
 	}
 	return nil
 }
@@ -131,23 +129,25 @@ func still(ctx context.Context, tx pgx.Tx, t *Table) error {
 	return nil
 }
 
-// replace gives the statements that put the shadows of a table in the place of its columns.
-func (j *job) replace(t *Table) ([]string, error) {
-	var first, second, third []string
-	var comments []string
+// replace puts the shadows of a table in the place of its columns.
+func (j *job) replace(ctx context.Context, tx pgx.Tx, t *Table) error {
+	var first, second, third, comments []string
 	for _, c := range t.Columns {
 		name, shadow := identifier(c.Name), identifier(t.shadow(c))
 		first = append(first, fmt.Sprintf("ALTER COLUMN %s DROP DEFAULT", name))
 		for _, constraint := range c.constraints {
 			first = append(first, "DROP CONSTRAINT "+identifier(constraint))
 		}
-		second = append(second,
-			fmt.Sprintf("ALTER COLUMN %s TYPE %s USING %s", name, c.newType(), shadow),
-			fmt.Sprintf("ALTER COLUMN %s TYPE bytea USING NULL", shadow)) // takes no room from here on
+		if !c.beneath {
+			second = append(second, fmt.Sprintf("ALTER COLUMN %s TYPE %s USING %s", name, c.newType(), shadow))
+		}
+		if len(t.beneath()) < len(t.Columns) { // the table is written anew: it takes no room from there on
+			second = append(second, fmt.Sprintf("ALTER COLUMN %s TYPE bytea USING NULL", shadow))
+		}
 		if !c.hasNull {
 			value, err := j.convertDefault(c)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			second = append(second, fmt.Sprintf("ALTER COLUMN %s SET DEFAULT %s", name, value))
 		}
@@ -160,11 +160,46 @@ func (j *job) replace(t *Table) ([]string, error) {
 		comments = append(comments, c.to.Comment())
 	}
 	alter := "ALTER TABLE " + t.sql() + " "
-	return append([]string{
+	err := execAll(ctx, tx, []string{
 		fmt.Sprintf("DROP TRIGGER %s ON %s", trigger, t.sql()),
 		fmt.Sprintf("DROP FUNCTION %s()", t.function()),
 		alter + strings.Join(first, ", "),
-		alter + strings.Join(second, ", "),
-		alter + strings.Join(third, ", "),
-	}, comments...), nil
+	})
+	if err == nil {
+		err = t.moveBeneath(ctx, tx)
+	}
+	if err != nil {
+		return err
+	}
+	return execAll(ctx, tx, append([]string{alter + strings.Join(second, ", "), alter + strings.Join(third, ", ")}, comments...))
+}
+
+// moveBeneath writes into the columns that views are over what their shadows hold.
+func (t *Table) moveBeneath(ctx context.Context, tx pgx.Tx) error {
+	var sets, apart []string
+	for _, c := range t.beneath() {
+		name, shadow := identifier(c.Name), identifier(t.shadow(c))
+		sets = append(sets, name+" = "+shadow)
+		apart = append(apart, name+" IS DISTINCT FROM "+shadow)
+	}
+	if len(sets) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, fmt.Sprintf("UPDATE %s SET %s", t.sql(), strings.Join(sets, ", "))); err != nil {
+		return err
+	}
+	var missed int64
+	if err := tx.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM %s WHERE %s", t.sql(), strings.Join(apart, " OR "))).Scan(&missed); err != nil {
+		return err
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d rows cannot be changed: a trigger keeps them from it; nothing was swapped", missed)
+	}
+	return nil
+}
+
+// beneath gives the columns that views are over, whose values take the place of the old ones
+// row by row: the server does not alter even the type to what it is.
+func (t *Table) beneath() []*Column {
+	return slices.DeleteFunc(slices.Clone(t.Columns), func(c *Column) bool { return !c.beneath })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -39,7 +40,14 @@ func (j *job) after(ctx context.Context, u *Unit, result *Result) error {
 			}
 		}
 	}
-	result.Left = left
+	if len(result.Left) == 0 {
+		result.Left = slices.Clone(left)
+	}
+	for _, t := range u.Tables {
+		if len(t.beneath()) > 0 {
+			result.Left = append(result.Left, deadRows(t))
+		}
+	}
 	return j.tell(ctx, u, StateDone, 0)
 }
 
@@ -49,6 +57,10 @@ var left = []string{
 	"archived WAL, and standbys' WAL, from before the swap: it goes as it is recycled (pg_wal) and expired (the archive)",
 	"the server's logs, if statements were logged",
 	"blocks of the file system that the old table's files have left: what erases a disk erases them",
+}
+
+func deadRows(t *Table) string {
+	return fmt.Sprintf("dead rows of %s, sealed with older keys: VACUUM %s", t, t.sql())
 }
 
 // verify opens every value of a table that is sealed.
