@@ -24,6 +24,7 @@ func Abort(ctx context.Context, conn *pgx.Conn) error {
 	for _, t := range prepared {
 		statements := []string{
 			fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", trigger, t.sql()),
+			fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", inserted, t.sql()),
 			fmt.Sprintf("DROP FUNCTION IF EXISTS %s()", t.function()),
 		}
 		for _, shadow := range t.Columns {

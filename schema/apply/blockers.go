@@ -195,7 +195,7 @@ func (r *reader) triggers(ctx context.Context) error {
 		for _, m := range t.family {
 			rows, err := r.tx.Query(ctx, `
 				SELECT tgname::text, tgtype & 16 <> 0, tgtype & 3 = 3 AND tgtype & 20 <> 0 AND tgname > $2 AND tgparentid = 0
-				FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D' AND tgname <> $2 ORDER BY tgname`, m.oid, trigger)
+				FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D' AND tgname NOT IN ($2, $3) ORDER BY tgname`, m.oid, trigger, inserted)
 			if err != nil {
 				return err
 			}

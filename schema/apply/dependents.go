@@ -37,7 +37,7 @@ func (r *reader) dependentsOf(ctx context.Context, m *Table, c *Column) error {
 				AND EXISTS (SELECT FROM pg_catalog.pg_attrdef x WHERE x.oid = d.objid AND x.adrelid = $1 AND x.adnum = a.attnum))
 			AND NOT (d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
 				AND EXISTS (SELECT FROM pg_catalog.pg_constraint x WHERE x.oid = d.objid AND (x.contype IN ('p', 'u', 'f') OR x.contype = 'c' AND x.conname = ANY ($3))))
-			AND NOT (d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND EXISTS (SELECT FROM pg_catalog.pg_trigger x WHERE x.oid = d.objid AND x.tgname = $4))
+			AND NOT (d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND EXISTS (SELECT FROM pg_catalog.pg_trigger x WHERE x.oid = d.objid AND x.tgname IN ($4, $6)))
 			AND NOT (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
 				AND EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indexrelid = d.objid AND a.attnum = ANY (x.indkey::int2[])
 					AND coalesce(pg_catalog.pg_get_expr(x.indexprs, x.indrelid), '') || coalesce(pg_catalog.pg_get_expr(x.indpred, x.indrelid), '') = ''))
@@ -51,7 +51,7 @@ func (r *reader) dependentsOf(ctx context.Context, m *Table, c *Column) error {
 		UNION
 		SELECT pg_catalog.pg_describe_object('pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid, 0), false, 0
 		FROM a, pg_catalog.pg_statistic_ext s WHERE s.stxrelid = $1 AND a.attnum = ANY (s.stxkeys::int2[])
-		ORDER BY 1`, m.oid, c.Name, c.constraints, trigger, m.of().oid)
+		ORDER BY 1`, m.oid, c.Name, c.constraints, trigger, m.of().oid, inserted)
 	if err != nil {
 		return err
 	}

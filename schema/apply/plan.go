@@ -127,9 +127,12 @@ func (t *Table) shadow(c *Column) string {
 	return fmt.Sprintf("%s%d_%d", schema.ShadowPrefix, t.of().oid, c.number)
 }
 
-// trigger names what resets shadows; triggers of one kind fire by their names, so that it
-// is the last.
-const trigger = "zzz_pgveil_shadow"
+// trigger names what empties shadows when values change; triggers of one kind fire by their
+// names, so that it is the last. The other one does it for rows that are inserted.
+const (
+	trigger  = "zzz_pgveil_shadow"
+	inserted = trigger + "_insert"
+)
 
 func (t *Table) function() string { return identifier("pgveil", fmt.Sprintf("shadow_%d", t.oid)) }
 

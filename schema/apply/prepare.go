@@ -29,8 +29,8 @@ func (j *job) prepare(ctx context.Context, t *Table) error {
 		}
 		trusted := watched(ctx, tx, t)
 		var statements []string
-		var changes, inserts strings.Builder
-		for _, c := range t.Columns {
+		var changes, inserts, when strings.Builder
+		for i, c := range t.Columns {
 			shadow := t.shadow(c)
 			stale, err := staleShadow(ctx, tx, t, c, trusted == nil)
 			if err != nil {
@@ -41,16 +41,24 @@ func (j *job) prepare(ctx context.Context, t *Table) error {
 				fmt.Sprintf("ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s %s", t.sql(), identifier(shadow), c.newType()),
 				fmt.Sprintf("COMMENT ON COLUMN %s.%s IS '%s'", t.sql(), identifier(shadow), strings.ReplaceAll(c.goal(), "'", "''")))
 			// By their bytes: 1.0 and 1.00 are equal.
-			fmt.Fprintf(&changes, "IF ROW(NEW.%[1]s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(OLD.%[1]s)::pg_catalog.record THEN NEW.%[2]s := NULL; END IF; ", identifier(c.Name), identifier(shadow))
+			changed := fmt.Sprintf("ROW(NEW.%[1]s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(OLD.%[1]s)::pg_catalog.record", identifier(c.Name))
+			fmt.Fprintf(&changes, "IF %s THEN NEW.%s := NULL; END IF; ", changed, identifier(shadow))
 			fmt.Fprintf(&inserts, "NEW.%s := NULL; ", identifier(shadow))
+			if i > 0 {
+				when.WriteString(" OR ")
+			}
+			when.WriteString(changed)
 		}
 		statements = append(statements,
 			fmt.Sprintf("CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql AS $pgveil$ BEGIN IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN %sELSE %sEND IF; RETURN NEW; END $pgveil$", t.function(), inserts.String(), changes.String()),
 			fmt.Sprintf("REVOKE ALL ON FUNCTION %s() FROM public", t.function()),
 			fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", trigger, t.sql()),
-			fmt.Sprintf("CREATE TRIGGER %s BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s()", trigger, t.sql(), t.function()))
+			fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", inserted, t.sql()),
+			// The condition costs less than the function, which is not called for the job's own rows.
+			fmt.Sprintf("CREATE TRIGGER %s BEFORE UPDATE ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION %s()", trigger, t.sql(), when.String(), t.function()),
+			fmt.Sprintf("CREATE TRIGGER %s BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION %s()", inserted, t.sql(), t.function()))
 		for _, m := range t.family { // for those, too, who keep triggers from firing
-			statements = append(statements, fmt.Sprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s", m.sql(), trigger))
+			statements = append(statements, fmt.Sprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s, ENABLE ALWAYS TRIGGER %s", m.sql(), trigger, inserted))
 		}
 		return execAll(ctx, tx, statements)
 	})
@@ -124,8 +132,8 @@ func watched(ctx context.Context, tx pgx.Tx, t *Table) error {
 		oids = append(oids, leaf.oid)
 	}
 	var n int
-	err := tx.QueryRow(ctx, `SELECT count(*) FROM pg_catalog.pg_trigger WHERE tgrelid = ANY ($1) AND tgname = $2 AND tgenabled = 'A'`, oids, trigger).Scan(&n)
-	if err == nil && n != len(oids) {
+	err := tx.QueryRow(ctx, `SELECT count(*) FROM pg_catalog.pg_trigger WHERE tgrelid = ANY ($1) AND tgname IN ($2, $3) AND tgenabled = 'A'`, oids, trigger, inserted).Scan(&n)
+	if err == nil && n != 2*len(oids) {
 		err = fmt.Errorf("trigger %s of %s was taken away or disabled meanwhile, so that changes may have been missed: pgveil schema apply --abort, and begin again", trigger, t)
 	}
 	return err

@@ -162,6 +162,7 @@ func (j *job) replace(ctx context.Context, tx pgx.Tx, t *Table) error {
 	alter := "ALTER TABLE " + t.sql() + " "
 	err := execAll(ctx, tx, []string{
 		fmt.Sprintf("DROP TRIGGER %s ON %s", trigger, t.sql()),
+		fmt.Sprintf("DROP TRIGGER %s ON %s", inserted, t.sql()),
 		fmt.Sprintf("DROP FUNCTION %s()", t.function()),
 		alter + strings.Join(first, ", "),
 	})
