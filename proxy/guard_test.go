@@ -85,58 +85,8 @@ func seal(t *testing.T, s *stack.Stack) *guardJob {
 func TestSealedBesideClients(t *testing.T) {
 	s := guardStack(t)
 	ctx := t.Context()
-	type client struct {
-		*pgx.Conn
-		mode pgx.QueryExecMode
-	}
-	var clients []client
-	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec, pgx.QueryExecModeCacheStatement, pgx.QueryExecModeDescribeExec} {
-		clients = append(clients, client{s.Connect(t, "biologist"), mode})
-	}
-	nir := func(n int) string { return fmt.Sprintf("1%014d", n) }
-	next := 0
-	work := func(where string, c client, tx interface {
-		QueryRow(context.Context, string, ...any) pgx.Row
-		Query(context.Context, string, ...any) (pgx.Rows, error)
-	},
-	) {
-		t.Helper()
-		n := next
-		next++
-		var id int
-		var gotNIR, gotNote, kept string
-		err := tx.QueryRow(ctx, `INSERT INTO lab.patient VALUES ($1, $2, $3, 'kept') RETURNING *`, c.mode, n, nir(n), "note").Scan(&id, &gotNIR, &gotNote, &kept)
-		if err != nil || id != n || gotNIR != nir(n) || gotNote != "note" || kept != "kept" {
-			t.Errorf("%s: %s: insert: %v, %d %q %q %q", where, c.mode, err, id, gotNIR, gotNote, kept)
-			return
-		}
-		if err := tx.QueryRow(ctx, `INSERT INTO lab.visit VALUES ($1, $2, 'v') RETURNING id`, c.mode, n, nir(n)).Scan(&id); err != nil {
-			t.Errorf("%s: %s: second insert: %v", where, c.mode, err)
-		}
-		for known := range next {
-			rows, err := tx.Query(ctx, `SELECT * FROM lab.patient p JOIN lab.visit v USING (nir) WHERE p.nir = $1 AND note IS NOT NULL`, c.mode, nir(known))
-			if err != nil {
-				t.Errorf("%s: %s: %v", where, c.mode, err)
-				continue
-			}
-			count := 0
-			for rows.Next() {
-				values, err := rows.Values()
-				if count++; err != nil || len(values) != 6 || values[0] != nir(known) || values[2] != "note" || values[3] != "kept" || values[5] != "v" {
-					t.Errorf("%s: %s: %v: %v", where, c.mode, values, err)
-				}
-			}
-			if rows.Err() != nil || count != 1 {
-				t.Errorf("%s: %s: %d rows of %d: %v", where, c.mode, count, known, rows.Err())
-			}
-		}
-	}
-	each := func(where string) {
-		t.Helper()
-		for _, c := range clients {
-			work(where, c, c)
-		}
-	}
+	b := newBesideClients(t, s)
+	clients, each, work := b.clients, b.each, b.work
 	each("before")
 	j := seal(t, s)
 	awaitShadows(t, s)
@@ -188,8 +138,8 @@ func TestSealedBesideClients(t *testing.T) {
 	}
 	defer super.Close(ctx)
 	var rows, sealed int
-	if err := super.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE substring(nir::bytea from 1 for 2) = substring(note::bytea from 1 for 2)) FROM lab.patient`).Scan(&rows, &sealed); err != nil || rows != next || sealed != rows {
-		t.Errorf("%d rows, %d of them sealed, and %d were written: %v", rows, sealed, next, err)
+	if err := super.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE substring(nir::bytea from 1 for 2) = substring(note::bytea from 1 for 2)) FROM lab.patient`).Scan(&rows, &sealed); err != nil || rows != b.next || sealed != rows {
+		t.Errorf("%d rows, %d of them sealed, and %d were written: %v", rows, sealed, b.next, err)
 	}
 }
 
