@@ -25,10 +25,10 @@ func schemaPlanCommand() *command {
 		name:  "schema plan",
 		short: "show what schema apply would do",
 		long: `
-Shows, for every tagged column that still holds its values in the clear, and for every
-randomized one that holds values under older keys, what schema apply would do: tables,
-rows, space, locks, and what stands in the way, with how to mend it. Changes nothing. The
-exit status is 1 if something stands in the way.`,
+Shows, for every tagged column that is not stored as the schema file says, and for those
+that hold values under older keys, what schema apply would do: tables, rows, space,
+locks, and what stands in the way, with how to mend it. Changes nothing. The exit status
+is 1 if something stands in the way.`,
 		examples: []string{"pgveil schema plan --login-user owner --login-password-file owner-password", "pgveil schema plan --json"},
 		settings: applySettings,
 		flags:    func(flags *pflag.FlagSet) { flags.Bool("json", false, "print JSON") },
@@ -39,14 +39,15 @@ exit status is 1 if something stands in the way.`,
 func schemaApplyCommand() *command {
 	return &command{
 		name:  "schema apply",
-		short: "seal what tagged columns already hold",
+		short: "store tagged columns as the schema file says",
 		long: `
-Seals the values of tagged columns that hold them in the clear. The values are sealed
-into shadow columns in small transactions, while applications go on to use the tables;
-then one transaction under an exclusive lock puts them in the place of the columns.
-From then on the columns can be read through pgveil only. After keys rotate it seals
-randomized values anew that older keys have sealed, in place, while pgveil serves. May be
-stopped, or killed, at any moment, and run again. Ends by opening every value.
+Seals the values of tagged columns that hold them in the clear; seals those anew whose
+mode, domain, key or padding is to be another, or that older keys have sealed; returns to
+the clear what has encryption: none. Where values can be told apart by their key alone
+this is done in place. Else the values are brought over into shadow columns in small
+transactions, while applications go on to use the tables; then one transaction under an
+exclusive lock puts them in the place of the columns. May be stopped, or killed, at any
+moment, and run again. Ends by opening every sealed value.
 
 The login has to own the tables, and be allowed to make schema pgveil.`,
 		examples: []string{
@@ -162,8 +163,11 @@ func schemaPlan(ctx context.Context, c *call) error {
 }
 
 // rewriteRate is the rate by which the time of the swap is estimated, in bytes of table and
-// indexes per second.
-const rewriteRate = 20 << 20
+// indexes per second; fillRate that for filling, in rows per second.
+const (
+	rewriteRate = 20 << 20
+	fillRate    = 20_000
+)
 
 func (c *call) printPlan(plan *apply.Plan) error {
 	var b strings.Builder
@@ -172,10 +176,11 @@ func (c *call) printPlan(plan *apply.Plan) error {
 		b.WriteString("  nothing to do: every tagged column is sealed, by the keys of today\n")
 	}
 	for i, u := range plan.Units {
-		var bytes int64
+		var bytes, fill int64
 		fmt.Fprintf(&b, "  unit %d, swapped in one transaction:\n", i+1)
 		for _, t := range u.Tables {
 			bytes += t.Bytes
+			fill += max(t.Rows, 0)
 			rows := "an unknown number of rows (ANALYZE tells)"
 			if t.Rows >= 0 {
 				rows = fmt.Sprintf("about %d rows", t.Rows)
@@ -189,7 +194,7 @@ func (c *call) printPlan(plan *apply.Plan) error {
 			}
 		}
 		fmt.Fprintf(&b, "    1. shadow columns and a trigger: ACCESS EXCLUSIVE for a moment\n")
-		fmt.Fprintf(&b, "    2. fill in small transactions: row locks; about %s more space until the swap\n", size(2*bytes))
+		fmt.Fprintf(&b, "    2. fill in small transactions: %s without --rate; locks on rows that nobody holds; about %s more space until the swap\n", about(time.Duration(fill)*time.Second/fillRate), size(2*bytes))
 		fmt.Fprintf(&b, "    3. swap: the tables are written anew, %s under ACCESS EXCLUSIVE; as much free space as they take\n", about(time.Duration(bytes)*time.Second/rewriteRate))
 		fmt.Fprintf(&b, "    4. foreign keys validated, ANALYZE, every value opened: no lock that readers or writers wait for\n")
 	}

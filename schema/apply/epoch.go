@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS pgveil.seal_job (
 CREATE SEQUENCE IF NOT EXISTS pgveil.epoch_seq;
 CREATE TABLE IF NOT EXISTS pgveil.epoch (n bigint NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS epoch_is_one ON pgveil.epoch ((true));
-INSERT INTO pgveil.epoch SELECT pg_catalog.nextval('pgveil.epoch_seq') WHERE NOT EXISTS (SELECT FROM pgveil.epoch);
+INSERT INTO pgveil.epoch SELECT pg_catalog.setval('pgveil.epoch_seq', s.last_value) FROM pgveil.epoch_seq s WHERE NOT EXISTS (SELECT FROM pgveil.epoch);
 DO $do$ BEGIN
 	IF pg_catalog.to_regprocedure('pgveil.guard()') IS NULL THEN
 		CREATE FUNCTION pgveil.guard(OUT n bigint, OUT last bigint) LANGUAGE plpgsql VOLATILE SET search_path = '' AS $$ BEGIN
@@ -56,17 +56,18 @@ func (j *job) objects(ctx context.Context) error {
 	return j.resync(ctx)
 }
 
-// newEpoch tells all that have planned statements that the columns are others.
+// newEpoch tells all that have planned statements that the columns are others. The server may
+// leave out numbers of nextval after a crash, and none of setval.
 func newEpoch(ctx context.Context, tx pgx.Tx) error {
-	tag, err := tx.Exec(ctx, `UPDATE pgveil.epoch SET n = pg_catalog.nextval('pgveil.epoch_seq')`)
+	tag, err := tx.Exec(ctx, `UPDATE pgveil.epoch SET n = pg_catalog.setval('pgveil.epoch_seq', (SELECT s.last_value + 1 FROM pgveil.epoch_seq s))`)
 	if err == nil && tag.RowsAffected() != 1 {
 		err = errors.New("pgveil.epoch has not one row")
 	}
 	return err
 }
 
-// resync makes the epoch as it is and as it is seen one again: a swap that was rolled back, or
-// a crash of the server, leaves the sequence ahead.
+// resync makes the epoch as it is and as it is seen one again: a swap that was rolled back at its
+// very end leaves the sequence ahead.
 func (j *job) resync(ctx context.Context) error {
 	var same bool
 	if err := j.conn.QueryRow(ctx, `SELECT e.n = s.last_value FROM pgveil.epoch e, pgveil.epoch_seq s`).Scan(&same); err != nil || same {
