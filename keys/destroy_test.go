@@ -1,9 +1,11 @@
 package keys_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,6 +176,12 @@ func TestDestroy(t *testing.T) {
 				t.Fatal(err)
 			}
 			live := keys.NewLiveSealer(s)
+			create(t, store, "living", keys.TypeRandomized)
+			living, err := openKey(t, store, "living").Sealer(keys.ModeRandomized, "column:lab.patient.email", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := mustSeal(t, living, []byte("value"))
 			value := mustSeal(t, s, []byte("value"))
 			before := version(t, store, name)
 			if err := store.Destroy(ctx, name, "no version"); !errors.Is(err, keys.ErrChanged) {
@@ -197,20 +205,49 @@ func TestDestroy(t *testing.T) {
 				}
 			}
 			infos, err := store.List(ctx)
-			if err != nil || len(infos) != 2 || infos[0].Name != name || infos[0].Destroyed.IsZero() || !infos[1].Destroyed.IsZero() {
+			if err != nil || len(infos) != 3 || infos[0].Name != name || infos[0].Destroyed.IsZero() || len(infos[0].Erased) != 2 || !infos[1].Destroyed.IsZero() {
 				t.Errorf("%+v, %v", infos, err)
 			}
-			if err := live.Exchange(ring.Destroyed()); err != nil {
-				t.Error(err)
+			_, err = store.Open(ctx, name)
+			left := keys.Erased(err)
+			if left == nil || left.Name() != name || left.Type() != keys.TypeRandomized || left.Info().Destroyed.IsZero() || len(left.Info().Erased) != 2 {
+				t.Fatalf("what is left: %+v", left)
 			}
-			if _, err := live.Open(nil, value); !errors.Is(err, keys.ErrOpen) {
-				t.Errorf("a revoked sealer opens: %v", err)
-			}
-			if _, err := live.Seal(nil, []byte("value")); !errors.Is(err, keys.ErrDestroyed) {
-				t.Errorf("a revoked sealer seals: %v", err)
+			for i, after := range []*keys.Keyring{ring.Destroyed(time.Now()), left} {
+				if err := live.Exchange(after); err != nil {
+					t.Error(err)
+				}
+				fresh, err := after.Sealer(keys.ModeRandomized, "column:lab.patient.email", 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range []interface {
+					Open(dst, sealed []byte) ([]byte, error)
+					Seal(dst, plaintext []byte) ([]byte, error)
+				}{live, fresh} {
+					if got, err := s.Open([]byte("x"), value); !errors.Is(err, keys.ErrErased) || string(got) != "x" {
+						t.Errorf("%d: a destroyed key opens: %q, %v", i, got, err)
+					}
+					if _, err := s.Seal(nil, []byte("value")); !errors.Is(err, keys.ErrDestroyed) {
+						t.Errorf("%d: a destroyed key seals: %v", i, err)
+					}
+					// What no destroyed key has sealed is no erased value.
+					for _, damaged := range [][]byte{value[:20], append([]byte{0}, value[1:]...), other, changed(value, keys.HeaderSize), changed(value, keys.HeaderSize+2)} {
+						if _, err := s.Open(nil, damaged); !errors.Is(err, keys.ErrOpen) {
+							t.Errorf("%d: %x: %v", i, damaged, err)
+						}
+					}
+				}
 			}
 		})
 	}
+}
+
+// changed gives a value of which one byte is another.
+func changed(value []byte, at int) []byte {
+	value = slices.Clone(value)
+	value[at] ^= 0xff
+	return value
 }
 
 // TestDestroyVersions: Vault gives no older version back, not even to root.
@@ -220,6 +257,12 @@ func TestDestroyVersions(t *testing.T) {
 	store := openVault(t, c)
 	kv, path := vault.Client().KVv2(testenv.KVMount), c.KVPath+"/gone"
 	first, _ := rotated(t, store, "gone")
+	sealer, err := openKey(t, store, "gone").Sealer(keys.ModeRandomized, "column:lab.patient.email", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := mustSeal(t, sealer, []byte("value"))
+	binary.BigEndian.PutUint32(old[keys.HeaderSize+1:], first) // as if it had sealed it
 	if err := store.Retire(t.Context(), "gone", first, version(t, store, "gone")); err != nil {
 		t.Fatal(err)
 	}
@@ -248,14 +291,29 @@ func TestDestroyVersions(t *testing.T) {
 	if got := left(); len(got) != 1 || got[0] != 5 {
 		t.Errorf("after Remove, versions %v are left", got)
 	}
+	// Which key that was is kept, whatever becomes of the keyset.
+	if _, err := store.Rewrap(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	if got := openKey(t, store, "gone").Info().Erased; !slices.Equal(got, []uint32{first}) {
+		t.Errorf("erased %d, not %d", got, first)
+	}
+	s, err := openKey(t, store, "gone").Sealer(keys.ModeRandomized, "column:lab.patient.email", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Open(nil, old); !errors.Is(err, keys.ErrErased) {
+		t.Errorf("a value of the removed key: %v", err)
+	}
+	mustSeal(t, s, []byte("value"))
 	if err := store.Destroy(t.Context(), "gone", version(t, store, "gone")); err != nil {
 		t.Fatal(err)
 	}
-	if got := left(); len(got) != 1 || got[0] != 6 {
+	if got := left(); len(got) != 1 || got[0] != 7 {
 		t.Errorf("after Destroy, versions %v are left", got)
 	}
 	secret, err := kv.Get(t.Context(), path)
-	if err != nil || len(secret.Data) != 1 || secret.Data["destroyed"] == nil {
+	if err != nil || len(secret.Data) != 3 || secret.Data["type"] != "randomized" || secret.Data["destroyed"] == nil {
 		t.Errorf("%v, %v", secret, err)
 	}
 }
@@ -322,6 +380,13 @@ func TestDestroyLocalFile(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(dir, "gone.json"))
 	if err != nil || strings.Contains(string(data), "key") {
 		t.Errorf("%s, %v", data, err)
+	}
+	// A note that does not say which keys there were erases no value.
+	if err := os.WriteFile(filepath.Join(dir, "gone.json"), []byte(`{"destroyed":"2026-01-02T03:04:05Z"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(t.Context(), "gone"); !errors.Is(err, keys.ErrDestroyed) || keys.Erased(err) != nil {
+		t.Errorf("without the IDs: %v, %v", keys.Erased(err), err)
 	}
 }
 

@@ -23,9 +23,11 @@ const (
 	magic1  = 0x9D
 	version = 1
 
-	prefixSize = 5  // Tink's
+	prefixSize = 5  // Tink's: tinkVersion and the ID of the key
 	nonceSize  = 12 // AES-GCM's, as in Tink
 	tagSize    = 16 // of AES-GCM and AES-SIV
+
+	tinkVersion = 1
 
 	// endOfValue ends the value inside the plaintext, before the padding. It is
 	// there without padding too, so that a value opens to the same bytes

@@ -28,7 +28,8 @@ type Info struct {
 	KEK        string `json:"kek,omitempty"`         // path of the Transit key, such as "transit/keys/pgveil"
 	KEKVersion int    `json:"kek_version,omitempty"` // that encrypted the keyset
 
-	Destroyed time.Time `json:"destroyed,omitzero"` // of a key that is no more; nothing but its name is left
+	Destroyed time.Time `json:"destroyed,omitzero"` // of a key that is no more; nothing but its name and IDs is left
+	Erased    []uint32  `json:"erased,omitempty"`   // IDs of keys that were destroyed, as far as the store knows
 }
 
 // KeyInfo describes one key of a keyset.
@@ -195,23 +196,16 @@ func (k *Keyring) Type() KeyType { return k.info.Type }
 // Info describes the keyset. The caller may keep and change it.
 func (k *Keyring) Info() Info {
 	info := k.info
-	info.Keys = slices.Clone(info.Keys)
+	info.Keys, info.Erased = slices.Clone(info.Keys), slices.Clone(info.Erased)
 	return info
 }
 
-// Holds reports whether a key of the keyset has that ID, retired or not.
-func (k *Keyring) Holds(id uint32) bool {
-	return slices.ContainsFunc(k.info.Keys, func(i KeyInfo) bool { return i.ID == id })
-}
+// Holds reports whether a key of the keyset has, or had, that ID: retired and destroyed ones too.
+func (k *Keyring) Holds(id uint32) bool { return slices.Contains(k.info.keyIDs(), id) }
 
 // String says nothing of the keys.
 func (k *Keyring) String() string {
 	return fmt.Sprintf("keyring %q of type %s", k.info.Name, k.info.Type)
-}
-
-// Destroyed gives what is left of a keyring when its keyset was destroyed: no key.
-func (k *Keyring) Destroyed() *Keyring {
-	return &Keyring{info: Info{Name: k.info.Name, Type: k.info.Type, Created: k.info.Created}}
 }
 
 // require returns an error unless the keyset is of the type that use needs.

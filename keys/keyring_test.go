@@ -104,7 +104,7 @@ func TestKeyringInfo(t *testing.T) {
 		t.Fatal(err)
 	}
 	info := newKeyring(t, handle).Info()
-	want := `{test randomized (AES256_GCM) [{514432391 disabled false false 0001-01-01 00:00:00 +0000 UTC 0001-01-01 00:00:00 +0000 UTC} {4275108073 enabled true true 0001-01-01 00:00:00 +0000 UTC 0001-01-01 00:00:00 +0000 UTC}] 0001-01-01 00:00:00 +0000 UTC  0 0001-01-01 00:00:00 +0000 UTC}`
+	want := `{test randomized (AES256_GCM) [{514432391 disabled false false 0001-01-01 00:00:00 +0000 UTC 0001-01-01 00:00:00 +0000 UTC} {4275108073 enabled true true 0001-01-01 00:00:00 +0000 UTC 0001-01-01 00:00:00 +0000 UTC}] 0001-01-01 00:00:00 +0000 UTC  0 0001-01-01 00:00:00 +0000 UTC []}`
 	if got := fmt.Sprint(info); got != want {
 		t.Errorf("Info = %s, want %s", got, want)
 	}

@@ -31,6 +31,7 @@ type Sealer struct {
 	rings   []*Keyring // the first seals
 	sealing *columnKey // nil if it is not there any more
 	keys    []openingKey
+	erased  []uint32 // IDs of keys that were destroyed
 }
 
 // openingKey is a key that opens, and the keyring that it is of.
@@ -48,7 +49,8 @@ func (k *Keyring) Sealer(mode byte, context string, padding int) (*Sealer, error
 
 // SealerWith is Sealer with the key of that ID instead of the one that the keyset has seal:
 // the key that the CHECK constraint of a deterministic column names. 0 is no such key. The
-// error is [ErrNotEnabled] for one that is not there.
+// error is [ErrNotEnabled] for one that is not there. What is left of a destroyed keyset makes a
+// sealer that seals nothing.
 func (k *Keyring) SealerWith(id uint32, mode byte, context string, padding int) (*Sealer, error) {
 	if err := checkFormat(mode, context, padding); err != nil {
 		return nil, fmt.Errorf("key %q: %w", k.info.Name, err)
@@ -62,7 +64,7 @@ func (k *Keyring) SealerWith(id uint32, mode byte, context string, padding int) 
 		keyID:   id,
 	}
 	s, err := s.with([]*Keyring{k})
-	if err == nil && s.sealing == nil {
+	if err == nil && s.sealing == nil && k.info.Destroyed.IsZero() {
 		err = fmt.Errorf("key %q: %w: no enabled key of it has the ID %d", k.info.Name, ErrNotEnabled, id)
 	}
 	if err != nil {
@@ -84,11 +86,12 @@ func (s *Sealer) with(rings []*Keyring) (*Sealer, error) {
 		want = TypeDeterministic
 	}
 	next := *s
-	next.rings, next.sealing, next.keys = rings, nil, nil
+	next.rings, next.sealing, next.keys, next.erased = rings, nil, nil, nil
 	for at, ring := range rings {
 		if err := ring.require(want, string(want)+" column"); err != nil {
 			return nil, err
 		}
+		next.erased = append(next.erased, ring.info.Erased...)
 		for i := range ring.columns {
 			key := &ring.columns[i]
 			next.keys = append(next.keys, openingKey{key, at})
@@ -150,10 +153,15 @@ func (s *Sealer) sealSIV(dst, plaintext []byte, key *columnKey) ([]byte, error) 
 // overlap sealed, and needs room for the padding too if nothing is to be
 // allocated for a randomized value.
 //
-// The only error is [ErrOpen], with dst as it was: sealed is not such a value,
-// belongs to another column, was changed, or its key is not enabled here.
+// The errors are [ErrOpen], with dst as it was: sealed is not such a value, belongs to
+// another column, was changed, or its key is not enabled here; and [ErrErased]: it names a key
+// that was destroyed, and may have been changed.
 func (s *Sealer) Open(dst, sealed []byte) ([]byte, error) {
-	for key := s.next(nil, sealed); key != nil; key = s.next(key, sealed) {
+	key := s.next(nil, sealed)
+	if key == nil && s.isErased(sealed) {
+		return dst, ErrErased
+	}
+	for ; key != nil; key = s.next(key, sealed) {
 		out, err := s.openWith(key.columnKey, dst, sealed[HeaderSize+prefixSize:])
 		if err == nil {
 			return out, nil
@@ -213,6 +221,15 @@ func (s *Sealer) next(after *openingKey, sealed []byte) *openingKey {
 		}
 	}
 	return nil
+}
+
+// isErased reports whether a value of the column names a destroyed key.
+func (s *Sealer) isErased(sealed []byte) bool {
+	const least = HeaderSize + prefixSize + tagSize + 1
+	if len(s.erased) == 0 || len(sealed) < least || [HeaderSize]byte(sealed) != s.header || sealed[HeaderSize] != tinkVersion {
+		return false
+	}
+	return slices.Contains(s.erased, binary.BigEndian.Uint32(sealed[HeaderSize+1:]))
 }
 
 func (k *columnKey) id() uint32 { return binary.BigEndian.Uint32(k.prefix[1:]) }

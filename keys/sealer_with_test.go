@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/pgveil/pgveil/keys"
 )
@@ -179,10 +180,10 @@ func TestOpeningAlso(t *testing.T) {
 	}
 
 	// The keyset that seals is destroyed: the other one does not take its place.
-	if err := live.Exchange(openKey(t, store, "new").Destroyed()); err != nil {
+	if err := live.Exchange(openKey(t, store, "new").Destroyed(time.Now())); err != nil {
 		t.Fatal(err)
 	}
-	want(fresh, "", keys.ErrOpen)
+	want(fresh, "", keys.ErrErased)
 	want(old, "old", nil)
 	if _, err := live.Seal(nil, nil); !errors.Is(err, keys.ErrDestroyed) || live.SealingKey() != 0 {
 		t.Errorf("a destroyed key seals: %v", err)

@@ -33,8 +33,8 @@ type Store interface {
 	// Remove takes a retired key out of a keyset of that version, for good: every older
 	// version of the keyset, which holds the key, is destroyed.
 	Remove(ctx context.Context, name string, id uint32, version string) error
-	// Destroy destroys every version of a keyset of that version. Its name stays, for
-	// [ErrDestroyed], and is not given to another key.
+	// Destroy destroys every version of a keyset of that version. Its name and the IDs of its
+	// keys stay, for [ErrDestroyed] and [Erased], and the name is not given to another key.
 	Destroy(ctx context.Context, name, version string) error
 	// Rewrap encrypts a keyset with the newest version of the KEK, if there is one.
 	Rewrap(ctx context.Context, name string) (Info, error)
@@ -72,7 +72,7 @@ type StoreError struct {
 	Reason error  // one of the errors above, or a context's
 	Detail string // what was found, and what to do about it
 
-	Destroyed time.Time // when that was, with ErrDestroyed
+	tombstone tombstone // with ErrDestroyed
 }
 
 func (e *StoreError) Error() string {
@@ -94,8 +94,8 @@ func (e *StoreError) Error() string {
 func (e *StoreError) Unwrap() error { return e.Reason }
 
 // destroyedError is what a store says of a key that is no more.
-func destroyedError(at time.Time) *StoreError {
-	return &StoreError{Reason: ErrDestroyed, Destroyed: at, Detail: "at " + at.UTC().Format(time.RFC3339) + "; nothing opens what it sealed"}
+func destroyedError(t tombstone) *StoreError {
+	return &StoreError{Reason: ErrDestroyed, tombstone: t, Detail: "at " + t.Destroyed.UTC().Format(time.RFC3339) + "; nothing opens what it sealed"}
 }
 
 func missingHint(name string) string { return "create it with pgveil keys create " + name }

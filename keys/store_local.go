@@ -145,8 +145,8 @@ func (s *LocalStore) read(name string) (*keyset.Handle, fs.FileInfo, error) {
 	if len(data) > maxKeysetSize {
 		return nil, nil, fmt.Errorf("%w: it is larger than %d bytes", ErrCorrupt, maxKeysetSize)
 	}
-	if at, ok := destroyedFile(data); ok {
-		return nil, nil, destroyedError(at)
+	if t, ok := destroyedFile(data); ok {
+		return nil, nil, destroyedError(t)
 	}
 	// Tink's own error may quote what it could not parse.
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(data)))
@@ -231,7 +231,7 @@ func (s *LocalStore) List(ctx context.Context) ([]Info, error) {
 		var gone *StoreError
 		switch {
 		case errors.Is(err, ErrDestroyed) && errors.As(err, &gone):
-			infos = append(infos, Info{Name: name, Destroyed: gone.Destroyed})
+			infos = append(infos, Info{Name: name, Destroyed: gone.tombstone.Destroyed, Erased: gone.tombstone.IDs})
 		case err != nil:
 			errs = append(errs, err)
 		default:
@@ -252,7 +252,7 @@ func localError(name, path string, err error) error {
 	e := &StoreError{Key: name, Place: path, Reason: err}
 	var own *StoreError
 	if errors.As(err, &own) {
-		e.Reason, e.Detail, e.Destroyed = own.Reason, own.Detail, own.Destroyed
+		e.Reason, e.Detail, e.tombstone = own.Reason, own.Detail, own.tombstone
 		return e
 	}
 	var pathErr *fs.PathError

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"syscall"
-	"time"
 )
 
 // AddKey implements [Store].
@@ -55,7 +54,7 @@ func (s *LocalStore) Restore(_ context.Context, name string, id uint32) error {
 }
 
 // Remove implements [Store]. No older version is kept; what the disk holds of the file that
-// was there is not overwritten.
+// was there is not overwritten. Unlike Vault it does not keep which keys were removed.
 func (s *LocalStore) Remove(_ context.Context, name string, id uint32, version string) error {
 	return s.change(name, version, remove(id))
 }
@@ -63,7 +62,15 @@ func (s *LocalStore) Remove(_ context.Context, name string, id uint32, version s
 // Destroy implements [Store], with the same limit as Remove.
 func (s *LocalStore) Destroy(_ context.Context, name, version string) error {
 	return s.exclusive(name, version, func() error {
-		data, err := json.Marshal(destroyedRecord{time.Now().UTC().Truncate(time.Second)})
+		handle, _, err := s.read(name)
+		if err != nil {
+			return err
+		}
+		ring, err := NewKeyring(name, handle)
+		if err != nil {
+			return err
+		}
+		data, err := json.Marshal(tombstoneOf(ring.info))
 		if err != nil {
 			return err
 		}
@@ -71,14 +78,8 @@ func (s *LocalStore) Destroy(_ context.Context, name, version string) error {
 	})
 }
 
-// destroyedRecord is what takes the place of a destroyed keyset.
-type destroyedRecord struct {
-	Destroyed time.Time `json:"destroyed"`
-}
-
-func destroyedFile(data []byte) (time.Time, bool) {
-	var r destroyedRecord
-	return r.Destroyed, json.Unmarshal(data, &r) == nil && !r.Destroyed.IsZero()
+func destroyedFile(data []byte) (t tombstone, ok bool) {
+	return t, json.Unmarshal(data, &t) == nil && !t.Destroyed.IsZero()
 }
 
 // change changes a keyset while no other process does.

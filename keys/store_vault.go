@@ -74,6 +74,7 @@ func (s *VaultStore) Open(ctx context.Context, name string) (*Keyring, error) {
 	}
 	keyring.info.Created, keyring.info.KEK, keyring.info.KEKVersion = info.Created, info.KEK, info.KEKVersion
 	keyring.info.tellTimes(r.times)
+	keyring.info.Erased = info.Erased
 	return keyring, nil
 }
 
@@ -89,8 +90,8 @@ func (s *VaultStore) read(ctx context.Context, name string) (record, Info, error
 		}
 		return record{}, Info{}, err
 	}
-	if at, ok := destroyedAt(secret.Data); ok {
-		return record{}, Info{Name: name, Destroyed: at}, s.fail(name, path, "", destroyedError(at))
+	if t, ok := parseTombstone(secret.Data); ok {
+		return record{}, Info{Name: name, Destroyed: t.Destroyed, Erased: t.IDs}, s.fail(name, path, "", destroyedError(t))
 	}
 	r, info, err := parseRecord(name, secret.Data)
 	if err != nil {
@@ -293,7 +294,7 @@ func (s *VaultStore) fail(name, path, capability string, err error) error {
 func (c *VaultConfig) describe(path string, err error) *StoreError {
 	var own *StoreError
 	if errors.As(err, &own) {
-		return &StoreError{Key: own.Key, Place: c.place(path), Reason: own.Reason, Detail: own.Detail, Destroyed: own.Destroyed}
+		return &StoreError{Key: own.Key, Place: c.place(path), Reason: own.Reason, Detail: own.Detail, tombstone: own.tombstone}
 	}
 	for _, reason := range []error{ErrCorrupt, ErrWrongKEK, ErrRefused} {
 		if errors.Is(err, reason) {

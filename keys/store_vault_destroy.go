@@ -4,18 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
-// fieldDestroyed is the only field of what takes the place of a destroyed keyset.
+// fieldDestroyed tells what takes the place of a destroyed keyset.
 const fieldDestroyed = "destroyed"
-
-// destroyedAt reads what Destroy has written.
-func destroyedAt(fields map[string]any) (time.Time, bool) {
-	text, _ := fields[fieldDestroyed].(string)
-	at, err := time.Parse(time.RFC3339, text)
-	return at, err == nil
-}
 
 // Retire implements [Store].
 func (s *VaultStore) Retire(ctx context.Context, name string, id uint32, version string) error {
@@ -46,7 +38,7 @@ func (s *VaultStore) Remove(ctx context.Context, name string, id uint32, version
 	return s.destroyUpTo(ctx, name, now-1)
 }
 
-// Destroy implements [Store]. A record of when it was done becomes the newest version, so
+// Destroy implements [Store]. A record of when it was done and of which keys becomes the newest version, so
 // that no key is made under the name by mistake, and a pgveil that serves learns of it.
 func (s *VaultStore) Destroy(ctx context.Context, name, version string) error {
 	now, err := s.expect(ctx, name, version)
@@ -56,7 +48,11 @@ func (s *VaultStore) Destroy(ctx context.Context, name, version string) error {
 	if err != nil {
 		return err
 	}
-	now, err = s.replace(ctx, name, map[string]any{fieldDestroyed: time.Now().UTC().Format(time.RFC3339)}, now)
+	_, info, err := s.read(ctx, name) // this version or a newer one, which the write then finds
+	if err != nil && !errors.Is(err, ErrCorrupt) {
+		return err
+	}
+	now, err = s.replace(ctx, name, tombstoneOf(info).fields(), now)
 	switch {
 	case errors.Is(err, errMeanwhile):
 		return s.changed(name)

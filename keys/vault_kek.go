@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +83,7 @@ type record struct {
 // times tell of each key when something was done to it. They stand beside the keyset in
 // clear: a mistake in them must not lose a key.
 type times struct {
-	added, retired map[uint32]time.Time
+	added, retired, erased map[uint32]time.Time
 }
 
 // The fields of a record in KV.
@@ -89,14 +91,15 @@ const (
 	fieldKeyset = "keyset"
 	fieldKEK    = "kek"
 	fieldSum    = "sha256"
-	// When each key was added and retired, in JSON.
+	// When each key was added, retired and removed for good, in JSON.
 	fieldAdded   = "added"
 	fieldRetired = "retired"
+	fieldErased  = "erased"
 )
 
 func (r record) fields() map[string]any {
 	fields := map[string]any{fieldKeyset: r.keyset, fieldKEK: r.kek, fieldSum: r.sum}
-	for field, of := range map[string]map[uint32]time.Time{fieldAdded: r.added, fieldRetired: r.retired} {
+	for field, of := range map[string]map[uint32]time.Time{fieldAdded: r.added, fieldRetired: r.retired, fieldErased: r.erased} {
 		if text, err := json.Marshal(of); err == nil && len(of) > 0 {
 			fields[field] = string(text)
 		}
@@ -104,7 +107,7 @@ func (r record) fields() map[string]any {
 	return fields
 }
 
-// since notes when the keys of a keyset were added and retired: where the record before does
+// since notes when the keys of a keyset were added, retired and removed: where the record before does
 // not tell, now.
 func (r *record) since(before *record, set *tinkpb.KeysetInfo) {
 	was := make(map[uint32]KeyInfo)
@@ -117,9 +120,16 @@ func (r *record) since(before *record, set *tinkpb.KeysetInfo) {
 		}
 	}
 	now := time.Now().UTC().Truncate(time.Second)
-	r.added, r.retired = make(map[uint32]time.Time), make(map[uint32]time.Time)
+	r.added, r.retired, r.erased = make(map[uint32]time.Time), make(map[uint32]time.Time), make(map[uint32]time.Time)
+	if before != nil {
+		maps.Copy(r.erased, before.erased)
+	}
+	for id := range was {
+		r.erased[id] = now
+	}
 	for _, k := range keyInfos(set) {
 		old, there := was[k.ID]
+		delete(r.erased, k.ID)
 		switch {
 		case !there:
 			r.added[k.ID] = now
@@ -158,7 +168,7 @@ func parseRecord(name string, fields map[string]any) (record, Info, error) {
 	if err != nil {
 		return record{}, Info{}, err
 	}
-	for field, of := range map[string]*map[uint32]time.Time{fieldAdded: &r.added, fieldRetired: &r.retired} {
+	for field, of := range map[string]*map[uint32]time.Time{fieldAdded: &r.added, fieldRetired: &r.retired, fieldErased: &r.erased} {
 		if text, _ := fields[field].(string); json.Unmarshal([]byte(text), of) != nil {
 			*of = nil
 		}
@@ -173,6 +183,7 @@ func parseRecord(name string, fields map[string]any) (record, Info, error) {
 		info.Type = typeOfURL(k.GetTypeUrl())
 	}
 	info.tellTimes(r.times)
+	info.Erased = slices.Sorted(maps.Keys(r.erased))
 	return r, info, nil
 }
 

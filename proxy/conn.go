@@ -82,6 +82,7 @@ type conn struct {
 	sealed []byte
 	plain  []byte
 	masked []byte
+	erased int64 // values shown as erased that are not entered in a result yet
 	cast   [2][]byte
 	arrays arrayOpener
 }

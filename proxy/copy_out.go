@@ -60,6 +60,8 @@ func (c *conn) copyOutResponse(w *work) error {
 func (c *conn) openCopied(r *result) copydata.Change {
 	state := r.copyState()
 	return func(dst []byte, column int, value []byte) ([]byte, bool, error) {
+		c.erased = 0
+		defer func() { r.erased += c.erased }()
 		col := &r.columns[column]
 		if col.json != nil {
 			dst, e := col.json.open(dst, value, col.binary)

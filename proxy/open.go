@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"errors"
+
+	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/logical"
@@ -113,7 +116,10 @@ func (c *conn) openValue(dst []byte, col *column, value []byte, st *state) ([]by
 		return dst, hiddenValue, nil
 	}
 	plain, err := from.sealer.Open(c.plain[:0], value)
-	if err != nil {
+	switch {
+	case errors.Is(err, keys.ErrErased) && (from.access.Verdict == schema.Mask || from.access.Verdict == schema.Decrypt):
+		return c.showErased(dst, col, from.tagged, st)
+	case err != nil:
 		return dst, 0, openError(err, from.tagged)
 	}
 	c.plain = plain

@@ -105,7 +105,7 @@ func (a *arrayOpener) add(elem []byte, isNull bool) error {
 	if null {
 		a.nulls = true
 	} else {
-		a.opened++
+		a.opened += n
 	}
 	if a.col.format == 0 {
 		if a.count > 1 {

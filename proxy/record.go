@@ -92,7 +92,7 @@ func (r *result) end(how string) {
 		return
 	}
 	r.ended = true
-	r.intent.End(audit.Outcome{Rows: r.rows, Opened: r.opened, Duration: time.Since(r.started), Ended: how})
+	r.intent.End(audit.Outcome{Rows: r.rows, Opened: r.opened, Erased: r.erased, Duration: time.Since(r.started), Ended: how})
 }
 
 // auditRefusal records that a role was refused what it asked for.

@@ -241,6 +241,9 @@ func sealError(err error, column *schema.Column) *pgerror.Error {
 		}
 		return &said
 	}
+	if e := noKey(err, column); e != nil {
+		return nameColumn(e, column)
+	}
 	return nameColumn(pgerror.New(pgerror.InternalError, "a value for column %s cannot be sealed", column.QualifiedName()), column)
 }
 

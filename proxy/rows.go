@@ -198,6 +198,7 @@ func (c *conn) dataRow(r *result) error {
 	out := c.cw
 	wire.StartDataRow(out, len(r.columns))
 	opened := int64(0)
+	c.erased = 0
 	for i := 0; row.Next(); i++ {
 		col := &r.columns[i]
 		switch {
@@ -239,5 +240,6 @@ func (c *conn) dataRow(r *result) error {
 	}
 	r.rows++
 	r.opened += opened
+	r.erased += c.erased
 	return out.End()
 }

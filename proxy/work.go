@@ -102,6 +102,7 @@ type result struct {
 	failure *pgerror.Error  // why pgveil has ended a COPY FROM STDIN; guarded by conn.mu
 	rows    int64
 	opened  int64
+	erased  int64
 }
 
 func (r *result) outputs() []statement.Output {

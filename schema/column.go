@@ -51,6 +51,9 @@ type Column struct {
 	Key     string            // name of the keyset
 	Padding int               // bytes; 0 for none
 	Access  map[string]Access // by PostgreSQL role; "public" is every role
+	// Erased is what a value whose key was destroyed reads as, in the canonical encoding of
+	// Type; nil for NULL.
+	Erased []byte
 
 	// Was is how the values are stored until schema apply has changed it; nil if that is as
 	// the column itself says. It is in the clear if its Mode is Unencrypted. Name, type

@@ -34,7 +34,7 @@ var (
 	databaseKeys = []string{"tables", "functions"}
 	functionKeys = []string{"arguments", "returns", "columns"}
 	tableKeys    = []string{"access", "columns"}
-	columnKeys   = []string{"type", "encryption", "key", "domain", "context", "padding", "was", "access"}
+	columnKeys   = []string{"type", "encryption", "key", "domain", "context", "padding", "was", "erased", "access"}
 	wasKeys      = []string{"encryption", "key", "domain", "context", "padding"}
 	accessKeys   = []string{"verdict", "search", "mask"}
 	maskKeys     = []string{"keep_first", "keep_last", "fill", "length", "truncate", "round"}

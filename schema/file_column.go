@@ -48,6 +48,7 @@ func (p *fileParser) parseColumn(e yamlfile.Entry, table relationName, fallback 
 	}
 	errors := len(p.Faults)
 	p.columnType(c, fields, what)
+	p.columnErased(c, fields, what)
 	was, changes := fields["was"]
 	p.columnForm(c, fields, what, changes)
 	if changes {
@@ -108,6 +109,28 @@ func (p *fileParser) columnType(c *parsedColumn, fields map[string]yamlfile.Entr
 		return
 	}
 	c.Type = t
+}
+
+// columnErased reads the text that erased values read as.
+func (p *fileParser) columnErased(c *parsedColumn, fields map[string]yamlfile.Entry, what string) {
+	f, ok := fields["erased"]
+	if !ok || c.Type.Kind == 0 {
+		return
+	}
+	if kind := c.Type.Kind; kind != logical.Text && kind != logical.Varchar && kind != logical.Bpchar {
+		p.Errorf(c.fields["erased"], "%s is %s: only columns of text, varchar and char have a text for erased values, others are NULL", what, c.Type)
+		return
+	}
+	s, ok := p.Text(f, what)
+	if !ok {
+		return
+	}
+	value, err := c.Type.Canonical([]byte{}, []byte(s), 0, 0, logical.Assign, nil)
+	if err != nil {
+		p.Errorf(c.fields["erased"], "%s: erased: %v", what, err)
+		return
+	}
+	c.Erased = value
 }
 
 // typeNames are the spellings that a suggestion may name.

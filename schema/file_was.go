@@ -50,10 +50,10 @@ func (p *fileParser) earlier() []*parsedColumn {
 	return list
 }
 
-// access gives what a column was the access that it has.
+// access gives what a column was the access that it has, and how erased values read.
 func (c *parsedColumn) access() {
 	if c.was != nil {
-		c.Was.Access = maps.Clone(c.Access)
+		c.Was.Access, c.Was.Erased = maps.Clone(c.Access), c.Erased
 	}
 }
 

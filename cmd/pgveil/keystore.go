@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -86,6 +87,27 @@ func neededKeys(c *config.Config, file *schema.File) []neededKey {
 		needed = append(needed, neededKey{name, kind})
 	}
 	return append(needed, neededKey{c.Audit.MACKey, keys.TypeMAC}, neededKey{c.Audit.SignatureKey, keys.TypeSignature})
+}
+
+// openServed is openKeys for what serves: of a column's keyset that was destroyed it takes what
+// is left, if the store knows which values that erases. Nothing is sealed with it.
+func openServed(ctx context.Context, store keys.Store, needed []neededKey, log *slog.Logger) (map[string]*keys.Keyring, error) {
+	return openKeys(ctx, erasedStore{store, log}, needed)
+}
+
+// erasedStore opens destroyed keysets.
+type erasedStore struct {
+	keys.Store
+	log *slog.Logger
+}
+
+func (s erasedStore) Open(ctx context.Context, name string) (*keys.Keyring, error) {
+	ring, err := s.Store.Open(ctx, name)
+	if left := keys.Erased(err); left != nil {
+		s.log.Warn("key was destroyed: what it sealed reads as erased, and nothing is sealed with it", "key", name, "destroyed", left.Info().Destroyed.UTC().Format(time.RFC3339))
+		return left, nil
+	}
+	return ring, err
 }
 
 // openKeys opens keys. The error tells every one that is missing or of another

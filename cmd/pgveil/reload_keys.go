@@ -61,7 +61,7 @@ func newLiveKeys(store keys.Store, rings map[string]*keys.Keyring, c *config.Con
 	l := &liveKeys{store: store, log: log, refresh: c.KeysRefresh, maxStale: c.KeysMaxStale, told: faultLog{log: log}, keys: make(map[string]*liveKey)}
 	for name, ring := range rings {
 		ofColumns := ring.Type() == keys.TypeRandomized || ring.Type() == keys.TypeDeterministic
-		l.keys[name] = &liveKey{name: name, ofColumns: ofColumns, ring: ring, confirmed: time.Now()}
+		l.keys[name] = &liveKey{name: name, ofColumns: ofColumns, ring: ring, confirmed: time.Now(), destroyed: !ring.Info().Destroyed.IsZero()}
 	}
 	return l
 }
@@ -185,13 +185,17 @@ func (l *liveKeys) revoke(key *liveKey, asked time.Time, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.confirmed(key, asked)
-	key.ring = key.ring.Destroyed()
+	left := keys.Erased(why)
+	if left == nil || left.Type() != key.ring.Type() { // it was destroyed by an older pgveil
+		left = key.ring.Destroyed(asked)
+	}
+	key.ring = left
 	if err := key.give(); err != nil {
 		l.log.Error("key cannot be taken away", "key", key.name, "error", err) // it is of the columns' type
 	}
 	if !key.destroyed {
 		key.destroyed = true
-		l.log.Error("key was destroyed: what it sealed is not opened any more, and nothing is sealed with it", "key", key.name, "error", why)
+		l.log.Error("key was destroyed: what it sealed reads as erased, and nothing is sealed with it", "key", key.name, "error", why)
 	}
 }
 

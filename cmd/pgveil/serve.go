@@ -109,7 +109,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		return err
 	}
 	s.closers = append(s.closers, store.Close)
-	rings, err := openKeys(ctx, store, neededKeys(c.config, file))
+	rings, err := openServed(ctx, store, neededKeys(c.config, file), log)
 	if err != nil {
 		return err
 	}

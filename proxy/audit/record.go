@@ -55,6 +55,7 @@ type Column struct {
 type Outcome struct {
 	Rows     int64 // that the client was sent
 	Opened   int64 // values that were opened
+	Erased   int64 // values that were shown as erased, as their key was destroyed
 	Duration time.Duration
 	Ended    string // "ok" or the SQLSTATE of the error
 }
@@ -115,6 +116,9 @@ func (r *Record) append(dst []byte) []byte {
 func (o *Outcome) append(dst []byte) []byte {
 	dst = appendNumber(dst, "rows", o.Rows)
 	dst = appendNumber(dst, "opened", o.Opened)
+	if o.Erased > 0 {
+		dst = appendNumber(dst, "erased", o.Erased)
+	}
 	dst = appendNumber(dst, "duration_us", o.Duration.Microseconds())
 	return appendField(dst, "ended", o.Ended, maxName)
 }
