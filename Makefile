@@ -6,7 +6,7 @@ STATEMENTS ?= 50000
 # Options of make demo and make bench; see README.md.
 export KEYS PATIENTS RESULTS ONCE PORT SERVER_PORT
 
-.PHONY: help build test test-conformance test-differential demo bench lint fuzz tools clean
+.PHONY: help build test test-conformance test-differential test-keylife demo bench lint fuzz tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -24,6 +24,10 @@ test: tools ## run all tests against a real PostgreSQL, Vault and drivers
 test-differential: tools ## run random statements through pgveil and directly, and compare; STATEMENTS=…, PGVEIL_SEED=…
 	PGVEIL_STATEMENTS=$(STATEMENTS) PGVEIL_DIFFERENTIAL_DOC=$(CURDIR)/docs/differential.md \
 		$(GO) test -count=1 -v -timeout 0 ./testenv/differential
+
+LIVES ?= 3
+test-keylife: tools ## keys for their whole life under a workload, with kill -9 of each part; LIVES=…, PGVEIL_SEED=…
+	PGVEIL_KEYLIFE=$(LIVES) $(GO) test -count=1 -v -timeout 0 ./testenv/keylife
 
 # Debian's source package of the server is fetched and built once; see docs/conformance.md.
 SUITES ?= all
