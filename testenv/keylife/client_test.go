@@ -92,14 +92,14 @@ func (c *client) judge(err error) error {
 			return errAgain
 		}
 		// 57P01 to 57P03 and class 08 are what a server that ends or starts says.
-		if c.killed.recently() && (strings.HasPrefix(told.Code, "57P0") || strings.HasPrefix(told.Code, "08")) {
+		if c.cutOff.recently() && (strings.HasPrefix(told.Code, "57P0") || strings.HasPrefix(told.Code, "08")) {
 			c.figures.failed("lost connection")
 			return errLost
 		}
 		return fmt.Errorf("%w\ndetail: %s\nhint: %s\nwhere: %s", err, told.Detail, told.Hint, told.Where)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("hangs, more than %v: %w", statementBound, err)
-	case c.killed.recently() && (c.conn == nil || c.conn.IsClosed()):
+	case c.cutOff.recently() && (c.conn == nil || c.conn.IsClosed()):
 		c.figures.failed("lost connection")
 		return errLost
 	}

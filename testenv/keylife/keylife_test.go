@@ -18,6 +18,7 @@ func TestKeyLife(t *testing.T) {
 	l.seal(ctx, 0)
 	l.cycle(ctx, "", 0)
 	l.cycle(ctx, " with kills", 4)
+	l.end(ctx)
 }
 
 // TestKeyLifeKills is the long run: lives in which parts are killed in every phase.
@@ -35,6 +36,7 @@ func TestKeyLifeKills(t *testing.T) {
 			l.seal(ctx, 5)
 			l.cycle(ctx, "", 12)
 			l.cycle(ctx, " again", 12)
+			l.end(ctx)
 		})
 	}
 }
@@ -54,7 +56,7 @@ func seed(t *testing.T) uint64 {
 
 // begin starts the servers and makes the keys.
 func begin(t *testing.T, seed uint64) *life {
-	l := &life{servers: startServers(t), t: t, seed: seed, ledger: &ledger{patients: make(map[int][]version)}, figures: newFigures(), byPart: make(map[string]int)}
+	l := &life{begun: time.Now(), servers: startServers(t), t: t, seed: seed, ledger: &ledger{patients: make(map[int][]version)}, figures: newFigures(), byPart: make(map[string]int)}
 	l.killer = &killer{life: l, rng: rand.New(rand.NewPCG(seed, 1<<32))}
 	return l
 }
@@ -63,9 +65,13 @@ func begin(t *testing.T, seed uint64) *life {
 func (l *life) start(t *testing.T) context.Context {
 	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(func() {
-		stop()
+		if t.Failed() {
+			stop()
+		}
+		l.closed.Store(true)
 		l.clients.Wait()
-		t.Logf("seed %d, kills: %v\n%s", l.seed, l.byPart, l.figures)
+		stop()
+		l.logf("seed %d, kills: %v\n%s", l.seed, l.byPart, l.figures)
 	})
 	if _, err := l.command(ctx, "keys", "create", "--all"); err != nil {
 		t.Fatal(err)
@@ -87,7 +93,7 @@ func (l *life) seal(ctx context.Context, kills int) {
 // each phase.
 func (l *life) cycle(ctx context.Context, name string, kills int) {
 	in := func(phase int) int { return kills*(phase+1)/6 - kills*phase/6 }
-	keysets := []string{"medical"}
+	keysets := []string{"identity", "medical"}
 	l.phase(ctx, "keys rotate"+name, in(0), stored{}, func(ctx context.Context) error {
 		for _, keyset := range keysets {
 			if _, err := l.command(ctx, "keys", "rotate", keyset, "--wait", takeOver(kills)); err != nil {
@@ -107,6 +113,29 @@ func (l *life) cycle(ctx context.Context, name string, kills int) {
 		return nil
 	})
 	l.phase(ctx, "afterwards"+name, in(4)+in(5), stored{only: l.primaries(keysets)}, func(ctx context.Context) error { return nil })
+}
+
+// end ends the clients and the proxies, and verifies the audit logs.
+func (l *life) end(ctx context.Context) {
+	l.closed.Store(true)
+	l.clients.Wait()
+	if said := l.clientsFault(); said != "" {
+		l.t.Fatal(said)
+	}
+	dirs := []string{"audit-commands"}
+	for _, p := range l.proxies {
+		if err := p.terminate(); err != nil {
+			l.t.Fatal(err)
+		}
+		dirs = append(dirs, "audit-"+p.name)
+	}
+	for _, dir := range dirs {
+		out, err := l.command(ctx, "audit", "verify", dir)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		l.logf("audit verify %s: %s", dir, out)
+	}
 }
 
 // takeOver is how long a rotation waits for the proxies: longer where one may have to start

@@ -76,6 +76,10 @@ func (k *killer) one(ctx context.Context, part string) error {
 	defer cancel()
 	k.killed.set()
 	defer k.killed.set()
+	if part == killProxy || part == killPostgres {
+		k.cutOff.set()
+		defer k.cutOff.set()
+	}
 	k.kills.Add(1)
 	begun, what := time.Now(), part
 	var err error

@@ -24,11 +24,13 @@ type life struct {
 	*servers
 	t       *testing.T
 	seed    uint64
+	begun   time.Time
 	ledger  *ledger
 	figures *figures
 	job     job
 	killer  *killer
-	killed  recent
+	killed  recent // anything: commands may fail
+	cutOff  recent // what clients are connected to, or pgveil is: connections may end
 	kills   atomic.Int64
 	byPart  map[string]int
 
@@ -41,9 +43,12 @@ type life struct {
 	writers []*writer
 	clients sync.WaitGroup
 	fault   chan error // the first of a client
+	closed  atomic.Bool
 }
 
-func (l *life) logf(format string, args ...any) { l.t.Logf(format, args...) }
+func (l *life) logf(format string, args ...any) {
+	l.t.Logf("%6.2f s: "+format, append([]any{time.Since(l.begun).Seconds()}, args...)...)
+}
 
 // populate starts the clients: five that write and four that read.
 func (l *life) populate(ctx context.Context) {

@@ -22,11 +22,11 @@ type reader struct {
 
 func (r *reader) run(ctx context.Context) error {
 	defer r.drop()
-	for ctx.Err() == nil {
+	for !r.closed.Load() {
 		r.gate.RLock()
 		err := r.one(ctx)
 		r.gate.RUnlock()
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			return err
 		}
 		time.Sleep(time.Duration(r.rng.IntN(8)) * time.Millisecond) // of a user

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -262,6 +263,24 @@ func (p *pgveil) kill() {
 		_ = p.cmd.Process.Kill()
 		<-p.ended
 	}
+}
+
+// terminate ends the proxy by SIGTERM; no client is connected.
+func (p *pgveil) terminate() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(startBound):
+		return fmt.Errorf("%s does not end by SIGTERM", p.name)
+	}
+	if !p.cmd.ProcessState.Success() {
+		return fmt.Errorf("%s: %v", p.name, p.cmd.ProcessState)
+	}
+	return nil
 }
 
 // alive reports an error if the proxy has ended by itself.

@@ -69,14 +69,14 @@ const (
 	upsert        = "INSERT INTO lab.patient (id, nir, name) VALUES ($1, $2, $3) ON CONFLICT (nir) DO UPDATE SET name = excluded.name"
 )
 
-// run works until ctx ends.
+// run works until the clients are to end.
 func (w *writer) run(ctx context.Context) error {
 	defer w.drop()
-	for ctx.Err() == nil {
+	for !w.closed.Load() {
 		w.gate.RLock()
 		err := w.one(ctx)
 		w.gate.RUnlock()
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			return err
 		}
 		time.Sleep(time.Duration(w.rng.IntN(8)) * time.Millisecond) // of a user
@@ -376,7 +376,7 @@ func (w *writer) resolve(ctx context.Context, p *proposal, app string) error {
 			p.settle(committed)
 			w.figures.failed("COMMIT cut off")
 			return nil
-		case !errors.Is(err, errLost) && !errors.Is(err, errAgain) || time.Now().After(end):
+		case !errors.Is(err, errLost) && !errors.Is(err, errAgain) || ctx.Err() != nil || time.Now().After(end):
 			return err
 		}
 	}
@@ -394,7 +394,7 @@ func (w *writer) sessionOver(ctx context.Context, app string) error {
 		if err == nil && n == 0 {
 			return nil
 		}
-		if time.Now().After(end) {
+		if ctx.Err() != nil || time.Now().After(end) {
 			return fmt.Errorf("session %s of a client that is gone stays in the server: %w", app, err)
 		}
 		time.Sleep(10 * time.Millisecond)
