@@ -143,9 +143,9 @@ func (l *life) retire(ctx context.Context, name string) error {
 			return nil
 		}
 		id := fmt.Sprint(next.ID)
-		args := []string{"keys", "retire", name, id, "--wait", "1s"}
+		args := []string{"keys", "retire", name, id, "--wait", "700ms"}
 		if next.Retired() {
-			args = []string{"keys", "destroy", name, id, "--wait", "1s", "--yes-destroy", name, "--keys-max-stale", "500ms"}
+			args = []string{"keys", "destroy", name, id, "--wait", "700ms", "--yes-destroy", name, "--keys-max-stale", "500ms"}
 		}
 		// What a kill has left undone, or done without saying so, keys show tells.
 		kills := l.kills.Load()

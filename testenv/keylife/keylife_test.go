@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -16,8 +17,9 @@ func TestKeyLife(t *testing.T) {
 	l.rate, l.most, l.atLeast = 3000, 20, 40
 	ctx := l.start(t)
 	l.seal(ctx, 0)
-	l.cycle(ctx, "", 0)
-	l.cycle(ctx, " with kills", 4)
+	l.cycle(ctx, "", 0, "identity", "medical")
+	l.bury(ctx, "", 0, "identity", "medical")
+	l.cycle(ctx, " with kills", 4, "identity")
 	l.end(ctx)
 }
 
@@ -34,8 +36,10 @@ func TestKeyLifeKills(t *testing.T) {
 			l.rate, l.most, l.atLeast = 2000, 60, 200
 			ctx := l.start(t)
 			l.seal(ctx, 5)
-			l.cycle(ctx, "", 12)
-			l.cycle(ctx, " again", 12)
+			for _, name := range []string{"", " again"} {
+				l.cycle(ctx, name, 9, "identity", "medical")
+				l.bury(ctx, name, 3, "identity", "medical")
+			}
 			l.end(ctx)
 		})
 	}
@@ -67,6 +71,7 @@ func (l *life) start(t *testing.T) context.Context {
 	t.Cleanup(func() {
 		if t.Failed() {
 			stop()
+			l.tellLogs()
 		}
 		l.closed.Store(true)
 		l.clients.Wait()
@@ -89,22 +94,20 @@ func (l *life) seal(ctx context.Context, kills int) {
 	l.phase(ctx, "schema apply seals", kills, stored{}, l.apply)
 }
 
-// cycle is a rotation from the new key to the end of the old one. A sixth of the kills is in
-// each phase.
-func (l *life) cycle(ctx context.Context, name string, kills int) {
-	in := func(phase int) int { return kills*(phase+1)/6 - kills*phase/6 }
-	keysets := []string{"identity", "medical"}
-	l.phase(ctx, "keys rotate"+name, in(0), stored{}, func(ctx context.Context) error {
-		for _, keyset := range keysets {
-			if _, err := l.command(ctx, "keys", "rotate", keyset, "--wait", takeOver(kills)); err != nil {
-				return err
-			}
-		}
-		return nil
+// cycle is a rotation from the new keys to values that are all sealed with them. A third of
+// the kills is in each phase.
+func (l *life) cycle(ctx context.Context, name string, kills int, keysets ...string) {
+	l.phase(ctx, "keys rotate"+name, kills/3, stored{}, func(ctx context.Context) error {
+		_, err := l.command(ctx, append([]string{"keys", "rotate", "--wait", takeOver(kills)}, keysets...)...)
+		return err
 	})
-	l.phase(ctx, "schema apply seals anew"+name, in(1), stored{only: l.primaries(keysets)}, l.apply)
-	l.phase(ctx, "KEK rotated, keys rewrap"+name, in(2), stored{only: l.primaries(keysets)}, l.rewrap)
-	l.phase(ctx, "keys retire, keys destroy"+name, in(3), stored{only: l.primaries(keysets)}, func(ctx context.Context) error {
+	l.phase(ctx, "schema apply seals anew"+name, kills/3, stored{only: l.primaries(keysets)}, l.apply)
+	l.phase(ctx, "KEK rotated, keys rewrap"+name, kills-2*(kills/3), stored{only: l.primaries(keysets)}, l.rewrap)
+}
+
+// bury is the end of the keys that seal no more.
+func (l *life) bury(ctx context.Context, name string, kills int, keysets ...string) {
+	l.phase(ctx, "keys retire, keys destroy"+name, kills, stored{only: l.primaries(keysets)}, func(ctx context.Context) error {
 		for _, keyset := range keysets {
 			if err := l.retire(ctx, keyset); err != nil {
 				return err
@@ -112,7 +115,6 @@ func (l *life) cycle(ctx context.Context, name string, kills int) {
 		}
 		return nil
 	})
-	l.phase(ctx, "afterwards"+name, in(4)+in(5), stored{only: l.primaries(keysets)}, func(ctx context.Context) error { return nil })
 }
 
 // end ends the clients and the proxies, and verifies the audit logs.
@@ -138,11 +140,36 @@ func (l *life) end(ctx context.Context) {
 	}
 }
 
+// tellLogs shows what the proxies have logged last, and the server of errors.
+func (l *life) tellLogs() {
+	for _, p := range l.proxies {
+		if p != nil {
+			l.logf("%s:\n%s", p.name, lastLines(p.logFile(p.starts), "level=", 15))
+		}
+	}
+	l.logf("PostgreSQL:\n%s", lastLines(l.postgres.LogFile(), "", 30))
+}
+
+// lastLines gives the last n lines of a file that contain something.
+func lastLines(path, something string, n int) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, something) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-n):], "")
+}
+
 // takeOver is how long a rotation waits for the proxies: longer where one may have to start
 // again meanwhile, or to reach Vault again.
 func takeOver(kills int) string {
 	if kills > 0 {
-		return "4s"
+		return "3s"
 	}
 	return "1s"
 }

@@ -122,7 +122,7 @@ func startServers(t *testing.T) *servers {
 	file, err := schema.Parse("schema.yaml", []byte(schemaText))
 	must(err)
 	s.file = file.Databases[database]
-	s.postgres, err = testenv.StartPostgres(ctx, testenv.PostgresOptions{DiscardWAL: true, Settings: map[string]string{"max_connections": "60"}})
+	s.postgres, err = testenv.StartPostgres(ctx, testenv.PostgresOptions{DiscardWAL: true, Settings: map[string]string{"max_connections": "60", "log_lock_waits": "on"}})
 	must(err)
 	t.Cleanup(func() { s.postgres.Stop() })
 	for _, role := range []string{"pgveil", "app", "lab_owner"} {
