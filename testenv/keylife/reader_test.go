@@ -43,8 +43,13 @@ func (r *reader) one(ctx context.Context) error {
 		what string
 		do   func(context.Context, int) error
 	}{
-		{"one patient", r.patient}, {"some patients", r.some}, {"patients by number", r.byNumber}, {"a repeatable read", r.repeatable},
-		{"COPY TO", r.copyOut}, {"counting", r.counting}, {"a cursor", r.cursor},
+		{"one patient", r.patient},
+		{"some patients", r.some},
+		{"patients by number", r.byNumber},
+		{"a repeatable read", r.repeatable},
+		{"COPY TO", r.copyOut},
+		{"counting", r.counting},
+		{"a cursor", r.cursor},
 	}
 	way := ways[r.rng.IntN(len(ways))]
 	begun := time.Now()
