@@ -223,7 +223,7 @@ func TestSealBeside(t *testing.T) {
 		})
 	}
 	o := options(s)
-	o.LockTimeout = 200 * time.Millisecond
+	o.LockTimeout, o.LockTries = 200*time.Millisecond, 300
 	_, err := run(t.Context(), conn, s, o)
 	stop.Store(true)
 	writers.Wait()

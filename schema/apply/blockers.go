@@ -213,12 +213,32 @@ func (r *reader) triggers(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			rules, err := r.names(ctx, `SELECT rulename::text FROM pg_catalog.pg_rewrite WHERE ev_class = $1 AND ev_type = '2' AND ev_enabled <> 'D' ORDER BY rulename`, m.oid)
+			if err != nil {
+				return err
+			}
+			fire = append(fire, rules...)
+			publications, err := r.names(ctx, `SELECT DISTINCT pubname::text FROM pg_catalog.pg_publication_tables WHERE schemaname = $1 AND tablename = $2 ORDER BY 1`, m.Schema, m.Name)
+			if err != nil {
+				return err
+			}
+			if len(publications) > 0 {
+				r.plan.Notices = append(r.plan.Notices, fmt.Sprintf("%s: it is published (%v): give the tables of subscribers the shadow columns (\\d shows them once schema apply fills) and the new types, or their replication stops", m, publications))
+			}
 		}
 		if len(fire) > 0 && !replica {
-			r.plan.Notices = append(r.plan.Notices, fmt.Sprintf("%s: triggers on UPDATE (%v) fire for each row while it is filled, unless a superuser does it, or whoever may (PostgreSQL 15: GRANT SET ON PARAMETER session_replication_role)", t, fire))
+			r.plan.Notices = append(r.plan.Notices, fmt.Sprintf("%s: triggers and rules on UPDATE (%v) fire for each row while it is filled, unless a superuser does it, or whoever may (PostgreSQL 15: GRANT SET ON PARAMETER session_replication_role)", t, fire))
 		}
 	}
 	return nil
+}
+
+func (r *reader) names(ctx context.Context, sql string, args ...any) ([]string, error) {
+	rows, err := r.tx.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // mayReplicate reports whether the session may keep the applications' triggers from firing.

@@ -288,6 +288,12 @@ func TestChange(t *testing.T) {
 	}) {
 		t.Errorf("%v, %v", problems, err)
 	}
+	if _, err := conn.Exec(t.Context(), `INSERT INTO lab.patient (id, last_name) SELECT 8000, last_name FROM lab.patient WHERE id = 1`); err != nil {
+		t.Fatal(err)
+	}
+	if emails := opened(t, s, conn, db.Column("lab", "patient", "email")); emails[len(emails)-1] != "nobody@nowhere" {
+		t.Errorf("the default: %q", emails[len(emails)-1])
+	}
 	for sql, code := range map[string]string{
 		`INSERT INTO lab.result (id, nir) SELECT 9000, nir FROM lab.patient WHERE id = 1`:                                      "",
 		`INSERT INTO lab.result (id, nir) SELECT 9001, set_byte(nir, 30, get_byte(nir, 30) # 1) FROM lab.patient WHERE id = 1`: "23503",

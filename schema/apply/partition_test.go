@@ -119,7 +119,7 @@ func TestPartitioned(t *testing.T) {
 		}
 	})
 	o := options(s)
-	o.LockTimeout = 100 * time.Millisecond
+	o.LockTimeout, o.LockTries = 100*time.Millisecond, 300
 	made := false
 	o.Progress = func(p apply.Progress) {
 		if !made && p.State == apply.StateFill {
@@ -220,11 +220,11 @@ func TestPartitionedBlockers(t *testing.T) {
 		t.Errorf("undone: %v", plan.Blockers)
 	}
 	owner := s.Direct(t, "biologist")
-	if err := s.Postgres.ExecIn(t.Context(), s.Database, `ALTER TABLE lab.act OWNER TO biologist; ALTER TABLE lab.person OWNER TO biologist`); err != nil {
+	if err := s.Postgres.ExecIn(t.Context(), s.Database, `ALTER TABLE lab.act OWNER TO biologist; ALTER TABLE lab.person OWNER TO biologist; CREATE PUBLICATION told FOR TABLE lab.act_2024; CREATE RULE again AS ON UPDATE TO lab.act_2024 DO ALSO SELECT 1`); err != nil {
 		t.Fatal(err)
 	}
 	plan := read(t, owner, s)
-	if len(plan.Notices) != 1 || !strings.Contains(plan.Notices[0], "[tell touch]") || !slices.ContainsFunc(plan.Blockers, func(b apply.Blocker) bool {
+	if len(plan.Notices) != 2 || !strings.Contains(plan.Notices[0], "lab.act_2024: it is published ([told])") || !strings.Contains(plan.Notices[1], "[tell touch again]") || !slices.ContainsFunc(plan.Blockers, func(b apply.Blocker) bool {
 		return strings.Contains(b.String(), "lab.act_2023: the role that does this does not own it")
 	}) {
 		t.Errorf("%+v", plan)

@@ -19,11 +19,7 @@ func (r *reader) unverified(ctx context.Context) error {
 	if err := r.tx.QueryRow(ctx, `SELECT pg_catalog.to_regclass('pgveil.seal_job') IS NOT NULL`).Scan(&begun); err != nil || !begun {
 		return err
 	}
-	rows, err := r.tx.Query(ctx, `SELECT unit FROM pgveil.seal_job WHERE state = $1 ORDER BY unit`, string(StateVerify))
-	if err != nil {
-		return err
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	names, err := r.names(ctx, `SELECT unit FROM pgveil.seal_job WHERE state = $1 ORDER BY unit`, string(StateVerify))
 	if err != nil {
 		return err
 	}
@@ -34,11 +30,7 @@ func (r *reader) unverified(ctx context.Context) error {
 				continue
 			}
 			u.Tables = append(u.Tables, t)
-			rows, err := r.tx.Query(ctx, `SELECT conname::text FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND contype = 'f' AND NOT convalidated ORDER BY conname`, t.oid)
-			if err != nil {
-				return err
-			}
-			keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			keys, err := r.names(ctx, `SELECT conname::text FROM pg_catalog.pg_constraint WHERE conrelid = $1 AND contype = 'f' AND NOT convalidated ORDER BY conname`, t.oid)
 			if err != nil {
 				return err
 			}

@@ -40,7 +40,7 @@ var rekeyTables = []string{
 	`CREATE SCHEMA lab`,
 	`CREATE TABLE lab.patient (id int PRIMARY KEY, nir bytea UNIQUE, name bytea, visits int NOT NULL DEFAULT 0)`,
 	`CREATE TABLE lab.visit (id int PRIMARY KEY, nir bytea REFERENCES lab.patient (nir), ward bytea)`,
-	`CREATE INDEX ON lab.visit (ward)`,
+	`CREATE INDEX ON lab.visit (ward)`, `ALTER TABLE lab.visit ADD CONSTRAINT later UNIQUE (id, ward) DEFERRABLE INITIALLY DEFERRED`,
 	`GRANT USAGE ON SCHEMA lab TO biologist`, `GRANT ALL ON ALL TABLES IN SCHEMA lab TO biologist`,
 }
 
@@ -137,7 +137,7 @@ func TestRekey(t *testing.T) {
 		job := connect(t, r.Stack)
 		ctx, kill := context.WithCancel(t.Context())
 		o := options(r.Stack)
-		o.Settle, o.LockTimeout = 1200*time.Millisecond, 200*time.Millisecond // more than two refreshes
+		o.Settle, o.LockTimeout, o.LockTries = 2*time.Second, 200*time.Millisecond, 300 // more than three refreshes
 		if n < 20 {
 			o.Settle = 0 // it does not come to the swap
 		}

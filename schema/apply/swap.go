@@ -27,6 +27,10 @@ func (j *job) swap(ctx context.Context, u *Unit) error {
 		if err := j.quiet(ctx, tx); err != nil {
 			return err
 		}
+		// What waits for the end of the transaction would keep tables from being altered.
+		if _, err := tx.Exec(ctx, `SET CONSTRAINTS ALL IMMEDIATE`); err != nil {
+			return err
+		}
 		for _, t := range u.Tables {
 			if err := j.complete(ctx, tx, t); err != nil {
 				return err
@@ -90,7 +94,7 @@ func (j *job) complete(ctx context.Context, tx pgx.Tx, t *Table) error {
 				return err
 			}
 			if apart > 0 {
-				return fmt.Errorf("%d rows of %s cannot be filled: a trigger keeps them from being changed; nothing was swapped", apart, leaf)
+				return fmt.Errorf("%d rows of %s cannot be filled: a trigger or rule keeps them from being changed; nothing was swapped", apart, leaf)
 			}
 		}
 	}
