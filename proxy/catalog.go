@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -49,9 +50,10 @@ func loadCalm(ctx context.Context, login *pgx.Conn) (map[string]struct{}, error)
 // tracked is a described database and the newest snapshot of it.
 type tracked struct {
 	config   *Config
-	database *schema.Database
+	name     string // of the database
+	database atomic.Pointer[schema.Database]
 	sealers  *sealers
-	seals    seals
+	seals    atomic.Pointer[seals]
 
 	current atomic.Pointer[snapshot]
 	changes announced
@@ -66,16 +68,30 @@ type tracked struct {
 }
 
 func newTracked(config *Config, database *schema.Database) (*tracked, error) {
-	sealers, err := newSealers(config, database)
-	if err != nil {
-		return nil, err
-	}
 	t := &tracked{
-		config: config, database: database, sealers: sealers, seals: newSeals(database),
+		config: config, name: database.Name, sealers: newSealers(config),
 		loading: make(chan struct{}, 1), login: keptLogin{wait: loginIdle},
 	}
+	return t, t.describe(database)
+}
+
+// describe takes over how the schema file describes the database. After an error all is
+// as it was.
+func (t *tracked) describe(database *schema.Database) error {
+	if err := t.sealers.add(database); err != nil {
+		return err
+	}
+	found := newSeals(database)
+	if before := t.seals.Load(); before != nil {
+		maps.Copy(found, *before) // what was sealed stays what it is
+	}
+	t.loading <- struct{}{}
+	t.seals.Store(&found)
+	t.database.Store(database)
+	t.fingerprint, t.login.visible = "", ""
+	<-t.loading
 	t.invalidate()
-	return t, nil
+	return nil
 }
 
 // snapshot gives the newest snapshot, after any change that was announced by
@@ -96,8 +112,8 @@ func (t *tracked) compare(ctx context.Context) (*snapshot, error) {
 
 func (t *tracked) since(ctx context.Context, after time.Time) (*snapshot, error) {
 	if err := t.refresh(ctx, after); err != nil {
-		t.config.Log.Error("catalog cannot be read", "database", t.database.Name, "error", err)
-		return nil, pgerror.New(pgerror.CannotConnectNow, "pgveil cannot read the catalog of database %q", t.database.Name).
+		t.config.Log.Error("catalog cannot be read", "database", t.name, "error", err)
+		return nil, pgerror.New(pgerror.CannotConnectNow, "pgveil cannot read the catalog of database %q", t.name).
 			WithHint("See pgveil's log; statements are refused until its login can read the catalog.")
 	}
 	return t.current.Load(), nil
@@ -210,7 +226,7 @@ func (t *tracked) readNewer(ctx context.Context, login *pgx.Conn) error {
 	if mark == t.fingerprint && t.current.Load() != nil {
 		return nil
 	}
-	catalog, err := schema.LoadCatalog(ctx, login, t.database)
+	catalog, err := schema.LoadCatalog(ctx, login, t.database.Load())
 	if err != nil {
 		return err
 	}
@@ -230,7 +246,7 @@ func (t *tracked) tell(gaps []string) {
 	if t.current.Load() != nil {
 		for _, gap := range gaps {
 			if !slices.Contains(t.gaps, gap) {
-				t.config.Log.Warn("schema file: "+gap, "database", t.database.Name)
+				t.config.Log.Warn("schema file: "+gap, "database", t.name)
 			}
 		}
 	}
@@ -248,7 +264,7 @@ func (t *tracked) watch(ctx context.Context) {
 		case <-ticker.C:
 		}
 		if err := t.refresh(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			t.config.Log.Warn("catalog refresh failed", "database", t.database.Name, "error", err)
+			t.config.Log.Warn("catalog refresh failed", "database", t.name, "error", err)
 		}
 	}
 }

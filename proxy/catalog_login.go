@@ -50,7 +50,7 @@ func (t *tracked) withLogin(ctx context.Context, read func(*pgx.Conn) error) err
 		}
 	}
 	t.closeLogin(ctx)
-	conn, err := t.config.Login(ctx, t.database.Name)
+	conn, err := t.config.Login(ctx, t.name)
 	if err != nil {
 		return err
 	}

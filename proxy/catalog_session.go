@@ -99,7 +99,7 @@ func (c *conn) changedBeside(known *snapshot) bool {
 	defer cancel()
 	if err := c.tracked.refresh(ctx, time.Now()); err != nil {
 		c.blocked = time.Now()
-		c.config.Log.Warn("catalog cannot be compared", "database", c.tracked.database.Name, "error", err)
+		c.config.Log.Warn("catalog cannot be compared", "database", c.tracked.name, "error", err)
 		return false
 	}
 	return c.tracked.current.Load() != known
@@ -138,7 +138,7 @@ func (c *conn) readOwn(settings *probe, order uint64, shared *snapshot) error {
 		c.own.snapshot = shared
 	} else if err == nil && (c.own.snapshot == nil || mark != c.own.snapshot.mark) {
 		var catalog *schema.Catalog
-		if catalog, err = schema.ReadCatalog(c.ctx, through, c.tracked.database); err == nil {
+		if catalog, err = schema.ReadCatalog(c.ctx, through, c.tracked.database.Load()); err == nil {
 			c.own.snapshot = &snapshot{
 				catalog: catalog, analyzer: statement.NewAnalyzer(catalog),
 				members: shared.members, builtin: shared.builtin, mark: mark,
@@ -149,8 +149,8 @@ func (c *conn) readOwn(settings *probe, order uint64, shared *snapshot) error {
 		if through.err != nil { // the session's own
 			return through.err
 		}
-		c.config.Log.Error("catalog cannot be read", "database", c.tracked.database.Name, "error", err)
-		return pgerror.New(pgerror.CannotConnectNow, "pgveil cannot read the catalog of database %q", c.tracked.database.Name).
+		c.config.Log.Error("catalog cannot be read", "database", c.tracked.name, "error", err)
+		return pgerror.New(pgerror.CannotConnectNow, "pgveil cannot read the catalog of database %q", c.tracked.name).
 			WithHint("See pgveil's log; statements are refused until the catalog can be read.")
 	}
 	c.own.order, c.own.shared = order, shared

@@ -94,7 +94,7 @@ func (c *conn) run(client, upstream net.Conn) error {
 	c.prepared = make(names[prepared])
 	c.portals = make(names[portal])
 	c.changed.Store(true)
-	c.sr.SetGuard((&sealsGuard{seals: c.tracked.seals}).look)
+	c.sr.SetGuard((&sealsGuard{seals: &c.tracked.seals}).look)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

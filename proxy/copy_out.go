@@ -115,7 +115,7 @@ func (c *conn) copyOut(r *result, rewrite func([]byte) ([]byte, error)) error {
 	tail := w.Tail()
 	start := len(tail)
 	tail, err := rewrite(tail)
-	if err == nil && c.tracked.seals.found(tail[start:]) {
+	if err == nil && c.tracked.seals.Load().found(tail[start:]) {
 		c.unopened()
 		err = errUnopened
 	}

@@ -33,7 +33,7 @@ func (c *conn) renew() error {
 			return nil
 		}
 		c.blocked = time.Now()
-		c.config.Log.Warn("catalog cannot be compared", "database", c.tracked.database.Name, "error", err)
+		c.config.Log.Warn("catalog cannot be compared", "database", c.tracked.name, "error", err)
 	}
 	known := c.tracked.current.Load()
 	if known == nil {
@@ -46,7 +46,7 @@ func (c *conn) renew() error {
 	if len(p.values) == 2 && p.text(0) == "f" && p.text(1) == strconv.FormatInt(known.catalog.Epoch(), 10) {
 		return nil
 	}
-	return pgerror.New(pgerror.CannotConnectNow, "columns are being stored otherwise, and pgveil cannot read the catalog of database %q", c.tracked.database.Name).
+	return pgerror.New(pgerror.CannotConnectNow, "columns are being stored otherwise, and pgveil cannot read the catalog of database %q", c.tracked.name).
 		WithHint("See pgveil's log; statements are refused until its login can read the catalog.")
 }
 

@@ -214,7 +214,7 @@ func (c *conn) dataRow(r *result) error {
 			out.SetTail(value)
 			out.EndValue()
 			opened += col.json.opened
-		case col.output == nil && !row.Null() && c.tracked.seals.found(row.Value()):
+		case col.output == nil && !row.Null() && c.tracked.seals.Load().found(row.Value()):
 			out.Abandon()
 			c.unopened()
 			return c.fail(r, errUnopened)

@@ -18,20 +18,28 @@ type sealers struct {
 	making sync.Mutex
 }
 
-func newSealers(config *Config, database *schema.Database) (*sealers, error) {
+func newSealers(config *Config) *sealers {
 	s := &sealers{config: config}
-	known := make(map[*schema.Column]Sealer)
+	s.known.Store(&map[*schema.Column]Sealer{})
+	return s
+}
+
+// add makes the sealers of the columns of a database, or of none.
+func (s *sealers) add(database *schema.Database) error {
+	s.making.Lock()
+	defer s.making.Unlock()
+	known := maps.Clone(*s.known.Load())
 	for _, column := range database.Columns {
 		for _, form := range column.Forms() {
-			sealer, err := config.Sealer(form)
+			sealer, err := s.config.Sealer(form)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			known[form] = sealer
 		}
 	}
 	s.known.Store(&known)
-	return s, nil
+	return nil
 }
 
 // of gives the sealer of a column, nil for none. Where the key is not there, it is one that

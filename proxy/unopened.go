@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/hex"
+	"sync/atomic"
 
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/schema"
@@ -105,7 +106,7 @@ func octal(digits []byte) byte { return digits[0]<<6 | digits[1]&7<<3 | digits[2
 
 // sealsGuard looks for sealed values in what is forwarded to one client.
 type sealsGuard struct {
-	seals seals
+	seals *atomic.Pointer[seals]
 	tail  [2 * longestHeader]byte // the end of the piece before, and the beginning of this one
 	kept  int
 }
@@ -117,11 +118,11 @@ func (g *sealsGuard) look(piece []byte, first, last bool) error {
 	}
 	if g.kept > 0 { // a value may begin in one piece and go on in the next
 		n := g.kept + copy(g.tail[g.kept:], piece[:min(len(piece), longestHeader)])
-		if g.seals.found(g.tail[:n]) {
+		if g.seals.Load().found(g.tail[:n]) {
 			return errUnopened
 		}
 	}
-	if g.seals.found(piece) {
+	if g.seals.Load().found(piece) {
 		return errUnopened
 	}
 	if last {

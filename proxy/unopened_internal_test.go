@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pgveil/pgveil/schema"
@@ -65,7 +66,7 @@ func TestSealsFound(t *testing.T) {
 				t.Errorf("%s %x is not found in %q", name, header, row)
 			}
 			for cut := range len(row) {
-				g := &sealsGuard{seals: s}
+				g := &sealsGuard{seals: holding(s)}
 				if g.look([]byte("another message \xfe\x9d"), true, true) != nil {
 					t.Fatal("found in another message")
 				}
@@ -73,7 +74,7 @@ func TestSealsFound(t *testing.T) {
 					t.Errorf("%s %x, cut at %d, is not found", name, header, cut)
 				}
 			}
-			g := &sealsGuard{seals: s}
+			g := &sealsGuard{seals: holding(s)}
 			found := false
 			for i := range row {
 				found = found || g.look(row[i:i+1], i == 0, i == len(row)-1) != nil
@@ -105,7 +106,7 @@ func TestSealsFound(t *testing.T) {
 func TestSealsFoundAllocates(t *testing.T) {
 	s, _ := sealsOf("column:lab.patient.nir", "domain:nir")
 	row := bytes.Repeat([]byte("a row \xfe \xfe\x9d of something, fe9d12, \\376\\235 "), 100)
-	g := &sealsGuard{seals: s}
+	g := &sealsGuard{seals: holding(s)}
 	if n := testing.AllocsPerRun(100, func() { _ = g.look(row, true, true) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -116,7 +117,7 @@ func BenchmarkSealsLook(b *testing.B) {
 	for _, size := range []int{60, 32 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			row := bytes.Repeat([]byte("Lefèvre, 12 rue de la Paix; 75002 Paris\x00\x00\x00\x04\x00\x00\x12\x34"), size/40+1)[:size]
-			g := &sealsGuard{seals: s}
+			g := &sealsGuard{seals: holding(s)}
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -126,4 +127,10 @@ func BenchmarkSealsLook(b *testing.B) {
 			}
 		})
 	}
+}
+
+func holding(s seals) *atomic.Pointer[seals] {
+	p := &atomic.Pointer[seals]{}
+	p.Store(&s)
+	return p
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -28,7 +29,7 @@ type liveKeys struct {
 	told     faultLog // of watch alone
 
 	mu   sync.Mutex          // guards what follows, and that a key is exchanged or withheld
-	keys map[string]*liveKey // the map itself stays as it is
+	keys map[string]*liveKey // the map itself is exchanged, not changed
 	over bool                // watch has ended
 }
 
@@ -60,10 +61,60 @@ const reopenEach = 6
 func newLiveKeys(store keys.Store, rings map[string]*keys.Keyring, c *config.Config, log *slog.Logger) *liveKeys {
 	l := &liveKeys{store: store, log: log, refresh: c.KeysRefresh, maxStale: c.KeysMaxStale, told: faultLog{log: log}, keys: make(map[string]*liveKey)}
 	for name, ring := range rings {
-		ofColumns := ring.Type() == keys.TypeRandomized || ring.Type() == keys.TypeDeterministic
-		l.keys[name] = &liveKey{name: name, ofColumns: ofColumns, ring: ring, confirmed: time.Now(), destroyed: !ring.Info().Destroyed.IsZero()}
+		l.keys[name] = newLiveKey(name, ring)
 	}
 	return l
+}
+
+func newLiveKey(name string, ring *keys.Keyring) *liveKey {
+	ofColumns := ring.Type() == keys.TypeRandomized || ring.Type() == keys.TypeDeterministic
+	return &liveKey{name: name, ofColumns: ofColumns, ring: ring, confirmed: time.Now(), destroyed: !ring.Info().Destroyed.IsZero()}
+}
+
+// known gives the keys; the map is not to be changed.
+func (l *liveKeys) known() map[string]*liveKey {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.keys
+}
+
+func (l *liveKeys) types() map[string]keys.KeyType {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	types := make(map[string]keys.KeyType)
+	for name, key := range l.keys {
+		types[name] = key.ring.Type()
+	}
+	return types
+}
+
+// add opens those of the keys that are not known yet.
+func (l *liveKeys) add(ctx context.Context, needed []neededKey) error {
+	var missing []neededKey
+	known := l.types()
+	for _, n := range needed {
+		switch is := known[n.name]; is {
+		case "":
+			missing = append(missing, n)
+		case n.kind:
+		default:
+			return fmt.Errorf("key %q is of type %s, and one of type %s is needed", n.name, is, n.kind)
+		}
+	}
+	rings, err := openServed(ctx, l.store, missing, l.log)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keys = maps.Clone(l.keys)
+	for name, ring := range rings {
+		l.keys[name] = newLiveKey(name, ring)
+		if !l.over {
+			l.expireLater(l.keys[name])
+		}
+	}
+	return nil
 }
 
 // sealer is for proxy.Config: it makes the sealer of a column, at the start or later, when a
@@ -119,13 +170,14 @@ func (l *liveKeys) watch(ctx context.Context) {
 // round asks the store for every keyset, several at once for one that is slow: pgveil keys rotate
 // counts on all having noticed the new key soon.
 func (l *liveKeys) round(ctx context.Context) {
-	names := slices.Sorted(maps.Keys(l.keys))
+	known := l.known()
+	names := slices.Sorted(maps.Keys(known))
 	errs := make([]error, len(names))
 	var asking errgroup.Group
 	asking.SetLimit(4)
 	for i, name := range names {
 		asking.Go(func() error {
-			errs[i] = l.ask(ctx, l.keys[name])
+			errs[i] = l.ask(ctx, known[name])
 			return nil
 		})
 	}
@@ -140,7 +192,7 @@ func (l *liveKeys) round(ctx context.Context) {
 		if err == nil {
 			continue
 		}
-		l.failed(l.keys[name], err)
+		l.failed(known[name], err)
 		if !errors.Is(err, keys.ErrUnreachable) && !errors.Is(err, keys.ErrVaultSealed) {
 			faults[name] = err
 		} else if everywhere == nil {

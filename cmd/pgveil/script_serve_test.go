@@ -67,6 +67,15 @@ func serving(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// reloaded: sends HUP.
+func reloaded(ts *testscript.TestScript, neg bool, args []string) {
+	v, ok := running.Load(ts)
+	if neg || len(args) != 0 || !ok {
+		ts.Fatalf("usage: reloaded, while serve runs")
+	}
+	ts.Check(v.(*served).cmd.Process.Signal(syscall.SIGHUP))
+}
+
 // stopped SIGNAL: sends TERM or INT and waits for the end, with exit status 0.
 func stopped(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT}

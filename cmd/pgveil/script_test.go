@@ -77,6 +77,7 @@ func runScripts(t *testing.T, dir string) {
 			"runbook":      runbook,
 			"serving":      serving,
 			"stopped":      stopped,
+			"reloaded":     reloaded,
 			"await":        await,
 			"closedport":   closedPort,
 		},

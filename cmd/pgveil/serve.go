@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	_ "time/tzdata" // zones on machines that have none
 
 	"github.com/jackc/pgx/v5"
@@ -27,7 +30,9 @@ func serveCommand() *command {
 Accepts PostgreSQL clients, seals what they write to tagged columns, opens what they
 may read, and records it. It refuses to start when a key is missing or of the wrong
 type, when a tagged column holds values in clear, or when Vault, the audit log or a
-described database cannot be used, and says which and why. SIGTERM and SIGINT end it, with exit status 0.`,
+described database cannot be used, and says which and why. SIGTERM and SIGINT end it, with exit status 0.
+SIGHUP has it read the schema file again, without dropping a connection; a file that it
+would not start with is refused, and the one before stays. Settings need a restart.`,
 		examples: []string{
 			"pgveil serve",
 			"pgveil serve --config /etc/pgveil/pgveil.yaml --log-format json",
@@ -44,8 +49,10 @@ described database cannot be used, and says which and why. SIGTERM and SIGINT en
 // server is what serve has put together and has to take down again.
 type server struct {
 	proxy     *proxy.Server
+	file      *schema.File // the newest that was taken over
 	keys      *liveKeys
 	health    *health // nil without health.listen
+	login     *login
 	listeners []net.Listener
 	closers   []func() error // to be called in reverse
 }
@@ -72,10 +79,11 @@ func serve(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range file.Warnings {
-		log.Warn("schema file: "+w.Message, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Position.Column))
-	}
-	s := &server{}
+	warnOf(file, log)
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // before it is ready: the signal would end it
+	defer signal.Stop(hangup)
+	s := &server{file: file}
 	if c.config.Health != "" {
 		if s.health, err = listenHealth(ctx, c.config.Health, log); err != nil {
 			return err
@@ -84,7 +92,7 @@ func serve(ctx context.Context, c *call) error {
 	}
 	err = s.prepare(ctx, c, file, log)
 	if err == nil {
-		err = s.run(ctx, c, log)
+		err = s.run(ctx, c, hangup, log)
 	} else if ctx.Err() != nil {
 		err = nil // it was told to end while it started
 	}
@@ -129,6 +137,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	if err != nil {
 		return err
 	}
+	s.login = login
 	s.closers = append(s.closers, func() error { done(); return nil })
 	// Before the audit log, in which each start leaves a segment, what may well fail.
 	for name := range file.Databases {
@@ -222,7 +231,7 @@ func openAudit(c *call, rings map[string]*keys.Keyring, log *slog.Logger) (*audi
 }
 
 // run serves until ctx ends, and then shuts down.
-func (s *server) run(ctx context.Context, c *call, log *slog.Logger) error {
+func (s *server) run(ctx context.Context, c *call, hangup <-chan os.Signal, log *slog.Logger) error {
 	warnPlain(c.config, log)
 	served := make(chan error, len(s.listeners))
 	serving, stop := context.WithCancel(ctx)
@@ -242,12 +251,17 @@ func (s *server) run(ctx context.Context, c *call, log *slog.Logger) error {
 	}
 	open := len(s.listeners)
 	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-served:
-		open--
-		if ctx.Err() == nil {
-			err = errors.Join(errors.New("a listener has ended by itself"), err)
+	for ended := false; !ended; {
+		select {
+		case <-ctx.Done():
+			ended = true
+		case <-hangup:
+			s.reload(ctx, c, log)
+		case err = <-served:
+			open--
+			if ended = true; ctx.Err() == nil {
+				err = errors.Join(errors.New("a listener has ended by itself"), err)
+			}
 		}
 	}
 	log.Info("shutting down", "grace", c.config.Limits.ShutdownGrace)

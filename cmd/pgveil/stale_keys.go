@@ -19,9 +19,13 @@ func (l *liveKeys) startExpiry() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, key := range l.keys {
-		if key.ofColumns {
-			key.expiry = time.AfterFunc(l.maxStale-time.Since(key.confirmed), func() { l.expire(key) })
-		}
+		l.expireLater(key)
+	}
+}
+
+func (l *liveKeys) expireLater(key *liveKey) {
+	if key.ofColumns && key.expiry == nil {
+		key.expiry = time.AfterFunc(l.maxStale-time.Since(key.confirmed), func() { l.expire(key) })
 	}
 }
 

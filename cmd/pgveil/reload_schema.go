@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/pgveil/pgveil/schema"
+)
+
+// reload reads the schema file again. What it would not start with is refused, and the file of
+// before stays.
+func (s *server) reload(ctx context.Context, c *call, log *slog.Logger) {
+	file, err := c.readSchema()
+	if err == nil {
+		warnOf(file, log)
+		err = s.describe(ctx, c, file, log)
+	}
+	if err != nil {
+		log.Error("schema file is refused, the one before stays", "file", c.config.Schema, "error", err)
+		return
+	}
+	s.file = file
+	log.Info("schema file was read again", "file", c.config.Schema)
+}
+
+// describe has all go by another schema file.
+func (s *server) describe(ctx context.Context, c *call, file *schema.File, log *slog.Logger) error {
+	if err := s.keys.add(ctx, neededKeys(c.config, file)); err != nil {
+		return err
+	}
+	for _, database := range file.Databases {
+		database.Holds = s.keys.holds
+	}
+	if err := checkStart(ctx, s.login, file, log); err != nil {
+		return err
+	}
+	err := s.proxy.Reload(file.Databases)
+	if err != nil {
+		if again := s.proxy.Reload(s.file.Databases); again != nil {
+			err = fmt.Errorf("%w; going back: %w", err, again)
+		}
+	}
+	return err
+}
+
+func warnOf(file *schema.File, log *slog.Logger) {
+	for _, w := range file.Warnings {
+		log.Warn("schema file: "+w.Message, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Position.Column))
+	}
+}
