@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,7 +19,7 @@ type Sealer interface {
 	Open(dst, sealed []byte) ([]byte, error)
 }
 
-// Config is what a Server needs. All fields but Access, Terminate and the limits are required.
+// Config is what a Server needs. All fields but EndUser, Access, Terminate and the limits are required.
 type Config struct {
 	// Databases are the described databases by name; one that is not in it passes
 	// untouched.
@@ -30,6 +31,10 @@ type Config struct {
 	// Clients is how clients connect, Upstreams how the server is reached.
 	Clients   *ClientTLS
 	Upstreams *Upstreams
+	// EndUser finds, with its first group, whom an application acts for in its
+	// application_name; nil where these do not tell. Where a session has set
+	// pgveil.end_user, that counts.
+	EndUser *regexp.Regexp
 	// Access says who may connect from where, how and when; nil lets everyone.
 	Access *access.Rules
 	// Terminate has pgveil authenticate clients itself; nil relays the server's
@@ -65,4 +70,16 @@ func (c *Config) setDefaults() {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+}
+
+// endUser gives whom a session claims to act for, by its settings.
+func (c *Config) endUser(declared, application string) string {
+	if declared != "" || c.EndUser == nil {
+		return declared
+	}
+	groups := c.EndUser.FindStringSubmatch(application)
+	if len(groups) < 2 {
+		return ""
+	}
+	return groups[1]
 }

@@ -113,7 +113,7 @@ func (c *conn) auditRefusal(e *pgerror.Error) {
 func (c *conn) newRecord(s *state) *audit.Record {
 	return &audit.Record{
 		Session: c.id, SessionUser: s.session, Role: s.user, Roles: s.roles,
-		Client: c.params.address, TLS: c.params.certificate, Application: c.params.application,
+		Client: c.params.address, TLS: c.params.certificate, Application: c.params.application, EndUser: s.endUser,
 		Database: c.params.database, Backend: c.params.pid,
 	}
 }

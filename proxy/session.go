@@ -25,8 +25,10 @@ type state struct {
 	settings logical.Settings
 	// backslashes says that standard_conforming_strings is off.
 	backslashes bool
-	encoding    *encoding      // of the client's texts and values
-	problem     *pgerror.Error // why nothing tagged can be handled under these settings
+	encoding    *encoding // of the client's texts and values
+	// endUser is whom the application claims to act for, "" if it does not say.
+	endUser string
+	problem *pgerror.Error // why nothing tagged can be handled under these settings
 }
 
 // probeSQL asks the session for its state. Every name in it is qualified and it
@@ -37,9 +39,10 @@ const probeSQL = `SELECT current_user, session_user, pg_catalog.array_to_json(pg
 	` pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('standard_conforming_strings'),` +
 	` pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('TimeZone'),` +
 	` pg_catalog.current_setting('bytea_output'), pg_catalog.current_setting('server_encoding'),` +
-	` pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid()`
+	` pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid(),` +
+	` pg_catalog.current_setting('pgveil.end_user', true), pg_catalog.current_setting('application_name')`
 
-const probeColumns = 14
+const probeColumns = 16
 
 // probeName names the probe's statement and portal; a client's own unnamed ones
 // stay as they are.
@@ -113,6 +116,7 @@ func (c *conn) ask(snapshot *snapshot) (*state, error) {
 	if err != nil {
 		return nil, pgerror.New(pgerror.InternalError, "the server's process cannot be read")
 	}
+	s.endUser = c.config.endUser(p.text(14), p.text(15))
 	if problem := c.settled(uint32(process)); problem != nil {
 		s.problem = problem
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/pgveil/pgveil/proxy"
 	"github.com/pgveil/pgveil/proxy/access"
@@ -36,4 +37,19 @@ func (c *call) accessRules(clients *proxy.ClientTLS) (*access.Rules, error) {
 		return nil, c.config.Errorf("auth.access", "auth.access: %v", err)
 	}
 	return rules, nil
+}
+
+// endUser compiles what finds the end user in application_name, nil if nothing does.
+func (c *call) endUser() (*regexp.Regexp, error) {
+	if c.config.Audit.EndUser == "" {
+		return nil, nil
+	}
+	pattern, err := regexp.Compile(c.config.Audit.EndUser)
+	switch {
+	case err != nil:
+		return nil, c.config.Errorf("audit.end_user", "audit.end_user: %v", err)
+	case pattern.NumSubexp() == 0:
+		return nil, c.config.Errorf("audit.end_user", "audit.end_user: %q has no group, such as in ^lims \\((.*)\\)$", pattern)
+	}
+	return pattern, nil
 }

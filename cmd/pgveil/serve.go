@@ -121,6 +121,10 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	if err != nil {
 		return err
 	}
+	endUser, err := c.endUser()
+	if err != nil {
+		return err
+	}
 	rules, err := c.accessRules(clients)
 	if err != nil {
 		return err
@@ -163,6 +167,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		Audit:          trail,
 		Clients:        clients,
 		Upstreams:      upstreams,
+		EndUser:        endUser,
 		Access:         rules,
 		Terminate:      terminate,
 		Login:          login.connect,

@@ -37,6 +37,7 @@ type Record struct {
 	Client      string   // address of the client
 	TLS         string   // subject of the client's certificate; "" for none
 	Application string   // application_name
+	EndUser     string   // whom the application claims to act for; "" if it does not say
 	Database    string
 	Backend     uint32   // process id of the server's backend
 	Statement   string   // without literals and comments
@@ -91,6 +92,9 @@ func (r *Record) append(dst []byte) []byte {
 	dst = appendField(dst, "client", r.Client, maxName)
 	dst = appendField(dst, "tls", r.TLS, maxName)
 	dst = appendField(dst, "application", r.Application, maxName)
+	if r.EndUser != "" {
+		dst = appendField(dst, "claimed_end_user", r.EndUser, maxName)
+	}
 	dst = appendField(dst, "database", r.Database, maxName)
 	dst = appendNumber(dst, "backend", int64(r.Backend))
 	dst = appendField(dst, "statement", r.Statement, maxStatement)

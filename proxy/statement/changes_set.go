@@ -24,7 +24,7 @@ var calmSettings = map[string]bool{
 
 // setsCalm reports whether a SET or RESET changes nothing that pgveil must know of the
 // session: a setting of that list, one of an extension or application, which has a dot
-// in its name, or properties of the transaction.
+// in its name, or properties of the transaction. pgveil's own are not among them.
 func (t *Text) setsCalm(c *Command) bool {
 	i := c.First + 1
 	switch t.Word(i) {
@@ -40,7 +40,8 @@ func (t *Text) setsCalm(c *Command) bool {
 		return false
 	}
 	if t.Token(i+1).Kind == Dot {
-		return i+3 <= c.Last && t.tokens[i+2].Kind == Ident
+		t.scratch = t.AppendIdent(t.scratch[:0], i)
+		return i+3 <= c.Last && t.tokens[i+2].Kind == Ident && string(t.scratch) != "pgveil"
 	}
 	t.scratch = t.AppendIdent(t.scratch[:0], i)
 	if !calmSettings[string(t.scratch)] {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ type Options struct {
 	Schema   string   // the schema file's text; Schema of this package when empty
 	Tables   []string // DDL beside what the schema file needs; Tables of this package when nil
 	Clients  *proxy.ClientTLS
+	EndUser  *regexp.Regexp // as proxy.Config has it
 	// Terminate has pgveil authenticate the clients.
 	Terminate *proxy.Terminate
 	SSLMode   string // to the server; "prefer" when empty
@@ -167,6 +169,7 @@ func Start(t testing.TB, opts Options) *Stack {
 		Audit:     s.Audit,
 		Clients:   clients,
 		Terminate: opts.Terminate,
+		EndUser:   opts.EndUser,
 		Upstreams: upstreams,
 		Login:     login,
 		Refresh:   opts.Refresh,

@@ -104,6 +104,7 @@ type Vault struct {
 type Audit struct {
 	Dir                  string
 	Commands             string // directory of the records of commands that change keys
+	EndUser              string // regular expression, "" for none
 	MACKey, SignatureKey string
 	SegmentSize          int
 	SegmentAge           time.Duration

@@ -95,6 +95,7 @@ var settings = []*Setting{
 
 	{Key: "audit.dir", Kind: Path, Help: "`directory` of the audit log", field: func(c *Config) any { return &c.Audit.Dir }},
 	{Key: "audit.commands", Kind: Path, Help: "`directory` of the audit log of commands that change keys; without it, that of audit.dir with -commands after its name", field: func(c *Config) any { return &c.Audit.Commands }},
+	{Key: "audit.end_user", Kind: Text, Help: "regular `expression` whose first group is, in application_name, whom an application acts for", field: func(c *Config) any { return &c.Audit.EndUser }},
 	{Key: "audit.mac_key", Kind: Text, Default: "audit-mac", Help: "`name` of the key of type mac that chains the records", field: func(c *Config) any { return &c.Audit.MACKey }},
 	{Key: "audit.signature_key", Kind: Text, Default: "audit-signature", Help: "`name` of the key of type signature that signs checkpoints", field: func(c *Config) any { return &c.Audit.SignatureKey }},
 	{Key: "audit.segment_size", Kind: Size, Low: 4096, High: 1 << 40, Default: "64MB", Help: "a segment of the log ends at this size", field: func(c *Config) any { return &c.Audit.SegmentSize }},
