@@ -68,8 +68,8 @@ func (a *authentication) cleartextToServer() error {
 		WithHint("Let pgveil reach the server over TLS, or let pg_hba.conf ask for scram-sha-256.")
 }
 
-// nextAnswer flushes what the client is to answer and goes to its answer.
-func (a *authentication) nextAnswer() error {
+// nextAnswer flushes what the client is to answer and goes to its answer, of this kind.
+func (a *authentication) nextAnswer(kind string) error {
 	if err := a.cw.Flush(); err != nil {
 		return err
 	}
@@ -78,14 +78,14 @@ func (a *authentication) nextAnswer() error {
 		return err
 	}
 	if typ != wire.TypePassword {
-		return pgerror.New(pgerror.ProtocolViolation, "expected password response, got message type %d", typ)
+		return pgerror.New(pgerror.ProtocolViolation, "expected %s response, got message type %d", kind, typ)
 	}
 	return nil
 }
 
 // relayAnswer relays the client's answer and leaves no copy of it.
 func (a *authentication) relayAnswer() error {
-	if err := a.nextAnswer(); err != nil {
+	if err := a.nextAnswer("password"); err != nil {
 		return err
 	}
 	return a.passAnswer()
@@ -121,7 +121,7 @@ func (a *authentication) sasl(data []byte) error {
 	} else if err := a.backend.r.Forward(a.cw); err != nil {
 		return err
 	}
-	if err := a.nextAnswer(); err != nil {
+	if err := a.nextAnswer("password"); err != nil {
 		return err
 	}
 	body, err := a.cr.Body()

@@ -210,7 +210,7 @@ func wrongPassword(role string) *pgerror.Error {
 // firstResponse gives the client's choice of a mechanism and its first message, which
 // may come in a message of its own.
 func (a *authentication) firstResponse() (mechanism, data string, err error) {
-	if err := a.nextAnswer(); err != nil {
+	if err := a.nextAnswer("SASL"); err != nil {
 		return "", "", err
 	}
 	body, err := a.cr.Body()
@@ -233,7 +233,7 @@ func (a *authentication) firstResponse() (mechanism, data string, err error) {
 
 // response gives the client's next SASLResponse.
 func (a *authentication) response() (string, error) {
-	if err := a.nextAnswer(); err != nil {
+	if err := a.nextAnswer("SASL"); err != nil {
 		return "", err
 	}
 	body, err := a.cr.Body()

@@ -74,11 +74,29 @@ func TestTerminatedSession(t *testing.T) {
 		conn.PgConn().ParameterStatus("server_version") == "" {
 		t.Errorf("pid %d of %d, search_path %q, TimeZone %q", conn.PgConn().PID(), pid, path, zone)
 	}
-	cancelled := make(chan error, 1)
-	time.AfterFunc(100*time.Millisecond, func() { cancelled <- conn.PgConn().CancelRequest(ctx) })
-	_, err = conn.Exec(ctx, "SELECT pg_sleep(20)")
+	ended := make(chan struct{})
+	cancelling := make(chan error, 1)
+	go func() {
+		for { // one that comes before the query has begun does nothing
+			select {
+			case <-ended:
+				cancelling <- nil
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+			if err := conn.PgConn().CancelRequest(ctx); err != nil {
+				cancelling <- err
+				return
+			}
+		}
+	}()
+	_, err = conn.Exec(ctx, "SELECT pg_sleep(60)")
+	close(ended)
 	var e *pgconn.PgError
-	if !errors.As(err, &e) || e.Code != "57014" || <-cancelled != nil {
+	if !errors.As(err, &e) || e.Code != "57014" {
+		t.Error(err)
+	}
+	if err := <-cancelling; err != nil {
 		t.Error(err)
 	}
 }

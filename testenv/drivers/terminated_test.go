@@ -41,6 +41,15 @@ func TestTerminatedDrivers(t *testing.T) {
 			},
 		},
 	})
+	// The session is like any other.
+	conn := s.Connect(t, role, "host=localhost", "sslmode=verify-full", "channel_binding=require", "sslrootcert="+ca.File())
+	if _, err := conn.Exec(t.Context(), `INSERT INTO lab.patient (id, last_name) VALUES (1, $1)`, "Terminée-par-pgveil"); err != nil {
+		t.Fatal(err)
+	}
+	var name string
+	if err := conn.QueryRow(t.Context(), `SELECT last_name FROM lab.patient`).Scan(&name); err != nil || name != "Terminée-par-pgveil" {
+		t.Errorf("%q, %v", name, err)
+	}
 	psql, err := testenv.ClientProgram("psql")
 	if err != nil {
 		t.Fatal(err)
