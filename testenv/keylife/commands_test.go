@@ -16,7 +16,7 @@ import (
 
 // How often the proxies compare, and what the commands' waits follow from.
 const (
-	catalogRefresh = 300 * time.Millisecond
+	catalogRefresh = 700 * time.Millisecond
 	keysRefresh    = 200 * time.Millisecond
 
 	commandBound = 2 * time.Minute
@@ -122,7 +122,7 @@ func sealing(info keys.Info) uint32 {
 
 // apply runs schema apply, slowly enough to be met by clients and by kills.
 func (l *life) apply(ctx context.Context) error {
-	_, err := l.command(ctx, "schema", "apply", "--batch", "100", "--rate", fmt.Sprint(l.rate), "--settle", "1200ms")
+	_, err := l.command(ctx, "schema", "apply", "--batch", "100", "--rate", fmt.Sprint(l.rate), "--settle", "2200ms")
 	return err
 }
 

@@ -5,5 +5,6 @@
 //
 // Writers keep a ledger of what they wrote, and every row that is read has to agree with it.
 // PGVEIL_SEED says where the run begins, PGVEIL_KEYLIFE=N how many lives with kills follow
-// the short run; make test-keylife makes a long one.
+// the short run, PGVEIL_KEYLIFE_RACE=1 that pgveil is built with the race detector; make
+// test-keylife makes a long run.
 package keylife
