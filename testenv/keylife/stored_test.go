@@ -91,7 +91,7 @@ func (l *life) checkColumn(ctx context.Context, conn *pgx.Conn, column *schema.C
 	for _, v := range values {
 		switch {
 		case v == "":
-		case contains(v, clear):
+		case contains(v, clear+mark):
 			plain++
 		case v[:min(len(v), len(want))] != want:
 			bad++

@@ -91,13 +91,17 @@ func (w *writer) one(ctx context.Context) error {
 	return w.perform(ctx, w.choose())
 }
 
+// mark is in every value: what has to be escaped, and long enough not to be in a sealed one
+// by chance.
+const mark = "-é'\\-"
+
 // text makes a value that no other is equal to.
 func (w *writer) text(kind string) string {
 	random := make([]byte, 4+w.rng.IntN(12))
 	for i := range random {
 		random[i] = byte(w.rng.Uint32())
 	}
-	return kind + "-é'\\-" + hex.EncodeToString(random)
+	return kind + mark + hex.EncodeToString(random)
 }
 
 func nullable(s string) any {
