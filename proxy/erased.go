@@ -33,7 +33,7 @@ func noKey(err error, column *schema.Column) *pgerror.Error {
 	switch {
 	case errors.Is(err, keys.ErrDestroyed):
 		return pgerror.New(pgerror.ObjectNotInPrerequisiteState, "a value for column %s cannot be sealed: key %q was destroyed", column.QualifiedName(), column.Key).
-			WithHint("What the key sealed is erased, and nothing is sealed with it any more. Give the column another key in the schema file, or leave it out of the statement.")
+			WithHint("What the key sealed is erased, and nothing is sealed with it any more. In the schema file, give the column another key and name this one in its was.")
 	case errors.Is(err, keys.ErrNotEnabled):
 		return pgerror.New(pgerror.ObjectNotInPrerequisiteState, "a value for column %s cannot be sealed: the key of %q that its CHECK constraint names is not enabled", column.QualifiedName(), column.Key).
 			WithHint("It was retired: pgveil keys retire --undo enables it again.")

@@ -43,6 +43,7 @@ var (
 // laterKeys are keys that the design has a meaning for and this version not.
 var laterKeys = map[string]bool{
 	"pseudonym": true, "pseudonyms": true, "subject": true, "budget": true, "budgets": true, "networks": true, "alerts": true,
+	"key_by": true,
 }
 
 // ReadFile reads and parses a schema file.

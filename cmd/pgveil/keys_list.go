@@ -63,7 +63,7 @@ func keysList(ctx context.Context, c *call) error {
 	result := &keyList{Keys: []*listedKey{}, Counted: c.bool("count")}
 	var known []uint32
 	for _, info := range infos {
-		known = append(known, ids(info)...)
+		known = append(append(known, ids(info)...), info.Erased...)
 		result.Keys = append(result.Keys, listKey(info, stored))
 	}
 	result.Unknown = slices.DeleteFunc(stored, func(s schema.Stored) bool { return s.Oldest != "" || slices.Contains(known, s.Key) })
@@ -77,7 +77,7 @@ func keysList(ctx context.Context, c *call) error {
 // listKey describes a keyset and what is stored of it. Of a deterministic one that is what
 // tells which key seals.
 func listKey(info keys.Info, stored []schema.Stored) *listedKey {
-	k := &listedKey{Info: info, Stored: of(stored, info, ids(info)...)}
+	k := &listedKey{Info: info, Stored: of(stored, info, append(ids(info), info.Erased...)...)}
 	columns := slices.DeleteFunc(slices.Clone(k.Stored), func(s schema.Stored) bool { return s.Checks == 0 && s.Oldest == "" })
 	if k.Type != keys.TypeDeterministic || len(columns) == 0 {
 		return k
@@ -157,8 +157,19 @@ func (c *call) printKeys(l *keyList) error {
 			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%d\n", k.Name, version.ID, version.Status, roleOf(version), age(version.Added), sum(of(k.Stored, k.Info, version.ID)))
 		}
 	}
-	if err := w.Flush(); err != nil || len(l.Unknown) == 0 {
+	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, k := range l.Keys {
+		if erased := of(k.Stored, k.Info, k.Erased...); len(erased) > 0 {
+			fmt.Fprintf(c.out, "\n%s of destroyed keys of %s, erased:\n", needs(erased), k.Name)
+			if err := c.printStored(erased); err != nil {
+				return err
+			}
+		}
+	}
+	if len(l.Unknown) == 0 {
+		return nil
 	}
 	fmt.Fprintf(c.out, "\n%s of keys that no keyset has; nothing opens what they have sealed:\n", needs(l.Unknown))
 	return c.printStored(l.Unknown)
