@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -164,5 +165,29 @@ func TestFaults(t *testing.T) {
 	}
 	if _, err := ReadFile("/nonexistent/access.yaml"); err == nil {
 		t.Error("a file that is not there")
+	}
+}
+
+// The manual's example is a file of rules.
+func TestManualPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/authentication.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(page), "```\nroles:\n")
+	text, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatal("the page has no example")
+	}
+	r := parse(t, "roles:\n"+text)
+	monday := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	if why := r.Check(Client{"biologist", tcp("10.1.0.1"), &tls.ConnectionState{}, monday}); why != "" {
+		t.Error(why)
+	}
+	if why := r.Check(Client{"interface", tcp("10.2.0.5"), named("analyser-1.lab.example"), monday}); why != "" || r.Of("interface").Method != MethodCert {
+		t.Error(why)
+	}
+	if why := r.Check(Client{"nobody", tcp("10.1.0.1"), nil, monday}); why == "" {
+		t.Error("a role that is not named comes from anywhere")
 	}
 }
