@@ -256,7 +256,7 @@ func TestSealKilled(t *testing.T) {
 	conn := unseal(t, s)
 	before := all(t, conn)
 	kills := 0
-	for n := 1; ; n += 4 {
+	for n := 1; ; n += 9 {
 		job := connect(t, s)
 		ctx, kill := context.WithCancel(t.Context())
 		o := options(s)

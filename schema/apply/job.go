@@ -171,6 +171,10 @@ func (j *job) begin(ctx context.Context, opened Keys) (err error) {
 			return err
 		}
 	}
+	// Statements that a job before has prepared may have read the columns in their old form.
+	if err := j.conn.DeallocateAll(ctx); err != nil {
+		return err
+	}
 	if err := j.readBrief(ctx); err != nil {
 		return err
 	}

@@ -352,3 +352,38 @@ func TestRekeyBlockers(t *testing.T) {
 		t.Errorf("%+v", plan)
 	}
 }
+
+// TestUnnamedKeyStays: a column that joins a domain whose columns name no key in their constraints
+// names none either, so that they go on to be compared; after a rotation all name the new one.
+func TestUnnamedKeyStays(t *testing.T) {
+	r := startRekey(t, 20)
+	conn := connect(t, r.Stack)
+	for _, sql := range []string{
+		`DROP TABLE lab.visit`, `CREATE TABLE lab.visit (id int PRIMARY KEY, nir char(15), ward text)`, `GRANT ALL ON lab.visit TO biologist`,
+		`INSERT INTO lab.visit SELECT g, lpad(g::text, 15, '0'), 'ward' || g % 9 FROM generate_series(0, 9) g`,
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := run(t.Context(), conn, r.Stack, options(r.Stack)); err != nil {
+		t.Fatal(err)
+	}
+	named := func() []string {
+		return lines(t, conn, `SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) LIKE '%FOR 12)%' FROM pg_constraint WHERE contype = 'c' AND conname IN ('pgveil_nir', 'pgveil_ward') ORDER BY 1, 2`)
+	}
+	if got, want := named(), []string{`["lab.patient" "pgveil_nir" "f"]`, `["lab.visit" "pgveil_nir" "f"]`, `["lab.visit" "pgveil_ward" "t"]`}; !slices.Equal(got, want) {
+		t.Errorf("%s, not %s", got, want)
+	}
+	const joined = `SELECT count(*) FROM lab.patient JOIN lab.visit USING (nir)`
+	if got := lines(t, r.Connect(t, "biologist", "default_query_exec_mode=exec"), joined); got[0] != `["10"]` {
+		t.Errorf("joined: %s", got)
+	}
+	key := r.rotate(t, "identity")
+	if _, err := run(t.Context(), conn, r.Stack, options(r.Stack)); err != nil {
+		t.Fatal(err)
+	}
+	if got := prefixes(t, conn); got != wantPrefixes(key) {
+		t.Errorf("stored:\n%s\nnot\n%s", got, wantPrefixes(key))
+	}
+}
