@@ -103,7 +103,7 @@ type erasedStore struct {
 
 func (s erasedStore) Open(ctx context.Context, name string) (*keys.Keyring, error) {
 	ring, err := s.Store.Open(ctx, name)
-	if left := keys.Erased(err); left != nil {
+	if left := keys.Erased(err); left != nil && (left.Type() == keys.TypeRandomized || left.Type() == keys.TypeDeterministic) {
 		s.log.Warn("key was destroyed: what it sealed reads as erased, and nothing is sealed with it", "key", name, "destroyed", left.Info().Destroyed.UTC().Format(time.RFC3339))
 		return left, nil
 	}

@@ -360,3 +360,33 @@ func TestColumnComesLate(t *testing.T) {
 		w.logged(t, "key has changed", 2)
 	})
 }
+
+// TestOpenServed: what is left of a destroyed keyset serves a column, and nothing else.
+func TestOpenServed(t *testing.T) {
+	local, err := keys.CreateInsecureLocal(filepath.Join(t.TempDir(), "insecure-keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	for name, kind := range map[string]keys.KeyType{"medical": keys.TypeRandomized, "audit-mac": keys.TypeMAC} {
+		if _, err := local.Create(t.Context(), name, kind); err != nil {
+			t.Fatal(err)
+		}
+		if err := local.Destroy(t.Context(), name, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := slog.New(slog.DiscardHandler)
+	rings, err := openServed(t.Context(), local, []neededKey{{"medical", keys.TypeRandomized}}, log)
+	if err != nil || rings["medical"] == nil || rings["medical"].Info().Destroyed.IsZero() {
+		t.Errorf("%v, %v", rings, err)
+	}
+	for _, needed := range []neededKey{{"medical", keys.TypeDeterministic}, {"audit-mac", keys.TypeMAC}} {
+		if rings, err := openServed(t.Context(), local, []neededKey{needed}, log); err == nil {
+			t.Errorf("%+v: %v", needed, rings)
+		}
+	}
+	if _, err := openKeys(t.Context(), local, []neededKey{{"medical", keys.TypeRandomized}}); !errors.Is(err, keys.ErrDestroyed) {
+		t.Errorf("beside serve: %v", err)
+	}
+}
