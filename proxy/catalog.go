@@ -167,13 +167,29 @@ var anyTime = time.Unix(0, 0)
 func (t *tracked) refresh(ctx context.Context, after time.Time) error {
 	select {
 	case t.loading <- struct{}{}:
-		defer func() { <-t.loading }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	if t.changes.known() && t.compared.Load() >= after.UnixNano() {
+		<-t.loading
 		return nil
 	}
+	// It is for all who wait for it, and goes on when the one that began it has lost patience.
+	ended := make(chan error, 1)
+	go func() {
+		defer func() { <-t.loading }()
+		ended <- t.renew(context.WithoutCancel(ctx))
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// renew reads the catalog if it has changed. The caller holds t.loading.
+func (t *tracked) renew(ctx context.Context) error {
 	// Counted first: one announced while loading may not be in what is loaded.
 	changes, names, began := t.changes.made.Load(), t.names.made.Load(), time.Now()
 	if err := t.load(ctx); err != nil {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/pgveil/pgveil/schema"
-	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
 // aged reports whether the catalog could not be compared for so long that a job may since have
@@ -46,8 +45,7 @@ func (c *conn) renew() error {
 	if len(p.values) == 2 && p.text(0) == "f" && p.text(1) == strconv.FormatInt(known.catalog.Epoch(), 10) {
 		return nil
 	}
-	return pgerror.New(pgerror.CannotConnectNow, "columns are being stored otherwise, and pgveil cannot read the catalog of database %q", c.tracked.name).
-		WithHint("See pgveil's log; statements are refused until its login can read the catalog.")
+	return errMoved("columns are being stored otherwise, and pgveil could not read the catalog in time")
 }
 
 // changesSQL asks whether a job is changing tables of a catalog, and how many changes were

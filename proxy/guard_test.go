@@ -332,21 +332,21 @@ func TestGuardWithoutLogin(t *testing.T) {
 	}
 	j := seal(t, s)
 	var e *pgconn.PgError
-	if err := insert(3); !errors.As(err, &e) || e.Code != "57P03" {
+	if err := insert(3); !errors.As(err, &e) || e.Code != "40001" {
 		t.Errorf("beside a job: %v", err)
 	}
 	close(j.resume)
 	if err := <-j.done; err != nil {
 		t.Fatal(err)
 	}
-	if err := insert(4); !errors.As(err, &e) || e.Code != "57P03" {
+	if err := insert(4); !errors.As(err, &e) || e.Code != "40001" {
 		t.Errorf("behind a job: %v", err)
 	}
 	broken.Store(false)
 	for range 100 {
 		if err := insert(5); err == nil {
 			return
-		} else if !errors.As(err, &e) || e.Code != "57P03" {
+		} else if !errors.As(err, &e) || e.Code != "40001" {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
