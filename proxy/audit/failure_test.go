@@ -386,7 +386,7 @@ func TestStalledDisk(t *testing.T) {
 	o := options(dir)
 	o.create = disk.open
 	o.Queue = 2
-	o.Timeout = 20 * time.Millisecond
+	o.Timeout = 250 * time.Millisecond
 	l := mustOpen(t, o)
 	disk.hold.Lock()
 	var intents []*Intent
