@@ -42,15 +42,15 @@ func (c *conn) sendParse(m *wire.ParseMessage, body []byte, again *probe) error 
 	if !plan.Tagged() {
 		p.plan = nil
 	}
-	if p.watched {
-		p.source = bytes.Clone(body)
-	}
 	p.text, p.whole = string(text.SQL()), p.plan
 	switch {
 	case p.plan != nil:
 		p.seen = s.snapshot
 	case len(commands) > 0 && !endsTransaction(text):
 		p.seen = c.tracked.current.Load()
+	}
+	if p.seen != nil {
+		p.source = bytes.Clone(body)
 	}
 	edits := &c.rewriter.edits
 	edits.Reset()

@@ -35,19 +35,15 @@ func (c *conn) prepareAgain(v *version[prepared]) (*prepared, error) {
 	return c.prepared[cutName(string(m.Name))].value, nil
 }
 
-// looksAlike reports whether the relations that reach tagged tables are to clients what they
-// were before, however their columns are stored.
+// looksAlike reports whether the relations that reach tagged tables, or did, are to clients what
+// they were before, however their columns are stored.
 func looksAlike(before, now *schema.Catalog) bool {
-	relations := now.Reaching()
-	if len(relations) != len(before.Reaching()) {
-		return false
-	}
-	for _, r := range relations {
-		was := before.ByOID(r.OID)
-		if was == nil {
+	for _, r := range append(now.Reaching(), before.Reaching()...) {
+		was, is := before.ByOID(r.OID), now.ByOID(r.OID)
+		if was == nil || is == nil {
 			return false
 		}
-		a, b := was.Visible(), r.Visible()
+		a, b := was.Visible(), is.Visible()
 		if len(a) != len(b) {
 			return false
 		}

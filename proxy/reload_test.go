@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,7 @@ import (
 // prepared, from the next statement on.
 func TestReload(t *testing.T) {
 	const secretary = `secretary: {search: true, mask: {keep_first: 1, fill: "*"}}`
-	s := stack.Start(t, stack.Options{})
+	s := stack.Start(t, stack.Options{Tables: append(slices.Clone(stack.Tables), `CREATE TABLE lab.later (id int, note text)`, `GRANT ALL ON lab.later TO biologist`)})
 	fill(t, s)
 	ctx := t.Context()
 	parse := func(text string) map[string]*schema.Database {
@@ -84,6 +85,29 @@ func TestReload(t *testing.T) {
 	}
 	close(stop)
 	reading.Wait()
+
+	// A table that is tagged only now, and is in the clear until a job has sealed it.
+	care := s.Connect(t, "biologist")
+	note := func() string {
+		t.Helper()
+		var note string
+		if err := care.QueryRow(ctx, `INSERT INTO lab.later VALUES ($1, $2) RETURNING note`, 1, "note").Scan(&note); err != nil { // prepared once
+			t.Error(err)
+		}
+		return note
+	}
+	note()
+	if err := s.Server.Reload(parse(stack.Schema + `      lab.later:
+        columns:
+          note: {type: text, encryption: randomized, key: medical, access: care, was: {encryption: none}}
+`)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := note(); got != "note" {
+			t.Errorf("tagged meanwhile: %q", got)
+		}
+	}
 
 	if err := s.Server.Reload(nil); err == nil {
 		t.Error("a database can vanish")

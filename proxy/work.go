@@ -39,7 +39,7 @@ type prepared struct {
 	watched   bool            // it was analysed, whether it has a plan or not
 	alone     bool            // see Text.StandsAlone
 	text      string          // of one without a plan, to be looked at again when the catalog changes
-	source    []byte          // the body of its Parse, of one that was analysed
+	source    []byte          // the body of its Parse
 	seen      *snapshot       // the catalog under which text was last looked at
 	layout    *layout
 	literals  []sealedLiteral // keys of the values in the text

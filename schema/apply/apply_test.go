@@ -422,6 +422,7 @@ func TestBlockers(t *testing.T) {
 		{`ALTER TABLE lab.patient ALTER COLUMN birth_date SET DEFAULT CURRENT_DATE`, `ALTER TABLE lab.patient ALTER COLUMN birth_date DROP DEFAULT`, "default"},
 		{`CREATE STATISTICS lab.st ON email, city FROM lab.patient`, `DROP STATISTICS lab.st`, "statistics object lab.st"},
 		{`CREATE FUNCTION lab.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'; CREATE TRIGGER tr BEFORE UPDATE OF email ON lab.patient FOR EACH ROW EXECUTE FUNCTION lab.f()`, `DROP FUNCTION lab.f CASCADE`, "trigger tr"},
+		{`CREATE FUNCTION lab.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO lab.history SELECT (new ) . *; RETURN new; END'; CREATE TRIGGER tr AFTER INSERT ON lab.patient FOR EACH ROW EXECUTE FUNCTION lab.f()`, `DROP FUNCTION lab.f CASCADE`, "takes all columns of a row"},
 		{`CREATE POLICY own ON lab.patient USING (email = current_user)`, `DROP POLICY own ON lab.patient`, "policy own"},
 		{`CREATE TABLE lab.letter (email varchar(120)); ALTER TABLE lab.patient ADD UNIQUE (email); ALTER TABLE lab.letter ADD FOREIGN KEY (email) REFERENCES lab.patient (email)`, `DROP TABLE lab.letter; ALTER TABLE lab.patient DROP CONSTRAINT patient_email_key`, "foreign key"},
 		{`CREATE TABLE lab.child () INHERITS (lab.patient)`, `DROP TABLE lab.child`, "inherits"},

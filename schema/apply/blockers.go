@@ -194,14 +194,18 @@ func (r *reader) triggers(ctx context.Context) error {
 		var fire []string
 		for _, m := range t.family {
 			rows, err := r.tx.Query(ctx, `
-				SELECT tgname::text, tgtype & 16 <> 0, tgtype & 3 = 3 AND tgtype & 20 <> 0 AND tgname > $2 AND tgparentid = 0
+				SELECT tgname::text, tgtype & 16 <> 0, tgtype & 3 = 3 AND tgtype & 20 <> 0 AND tgname > $2 AND tgparentid = 0,
+					(SELECT CASE WHEN p.prosrc ~* '\m(new|old)\s*\)?\s*\.\s*\*' THEN p.oid::pg_catalog.regprocedure::text ELSE '' END FROM pg_catalog.pg_proc p WHERE p.oid = tgfoid)
 				FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D' AND tgname NOT IN ($2, $3) ORDER BY tgname`, m.oid, trigger, inserted)
 			if err != nil {
 				return err
 			}
-			var name string
+			var name, whole string
 			var update, later bool
-			_, err = pgx.ForEachRow(rows, []any{&name, &update, &later}, func() error {
+			_, err = pgx.ForEachRow(rows, []any{&name, &update, &later, &whole}, func() error {
+				if whole != "" {
+					r.block(m.String(), "Name the columns in its body.", "function %s of trigger %s takes all columns of a row, NEW.* or OLD.*: it would get the shadow columns, too", whole, name)
+				}
 				if later {
 					r.block(m.String(), fmt.Sprintf("ALTER TRIGGER %s ON %s RENAME TO …;", identifier(name), m.sql()), "trigger %s fires behind %s, which has to see what it changes; let its name sort before", name, trigger)
 				}
