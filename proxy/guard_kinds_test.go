@@ -8,6 +8,35 @@ import (
 	"github.com/pgveil/pgveil/testenv/stack"
 )
 
+// TestSealedBehindPooler: the same behind a pooler of transactions, with fewer server
+// processes than clients.
+func TestSealedBehindPooler(t *testing.T) {
+	s := startBehindTransactions(t, 3, stack.Options{Schema: guardSchema, Tables: guardTables})
+	b := newBesideClients(t, s)
+	b.clients = b.clients[:2] // without statements that are prepared by name
+	b.each("before")
+	j := seal(t, s)
+	awaitShadows(t, s)
+	b.each("filling")
+	tx, err := b.clients[1].Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.work("in a transaction", b.clients[1], tx)
+	close(j.resume)
+	b.work("in a transaction that may be waited for", b.clients[1], tx)
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		b.each("swapping")
+	}
+	if err := <-j.done; err != nil {
+		t.Fatal(err)
+	}
+	b.each("after")
+}
+
 // TestStoredOtherwiseBesideClients: the same for every other way in which columns can be
 // stored otherwise.
 func TestStoredOtherwiseBesideClients(t *testing.T) {

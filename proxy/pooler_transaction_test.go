@@ -19,8 +19,14 @@ import (
 // behindTransactions starts pgveil before a PgBouncer that pools by transaction.
 func behindTransactions(t *testing.T, size int) *stack.Stack {
 	t.Helper()
+	return startBehindTransactions(t, size, stack.Options{Postgres: testenv.PostgresOptions{LogStatements: true}})
+}
+
+func startBehindTransactions(t *testing.T, size int, o stack.Options) *stack.Stack {
+	t.Helper()
 	testenv.Require(t, testenv.PartPgBouncer)
-	return stack.Start(t, stack.Options{Pooler: proxy.PoolerTransaction, Postgres: testenv.PostgresOptions{LogStatements: true}, Between: func(server *testenv.Postgres) int {
+	o.Pooler = proxy.PoolerTransaction
+	o.Between = func(server *testenv.Postgres) int {
 		b, err := testenv.StartPgBouncer(context.Background(), testenv.PgBouncerOptions{
 			Server: server, PoolMode: "transaction", Settings: map[string]string{"default_pool_size": strconv.Itoa(size)},
 		})
@@ -37,7 +43,8 @@ func behindTransactions(t *testing.T, size int) *stack.Stack {
 			t.Fatal(err)
 		}
 		return n
-	}})
+	}
+	return stack.Start(t, o)
 }
 
 // TestPooledByTransaction compares conversations through pgveil and a pooler of
