@@ -44,7 +44,7 @@ func looksAlike(before, now *schema.Catalog) bool {
 			return false
 		}
 		a, b := was.Visible(), is.Visible()
-		if len(a) != len(b) {
+		if len(a) != len(b) || was.Definition != is.Definition {
 			return false
 		}
 		for i := range a {
