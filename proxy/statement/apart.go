@@ -1,17 +1,19 @@
 package statement
 
-// StandsAlone reports that a command cannot run in a transaction that has begun, or ends
-// it by itself. Source: PostgreSQL's PreventInTransactionBlock.
+// StandsAlone reports that the only command cannot run in a transaction that has begun, or ends
+// it by itself; one of several is in a transaction with the others. Source: PostgreSQL's
+// PreventInTransactionBlock.
 func (t *Text) StandsAlone() bool {
-	for i := range t.Commands() {
-		switch c := &t.Commands()[i]; c.Verb {
-		case VerbVacuum, VerbCluster, VerbReindex, VerbCheckpoint, VerbCall, VerbDo:
-			return true
-		case VerbCreate, VerbDrop, VerbAlter, VerbRefresh:
-			for j := c.First; j < c.Last; j++ {
-				if t.Word(j) == WordConcurrently {
-					return true
-				}
+	if len(t.Commands()) != 1 {
+		return false
+	}
+	switch c := &t.Commands()[0]; c.Verb {
+	case VerbVacuum, VerbCluster, VerbReindex, VerbCheckpoint, VerbCall, VerbDo:
+		return true
+	case VerbCreate, VerbDrop, VerbAlter, VerbRefresh:
+		for j := c.First; j < c.Last; j++ {
+			if t.Word(j) == WordConcurrently {
+				return true
 			}
 		}
 	}
