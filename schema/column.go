@@ -51,6 +51,9 @@ type Column struct {
 	Key     string            // name of the keyset
 	Padding int               // bytes; 0 for none
 	Access  map[string]Access // by PostgreSQL role; "public" is every role
+	// Subject is the column of its table, in the file, whose values tell whom a row is
+	// about: the column itself, perhaps. It is nil if the file does not say.
+	Subject *Column
 	// Erased is what a value whose key was destroyed reads as, in the canonical encoding of
 	// Type; nil for NULL.
 	Erased []byte
@@ -94,6 +97,10 @@ func (c *Column) WithKey(id uint32) *Column {
 	keyed.KeyID, keyed.file = id, c.InFile()
 	return &keyed
 }
+
+// SubjectDomain names what the values of a column that is a [Column.Subject] are
+// identifiers of. Subjects of two columns are one if both domain and canonical value are.
+func (c *Column) SubjectDomain() string { return c.InFile().Domain }
 
 // QualifiedName gives schema.table.column, each part quoted if it has other
 // characters than PostgreSQL would leave unquoted.
@@ -180,6 +187,27 @@ func (d *Database) withKey(form *Column, id uint32, apart bool) *Column {
 		d.keyed[at] = keyed
 	}
 	return d.keyed[at]
+}
+
+// Subjects gives the columns that tell whom the rows of their tables are about.
+func (d *Database) Subjects() []*Column {
+	var list []*Column
+	for _, c := range d.Columns {
+		if c.Subject == c {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// Subject returns the column that tells whom the rows of a table are about, or nil.
+func (d *Database) Subject(schema, table string) *Column {
+	for _, c := range d.Columns {
+		if c.Table == table && c.Schema == schema {
+			return c.Subject
+		}
+	}
+	return nil
 }
 
 // Column returns the tagged column of that name, or nil.

@@ -33,7 +33,7 @@ var (
 	fileKeys     = []string{"version", "keys", "profiles", "databases"}
 	databaseKeys = []string{"tables", "functions"}
 	functionKeys = []string{"arguments", "returns", "columns"}
-	tableKeys    = []string{"access", "columns"}
+	tableKeys    = []string{"access", "subject", "columns"}
 	columnKeys   = []string{"type", "encryption", "key", "domain", "context", "padding", "was", "erased", "access"}
 	wasKeys      = []string{"encryption", "key", "domain", "context", "padding"}
 	accessKeys   = []string{"verdict", "search", "mask"}
@@ -42,7 +42,7 @@ var (
 
 // laterKeys are keys that the design has a meaning for and this version not.
 var laterKeys = map[string]bool{
-	"pseudonym": true, "pseudonyms": true, "subject": true, "budget": true, "budgets": true, "networks": true, "alerts": true,
+	"pseudonym": true, "pseudonyms": true, "budget": true, "budgets": true, "networks": true, "alerts": true,
 	"key_by": true,
 }
 
@@ -181,6 +181,9 @@ func (p *fileParser) parseTable(e yamlfile.Entry, name relationName) {
 		if p.checkName(e.At, "column", e.Key) {
 			p.parseColumn(e, name, fallback)
 		}
+	}
+	if e, ok := fields["subject"]; ok {
+		p.tableSubject(e, name, what)
 	}
 }
 
