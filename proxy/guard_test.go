@@ -59,9 +59,10 @@ func seal(t *testing.T, s *stack.Stack) *guardJob {
 	first := true
 	go func() {
 		_, _, err := apply.Run(t.Context(), conn, db, apply.Options{
-			Keys: func(context.Context) (apply.Keys, error) { return s.Keys, nil },
+			Settle: 2 * time.Second, // four times the catalog's refresh
+			Keys:   func(context.Context) (apply.Keys, error) { return s.Keys, nil },
 			Progress: func(p apply.Progress) {
-				if first && p.State == apply.StateFill {
+				if first && p.State == apply.StateFill && p.Why == "" {
 					first = false
 					close(j.filling)
 					<-j.resume

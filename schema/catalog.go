@@ -26,7 +26,7 @@ type Catalog struct {
 }
 
 // Changing reports whether a job changes how the values of a table that a client may reach
-// are stored: what is planned by this catalog is to be run only while [Catalog.Epoch] is
+// are stored, or is about to: what is planned by this catalog is to be run only while [Catalog.Epoch] is
 // the server's.
 func (c *Catalog) Changing() bool { return c.changing }
 

@@ -18,7 +18,7 @@ func (l *loader) readEpoch(ctx context.Context, q Querier) error {
 		return nil
 	}
 	l.changing = slices.ContainsFunc(l.relations, func(r *Relation) bool {
-		return r.Reaches && slices.ContainsFunc(r.Attributes, func(a Attribute) bool { return a.Shadow })
+		return r.Schema == "pgveil" && r.Name == "changing" || r.Reaches && slices.ContainsFunc(r.Attributes, func(a Attribute) bool { return a.Shadow })
 	})
 	rows, err := q.Query(ctx, `SELECT n FROM pgveil.epoch`, pgx.QueryExecModeExec)
 	if err != nil {

@@ -60,7 +60,7 @@ The login has to own the tables, and be allowed to make schema pgveil.`,
 			flags.Int("batch", 1000, "`rows` of one transaction")
 			flags.Int("rate", 0, "`rows` per second; 0 for as many as go")
 			flags.Duration("lock-timeout", 2*time.Second, "how long to wait for a lock at once, with all others behind")
-			flags.Duration("settle", 30*time.Second, "how long before a swap all pgveils have to see what is prepared; longer than their login.refresh")
+			flags.Duration("settle", 30*time.Second, "how long all pgveils have to see that a job is about to change columns; longer than three times their login.refresh")
 			flags.Bool("abort", false, "take back what was prepared instead")
 			flags.Bool("json", false, "print JSON")
 		},

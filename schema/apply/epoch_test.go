@@ -280,7 +280,8 @@ func TestNoDeadlocks(t *testing.T) {
 	}
 }
 
-// TestSettle: the swap waits until pgveils have seen what is prepared.
+// TestSettle: nothing changes until pgveils have seen that a job is about to begin; when all is
+// done they need not look any more.
 func TestSettle(t *testing.T) {
 	s := stack.Start(t, stack.Options{})
 	conn := unseal(t, s)
@@ -290,8 +291,13 @@ func TestSettle(t *testing.T) {
 	o.Progress = func(p apply.Progress) {
 		if strings.HasPrefix(p.Why, "all pgveils") {
 			waited = time.Now()
-			if name := columnType(t, connect(t, s), "lab.patient", "last_name"); name != "character varying" {
-				t.Errorf("swapped to %s", name)
+			if !announced(t, connect(t, s)) {
+				t.Error("it waits unannounced")
+			}
+			var columns int
+			err := connect(t, s).QueryRow(t.Context(), `SELECT count(*) FROM pg_attribute WHERE starts_with(attname::text, $1) AND NOT attisdropped`, schema.ShadowPrefix).Scan(&columns)
+			if err != nil || columns != 0 {
+				t.Error(columns, "shadow columns", err)
 			}
 		}
 	}
@@ -299,6 +305,17 @@ func TestSettle(t *testing.T) {
 	if _, err := run(t.Context(), conn, s, o); err != nil || waited.IsZero() || time.Since(began) < o.Settle {
 		t.Error(waited, time.Since(began), err)
 	}
+	if announced(t, conn) {
+		t.Error("it is still announced")
+	}
+}
+
+func announced(t *testing.T, conn *pgx.Conn) (yes bool) {
+	t.Helper()
+	if err := conn.QueryRow(t.Context(), `SELECT to_regclass('pgveil.changing') IS NOT NULL`).Scan(&yes); err != nil {
+		t.Fatal(err)
+	}
+	return yes
 }
 
 // TestServerCrashes: the server goes down at once while a job fills, and the next job goes on. In

@@ -26,8 +26,8 @@ type Options struct {
 	// 2 s when 0. LockTries is how often, with pauses between; 30 when 0.
 	LockTimeout time.Duration
 	LockTries   int
-	// Settle is how long a swap waits from the moment at which shadows can be seen in the
-	// catalog: until all pgveils have surely looked. 0 where none serves the database.
+	// Settle is how long the job waits once it has announced itself in the catalog, until all
+	// pgveils have surely looked. 0 where none serves the database.
 	Settle time.Duration
 	// Waiting is how many sessions may wait for locks, and Lag how many bytes of WAL a standby
 	// may be behind, until filling pauses: 5, and 64 MiB when 0.
@@ -87,7 +87,6 @@ type job struct {
 	again   []byte
 	replica bool // triggers of the applications need not fire
 	brief   time.Duration
-	settled time.Time // from when on all pgveils know what is prepared
 }
 
 // Run stores the tagged columns of db as the file says, in the database that conn is
@@ -144,6 +143,11 @@ func (j *job) all(ctx context.Context, result *Result) error {
 			return err
 		}
 	}
+	if len(p.Units) > 0 {
+		if err := j.announce(ctx); err != nil {
+			return err
+		}
+	}
 	for _, u := range p.Units {
 		for _, t := range u.Tables {
 			if err := j.prepare(ctx, t); err != nil {
@@ -151,7 +155,6 @@ func (j *job) all(ctx context.Context, result *Result) error {
 			}
 		}
 	}
-	j.settled = time.Now().Add(j.Settle)
 	for _, u := range p.Units {
 		if err := j.unit(ctx, u, result); err != nil {
 			return err
@@ -162,7 +165,23 @@ func (j *job) all(ctx context.Context, result *Result) error {
 			return fmt.Errorf("%s: reseal: %w", u.Tables[0], err)
 		}
 	}
-	return nil
+	_, err := j.conn.Exec(ctx, withdraw)
+	return err
+}
+
+// withdraw takes the announcement back.
+const withdraw = `DROP TABLE IF EXISTS pgveil.changing`
+
+// announce has all pgveils guard their statements, and waits until they have surely begun to.
+// Only then anything may change.
+func (j *job) announce(ctx context.Context) error {
+	if _, err := j.conn.Exec(ctx, `CREATE TABLE IF NOT EXISTS pgveil.changing ()`); err != nil {
+		return err
+	}
+	if j.Settle > 0 {
+		j.report(Progress{Table: j.plan.Units[0].name(), State: StateFill, Why: "all pgveils have to see that columns are about to change"})
+	}
+	return sleep(ctx, j.Settle)
 }
 
 func (j *job) begin(ctx context.Context, opened Keys) (err error) {
@@ -246,14 +265,6 @@ func (j *job) unit(ctx context.Context, u *Unit, result *Result) error {
 			}
 		}
 		p := Progress{Table: u.name(), State: StateFill}
-		if left := time.Until(j.settled); left > 0 {
-			p.Why = "all pgveils have to see what is prepared"
-			j.report(p)
-			if err := sleep(ctx, left); err != nil {
-				return err
-			}
-			continue // with what was written meanwhile
-		}
 		err := j.swap(ctx, u)
 		if err == nil {
 			break

@@ -23,7 +23,7 @@ const inClear = "pgveil: in the clear, "
 
 // prepare gives a table its shadows, and the trigger that keeps them true.
 func (j *job) prepare(ctx context.Context, t *Table) error {
-	return j.locked(ctx, Progress{Table: t.String(), State: StateFill}, t.lock(), func(tx pgx.Tx) error {
+	return j.locked(ctx, Progress{Table: t.String(), State: StateFill}, swapLock, func(tx pgx.Tx) error {
 		if err := j.lockFamilies(ctx, tx, t); err != nil {
 			return err
 		}
@@ -60,7 +60,10 @@ func (j *job) prepare(ctx context.Context, t *Table) error {
 		for _, m := range t.family { // for those, too, who keep triggers from firing
 			statements = append(statements, fmt.Sprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s, ENABLE ALWAYS TRIGGER %s", m.sql(), trigger, inserted))
 		}
-		return execAll(ctx, tx, statements)
+		if err := execAll(ctx, tx, statements); err != nil {
+			return err
+		}
+		return newEpoch(ctx, tx) // clients are not to see the shadows
 	})
 }
 
