@@ -419,7 +419,7 @@ func (c *conn) inTransaction(e *pgerror.Error) *pgerror.Error {
 	status := c.queue.Status()
 	c.mu.Unlock()
 	if status == 'E' {
-		return pgerror.New(pgerror.InFailedTransaction, "current transaction is aborted, commands ignored until end of transaction block")
+		return errInFailedTransaction()
 	}
 	return e
 }

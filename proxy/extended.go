@@ -78,10 +78,10 @@ func (c *conn) sendParse(m *wire.ParseMessage, body []byte, again *probe) error 
 		return positioned(err, text.SQL())
 	}
 	if p.plan == nil && (p.named == nil || p.named.sealed == nil || len(edits.Splices) == 0) {
-		w.naming = c.newStatement(name, p)
 		if plan != nil || again != nil {
 			return c.parseOverlaid(m, text, w)
 		}
+		w.naming = c.newStatement(name, p)
 		return c.forward(pipeline.Parse, w)
 	}
 	if err := checkASCII("prepared statement", m.Name); err != nil {
@@ -105,9 +105,13 @@ func (c *conn) sendParse(m *wire.ParseMessage, body []byte, again *probe) error 
 			return err
 		}
 	}
-	w.remap, w.naming = remap, c.newStatement(name, p)
+	w.remap = remap
 	c.send.Lock()
 	defer c.send.Unlock()
+	if err := c.closeFirst(name, again); err != nil {
+		return err
+	}
+	w.naming = c.newStatement(name, p)
 	c.push(pipeline.Entry[*work]{Kind: pipeline.Parse, Own: again != nil, Data: w})
 	if err := wire.WriteParse(c.sw, name, sent, p.layout.oids(nil)...); err != nil {
 		return err

@@ -30,6 +30,10 @@ func (c *conn) parseOverlaid(m *wire.ParseMessage, text *statement.Text, w *work
 	w.remap = remap
 	c.send.Lock()
 	defer c.send.Unlock()
+	if err := c.closeFirst(string(m.Name), w.probe); err != nil {
+		return err
+	}
+	w.naming = c.newStatement(string(m.Name), w.prepared)
 	c.push(pipeline.Entry[*work]{Kind: pipeline.Parse, Own: w.probe != nil, Data: w})
 	return wire.WriteParse(c.sw, m.Name, sent, appendOIDs(nil, m.OIDs)...)
 }

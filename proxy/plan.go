@@ -130,6 +130,10 @@ func hasFailed(err error) bool {
 	return ok && e.Code == pgerror.InFailedTransaction
 }
 
+func errInFailedTransaction() *pgerror.Error {
+	return pgerror.New(pgerror.InFailedTransaction, "current transaction is aborted, commands ignored until end of transaction block")
+}
+
 // namesNothing reports that a text has the name of something that is not in the catalog,
 // or is there twice. Source: PostgreSQL manual, "PostgreSQL Error Codes".
 func namesNothing(err error) bool {

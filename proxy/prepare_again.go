@@ -19,20 +19,26 @@ func (c *conn) prepareAgain(v *version[prepared]) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	again := &probe{inSequence: true, done: make(chan struct{})}
-	if len(m.Name) > 0 {
-		c.send.Lock()
-		c.push(pipeline.Entry[*work]{Kind: pipeline.Close, Own: true, Data: &work{probe: again, naming: &c.prepared.set(c, string(m.Name), nil).naming}})
-		err = wire.WriteClose(c.sw, 'S', string(m.Name))
-		c.send.Unlock()
-		if err != nil {
-			return nil, err
-		}
+	c.mu.Lock()
+	failed := c.queue.Idle() && c.queue.Status() == 'E'
+	c.mu.Unlock()
+	if failed { // else the statement would be gone behind the transaction
+		return nil, errInFailedTransaction()
 	}
+	again := &probe{inSequence: true, done: make(chan struct{})}
 	if err := c.sendParse(&m, v.value.source, again); err != nil {
 		return nil, err
 	}
 	return c.prepared[cutName(string(m.Name))].value, nil
+}
+
+// closeFirst closes a statement that is about to be prepared again. c.send is held.
+func (c *conn) closeFirst(name string, again *probe) error {
+	if again == nil || name == "" {
+		return nil
+	}
+	c.push(pipeline.Entry[*work]{Kind: pipeline.Close, Own: true, Data: &work{probe: again, naming: &c.prepared.set(c, name, nil).naming}})
+	return wire.WriteClose(c.sw, 'S', name)
 }
 
 // looksAlike reports whether the relations that reach tagged tables, or did, are to clients what

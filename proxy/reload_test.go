@@ -20,7 +20,7 @@ func TestReload(t *testing.T) {
 	s := stack.Start(t, stack.Options{Tables: append(slices.Clone(stack.Tables), `CREATE TABLE lab.later (id int, note text)`, `GRANT ALL ON lab.later TO biologist`)})
 	fill(t, s)
 	ctx := t.Context()
-	parse := func(text string) map[string]*schema.Database {
+	parsed := func(text string) map[string]*schema.Database {
 		t.Helper()
 		file, err := schema.Parse("schema.yaml", []byte(text))
 		if err != nil {
@@ -30,7 +30,7 @@ func TestReload(t *testing.T) {
 	}
 	reload := func(with string) {
 		t.Helper()
-		if err := s.Server.Reload(parse(strings.Replace(stack.Schema, secretary, with, 1))); err != nil {
+		if err := s.Server.Reload(parsed(strings.Replace(stack.Schema, secretary, with, 1))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,6 +86,29 @@ func TestReload(t *testing.T) {
 	close(stop)
 	reading.Wait()
 
+	// What is refused, or cannot run, stays prepared.
+	w := dialWire(t, s.DSN("secretary"))
+	w.everything(messages{parse("s", `SELECT nir FROM lab.patient WHERE id = 1`), sync_})
+	run := func(want string) {
+		t.Helper()
+		if got := w.everything(messages{bind("", "s"), execute("", 0), sync_}); !strings.Contains(got, want) {
+			t.Errorf("%s, not %s", got, want)
+		}
+	}
+	run(masked)
+	reload("secretary: deny")
+	run("42501")
+	run("42501")
+	w.everything(messages{query("BEGIN")})
+	w.everything(messages{query("SELECT 1 / 0")})
+	reload("secretary: decrypt")
+	run("25P02")
+	run("25P02")
+	w.everything(messages{query("ROLLBACK")})
+	run(nir1)
+	reload(secretary)
+	run(masked)
+
 	// A table that is tagged only now, and is in the clear until a job has sealed it.
 	care := s.Connect(t, "biologist")
 	note := func() string {
@@ -97,7 +120,7 @@ func TestReload(t *testing.T) {
 		return note
 	}
 	note()
-	if err := s.Server.Reload(parse(stack.Schema + `      lab.later:
+	if err := s.Server.Reload(parsed(stack.Schema + `      lab.later:
         columns:
           note: {type: text, encryption: randomized, key: medical, access: care, was: {encryption: none}}
 `)); err != nil {
@@ -112,7 +135,7 @@ func TestReload(t *testing.T) {
 	if err := s.Server.Reload(nil); err == nil {
 		t.Error("a database can vanish")
 	}
-	if err := s.Server.Reload(parse(strings.Replace(stack.Schema, "  laboratory:", "  another:", 1))); err == nil {
+	if err := s.Server.Reload(parsed(strings.Replace(stack.Schema, "  laboratory:", "  another:", 1))); err == nil {
 		t.Error("a database can come")
 	}
 	if got := look(); got != masked {

@@ -32,10 +32,14 @@ func (x *analysis) spellOut(items []*item, token int32, qualifiers int, s *scope
 			if !it.unnamed {
 				via = it.name
 			}
+			if via == "" && s.ambiguous(c.name) {
+				if via = c.side; via == "" {
+					x.fail(refuseHidden("* with two columns of one name"), token)
+					return
+				}
+			}
 			if via != "" {
 				b.WriteString(quoteName(via) + ".")
-			} else if found, _ := x.findHere(c.name, s, token); found == nil {
-				return // ambiguous
 			}
 			b.WriteString(quoteName(c.name))
 		}
@@ -46,6 +50,18 @@ func (x *analysis) spellOut(items []*item, token int32, qualifiers int, s *scope
 	}
 	last := token + 2*int32(qualifiers)
 	x.edits = append(x.edits, edit{kind: editText, first: token, last: last, token: token, text: b.String()})
+}
+
+// ambiguous reports whether a bare name stands for several columns.
+func (s *scope) ambiguous(name string) bool {
+	total := 0
+	for _, it := range s.items {
+		if !it.qualifiedOnly {
+			_, n := it.find(name)
+			total += n
+		}
+	}
+	return total > 1
 }
 
 // visibleOnly refuses what would give columns, too, that clients do not see.

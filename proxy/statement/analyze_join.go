@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"cmp"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -78,6 +79,14 @@ func (it *item) findOwn(name string) (*column, int) {
 	return own.find(name)
 }
 
+// qualifier gives what qualifies a column of one side of a join.
+func (it *item) qualifier(c *column) string {
+	if !it.unnamed {
+		return it.name
+	}
+	return cmp.Or(c.via, c.side)
+}
+
 // mergeColumns gives the columns that USING makes of two.
 func (x *analysis) mergeColumns(j *pg.JoinExpr, names []string, left, right *item) []column {
 	clause := "USING"
@@ -118,6 +127,14 @@ func (x *analysis) mergeColumns(j *pg.JoinExpr, names []string, left, right *ite
 			c = *r
 		default:
 			c = *l
+		}
+		c.via, c.side = "", ""
+		switch j.Jointype {
+		case pg.JoinType_JOIN_FULL:
+		case pg.JoinType_JOIN_RIGHT:
+			c.side = right.qualifier(r)
+		default:
+			c.side = left.qualifier(l)
 		}
 		merged = append(merged, c)
 	}

@@ -15,6 +15,7 @@ type column struct {
 	made   bool
 	supply *supply // nothing but constants and parameters are in it
 	via    string  // what qualifies it where it came through a join; empty: nothing does
+	side   string  // what qualifies the column of a join that it is equal to, of one that USING has made
 	sealing
 }
 

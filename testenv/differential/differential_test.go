@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/testenv"
 	"github.com/pgveil/pgveil/testenv/stack"
 )
@@ -38,15 +39,30 @@ func setting(t *testing.T, name string, otherwise uint64) uint64 {
 // TestDifferential runs random statements through pgveil and, on the twin,
 // directly, and searches the server for what must not be there.
 func TestDifferential(t *testing.T) {
+	e := differ(t, false)
+	if path := os.Getenv("PGVEIL_DIFFERENTIAL_DOC"); path != "" && !t.Failed() {
+		if err := os.WriteFile(path, []byte(e.report.document(setting(t, "PGVEIL_SEED", defaultSeed))), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestDifferentialBesideJobs does the same while all keys are rotated and everything is sealed
+// anew, again and again.
+func TestDifferentialBesideJobs(t *testing.T) { differ(t, true) }
+
+func differ(t *testing.T, besideJobs bool) *engine {
+	t.Helper()
 	seed := setting(t, "PGVEIL_SEED", defaultSeed)
 	statements := int(setting(t, "PGVEIL_STATEMENTS", defaultStatements))
 	interval := int(setting(t, "PGVEIL_INTERVAL", defaultInterval))
-	e, veiled := start(t, seed)
+	e, veiled := start(t, seed, besideJobs)
 	e.fill()
 	filling := e.report.mismatches
 	e.report = newReport()
 	e.report.mismatches = filling
-	for i := range statements {
+	// At least one job has to end meanwhile.
+	for i := 0; i < statements || besideJobs && e.jobs.Load() == 0 && i < 100*statements; i++ {
 		e.step(i)
 		if len(e.report.mismatches) > 25 {
 			break
@@ -71,19 +87,31 @@ func TestDifferential(t *testing.T) {
 		t.Log("other words: ", w)
 	}
 	veiled.Postgres.NoPlaintext(t, stack.Database, slices.Collect(maps.Keys(e.planted))...)
-	if path := os.Getenv("PGVEIL_DIFFERENTIAL_DOC"); path != "" && !t.Failed() {
-		if err := os.WriteFile(path, []byte(e.report.document(seed)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return e
 }
 
 // start starts pgveil before one server and the twin in another, so that what the
 // twin stores in the clear is not found where it must not be.
-func start(t *testing.T, seed uint64) (*engine, *stack.Stack) {
+func start(t *testing.T, seed uint64, besideJobs bool) (*engine, *stack.Stack) {
 	t.Helper()
 	ctx := context.Background()
-	s := stack.Start(t, stack.Options{Postgres: testenv.PostgresOptions{LogStatements: true}, Schema: schemaFile(), Tables: ddl(true)})
+	source := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
+	r := &rekeyer{live: make(map[string][]*keys.LiveSealer)}
+	s := stack.Start(t, stack.Options{Postgres: testenv.PostgresOptions{LogStatements: true}, Schema: schemaFile(), Tables: ddl(true), Sealer: r.sealer, Refresh: refresh})
+	e := &engine{generator: newGenerator(source(1)), ctx: ctx, report: newReport(), chooser: source(2), jobs: &r.jobs, beside: besideJobs}
+	if besideJobs {
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			r.run(ctx, t, s)
+		}()
+		t.Cleanup(func() {
+			cancel()
+			<-ended
+			t.Logf("%d jobs beside the statements", r.jobs.Load())
+		})
+	}
 	twin, err := testenv.StartPostgres(ctx, testenv.PostgresOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -98,8 +126,6 @@ func start(t *testing.T, seed uint64) (*engine, *stack.Stack) {
 			t.Fatal(err)
 		}
 	}
-	source := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
-	e := &engine{generator: newGenerator(source(1)), ctx: ctx, report: newReport(), chooser: source(2)}
 	for _, open := range []struct {
 		side **side
 		port int

@@ -8,12 +8,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // engine runs statements on both sides and holds the answers against each other.
 type engine struct {
+	jobs   *atomic.Int32 // that have ended beside it
+	beside bool          // jobs run beside it
 	*generator
 	ctx        context.Context
 	veil, twin *side
@@ -99,9 +102,14 @@ func (e *engine) judge(st *statement, c *call) (kind, detail string) {
 	e.taken = false
 	before := e.veil.conn.TxStatus()
 	veil := e.veil.run(e.ctx, c)
-	if veil.refused() && before != 'E' {
+	if (veil.refused() || e.beside && veil.err != nil && veil.err.Code == "40001") && before != 'E' {
 		if len(reasons) > 0 {
 			e.report.refuse(reasons[0], veil.err, len(reasons) == 1)
+			e.align()
+			return "", ""
+		}
+		if e.beside && besideJob(veil.err) {
+			e.report.refuse("beside a job: "+nameless(veil.err.Message), veil.err, true)
 			e.align()
 			return "", ""
 		}
