@@ -6,7 +6,7 @@ STATEMENTS ?= 50000
 # Options of make demo and make bench; see README.md.
 export KEYS PATIENTS RESULTS ONCE PORT SERVER_PORT
 
-.PHONY: help build test test-conformance test-differential test-keylife demo bench lint fuzz tools clean
+.PHONY: help build test test-conformance test-differential test-keylife test-audit demo bench lint fuzz tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -28,6 +28,11 @@ test-differential: tools ## run random statements through pgveil and directly, a
 LIVES ?= 3
 test-keylife: tools ## keys for their whole life under a workload, with kill -9 of each part; LIVES=…, PGVEIL_SEED=…
 	PGVEIL_KEYLIFE=$(LIVES) $(GO) test -count=1 -v -timeout 0 ./testenv/keylife
+
+KILLS ?= 100
+test-audit: ## kill pgveil while clients read, KILLS times, and look for each record; then what durable records cost
+	PGVEIL_AUDIT_KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 0 ./cmd/pgveil -run TestAudit
+	$(GO) test ./testenv/bench -run '^$$' -bench Audit -benchtime 1x -timeout 30m
 
 # Debian's source package of the server is fetched and built once; see docs/conformance.md.
 SUITES ?= all

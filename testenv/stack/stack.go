@@ -49,8 +49,10 @@ type Options struct {
 	Upstreams func(s *Stack, upstreams *proxy.Upstreams) (login func(ctx context.Context, database string) (*pgx.Conn, error))
 	// AuditMAC, unless nil, makes of the audit log's MAC the one that it uses.
 	AuditMAC func(mac audit.MAC) audit.MAC
-	Log      *slog.Logger
-	Refresh  time.Duration // how often the catalog is compared; half a second when 0
+	// NoAudit has nothing recorded: Stack.Audit keeps nothing, and there is no AuditDir.
+	NoAudit bool
+	Log     *slog.Logger
+	Refresh time.Duration // how often the catalog is compared; half a second when 0
 }
 
 // Stack is everything running together. It stops when the test ends.
@@ -135,8 +137,10 @@ func Start(t testing.TB, opts Options) *Stack {
 	if opts.AuditMAC != nil {
 		mac = opts.AuditMAC(mac)
 	}
-	s.Audit, err = audit.Open(audit.Options{Dir: s.AuditDir, MAC: mac, Signer: s.Signer})
-	must(err)
+	if s.Audit = audit.Discarding(); !opts.NoAudit {
+		s.Audit, err = audit.Open(audit.Options{Dir: s.AuditDir, MAC: mac, Signer: s.Signer})
+		must(err)
+	}
 	t.Cleanup(func() { s.Audit.Close() })
 
 	if opts.Refresh == 0 {
