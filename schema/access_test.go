@@ -14,13 +14,13 @@ import (
 func TestAccessFor(t *testing.T) {
 	few, many := Pattern{KeepLast: 2}, Pattern{KeepLast: 4}
 	c := &Column{Access: map[string]Access{
-		"biologist": {Decrypt, true, Pattern{}},
-		"reader":    {Decrypt, false, Pattern{}},
-		"desk":      {Mask, false, few},
-		"head":      {Mask, true, many},
-		"clerk":     {Hide, true, Pattern{}},
-		"barred":    {Deny, false, Pattern{}},
-		"prober":    {Deny, true, Pattern{}},
+		"biologist": {Verdict: Decrypt, Search: true},
+		"reader":    {Verdict: Decrypt},
+		"desk":      {Verdict: Mask, Mask: few},
+		"head":      {Verdict: Mask, Search: true, Mask: many},
+		"clerk":     {Verdict: Hide, Search: true},
+		"barred":    {Verdict: Deny},
+		"prober":    {Verdict: Deny, Search: true},
 	}}
 	for _, test := range []struct {
 		roles string
@@ -29,23 +29,23 @@ func TestAccessFor(t *testing.T) {
 		{"", Access{}},
 		{"stranger", Access{}},
 		{"barred", Access{}},
-		{"prober", Access{Deny, true, Pattern{}}},
-		{"biologist", Access{Decrypt, true, Pattern{}}},
-		{"stranger barred biologist", Access{Decrypt, true, Pattern{}}},
-		{"reader", Access{Decrypt, false, Pattern{}}},
-		{"reader clerk", Access{Decrypt, true, Pattern{}}},
-		{"clerk reader", Access{Decrypt, true, Pattern{}}},
-		{"desk clerk", Access{Mask, true, few}},
-		{"desk head", Access{Mask, true, many}},
-		{"head desk", Access{Mask, true, many}},
-		{"prober desk", Access{Mask, true, few}},
+		{"prober", Access{Verdict: Deny, Search: true}},
+		{"biologist", Access{Verdict: Decrypt, Search: true}},
+		{"stranger barred biologist", Access{Verdict: Decrypt, Search: true}},
+		{"reader", Access{Verdict: Decrypt}},
+		{"reader clerk", Access{Verdict: Decrypt, Search: true}},
+		{"clerk reader", Access{Verdict: Decrypt, Search: true}},
+		{"desk clerk", Access{Verdict: Mask, Search: true, Mask: few}},
+		{"desk head", Access{Verdict: Mask, Search: true, Mask: many}},
+		{"head desk", Access{Verdict: Mask, Search: true, Mask: many}},
+		{"prober desk", Access{Verdict: Mask, Search: true, Mask: few}},
 	} {
 		if got := c.AccessFor(strings.Fields(test.roles)); got != test.want {
 			t.Errorf("%q: %+v, not %+v", test.roles, got, test.want)
 		}
 	}
 
-	c.Access[PublicRole] = Access{Hide, false, Pattern{}}
+	c.Access[PublicRole] = Access{Verdict: Hide}
 	if got := c.AccessFor([]string{"stranger"}); got != (Access{Verdict: Hide}) {
 		t.Errorf("public: %+v", got)
 	}
@@ -72,6 +72,17 @@ func TestShowsMoreIsAnOrder(t *testing.T) {
 		{Round: "0.5"},
 		{Round: "0.50"},
 		{Round: "100", Truncate: TruncateYear},
+		{Bucket: "10"},
+		{Bucket: "10", From: "5"},
+		{Bucket: "5"},
+		{Bucket: "5.0"},
+		{Email: true},
+		{Email: true, Fill: '#'},
+		{NIR: true},
+		{KeepFirst: 3},
+		{KeepLast: 3},
+		{HasFixed: true},
+		{HasFixed: true, Fixed: "x"},
 	}
 	for _, a := range patterns {
 		for _, b := range patterns {
@@ -86,6 +97,9 @@ func TestShowsMoreIsAnOrder(t *testing.T) {
 		{{KeepLast: 3}, {KeepLast: 2}},
 		{{Length: SameLength}, {Length: 4}},
 		{{Round: "5"}, {}},
+		{{}, {HasFixed: true}},
+		{{Email: true}, {KeepLast: 4}},
+		{{Bucket: "5"}, {Bucket: "10"}},
 	} {
 		if pair[0].Round != "" && pair[1].Round == "" {
 			continue // without a unit numbers cannot be masked: the order is arbitrary

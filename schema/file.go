@@ -37,7 +37,8 @@ var (
 	columnKeys   = []string{"type", "encryption", "key", "domain", "context", "padding", "was", "erased", "access"}
 	wasKeys      = []string{"encryption", "key", "domain", "context", "padding"}
 	accessKeys   = []string{"verdict", "search", "mask"}
-	maskKeys     = []string{"keep_first", "keep_last", "fill", "length", "truncate", "round"}
+	maskKeys     = []string{"keep_first", "keep_last", "fill", "length", "truncate", "round", "bucket", "email", "nir", "fixed"}
+	bucketKeys   = []string{"size", "from"}
 )
 
 // laterKeys are keys that the design has a meaning for and this version not.

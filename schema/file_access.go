@@ -153,64 +153,6 @@ func (p *fileParser) verdict(e yamlfile.Entry, what string, r *roleAccess) bool 
 	return true
 }
 
-func (p *fileParser) parseMask(e yamlfile.Entry, what string) Pattern {
-	what += ": mask"
-	fields := p.Fields(e.Value, what, maskKeys)
-	var m Pattern
-	if f, ok := fields["keep_first"]; ok {
-		m.KeepFirst, _ = p.Integer(f, what, 0, maxMaskLength)
-	}
-	if f, ok := fields["keep_last"]; ok {
-		m.KeepLast, _ = p.Integer(f, what, 0, maxMaskLength)
-	}
-	if f, ok := fields["fill"]; ok {
-		if s, ok := p.Text(f, what); ok {
-			if len(s) != 1 || s[0] <= ' ' || s[0] > '~' {
-				p.Errorf(yamlfile.PositionOf(f.Value), "%s: fill is one printable ASCII character, not %q", what, s)
-			} else {
-				m.Fill = s[0]
-			}
-		}
-	}
-	if f, ok := fields["length"]; ok {
-		if n, ok := f.Value.(*ast.StringNode); ok && n.Value == "same" {
-			m.Length = SameLength
-		} else if _, ok := f.Value.(*ast.IntegerNode); ok {
-			m.Length, _ = p.Integer(f, what, 1, maxMaskLength)
-		} else {
-			p.WrongType(f.Value, what+`: "length"`, "a number of characters, or same")
-		}
-	}
-	if f, ok := fields["truncate"]; ok {
-		switch s, _ := p.Choice(f, what, "year", "month"); s {
-		case "year":
-			m.Truncate = TruncateYear
-		case "month":
-			m.Truncate = TruncateMonth
-		}
-	}
-	if f, ok := fields["round"]; ok {
-		m.Round = p.parseRound(f, what)
-	}
-	return m
-}
-
-// parseRound takes the number as it is written: a float would lose 0.1.
-func (p *fileParser) parseRound(f yamlfile.Entry, what string) string {
-	switch f.Value.(type) {
-	case *ast.IntegerNode, *ast.FloatNode:
-	default:
-		p.WrongType(f.Value, what+`: "round"`, "a number such as 10 or 0.5")
-		return ""
-	}
-	s := f.Value.GetToken().Value
-	if unit, ok := parseDecimal(s); !ok || unit.Sign() <= 0 {
-		p.Errorf(yamlfile.PositionOf(f.Value), "%s: round is a positive number such as 10 or 0.5, not %q", what, s)
-		return ""
-	}
-	return s
-}
-
 // columnAccess resolves an access list for one column and checks that its masks
 // suit the type.
 func (p *fileParser) columnAccess(c *parsedColumn, list *accessList, what string) map[string]Access {

@@ -174,7 +174,7 @@ func TestJSONSchemaHasTheDecodersKeys(t *testing.T) {
 		return names(s["properties"].(map[string]any))
 	}
 	for definition, known := range map[string][]string{
-		"": fileKeys, "key": keyKeys, "database": databaseKeys, "table": tableKeys, "column": columnKeys, "was": wasKeys, "grant": accessKeys, "mask": maskKeys,
+		"": fileKeys, "key": keyKeys, "database": databaseKeys, "table": tableKeys, "column": columnKeys, "was": wasKeys, "grant": accessKeys, "mask": maskKeys, "bucket": bucketKeys,
 	} {
 		want := slices.Sorted(slices.Values(known))
 		if got := properties(definition); !slices.Equal(got, want) {
@@ -206,6 +206,8 @@ func TestJSONSchemaTakesTheExamples(t *testing.T) {
 		fine + ", was: {encryption: none}",
 		"type: text, encryption: none, was: {encryption: deterministic, key: d, domain: a, padding: 16, context: x}, access: staff",
 		"type: text, encryption: randomized, padding: 16, access: {a: {mask: {keep_last: 2, fill: '#', length: same, round: 0.5, truncate: month}}}",
+		"type: int, encryption: randomized, access: {a: {mask: {bucket: 10, email: domain}}, b: {mask: {bucket: {size: 5, from: -3}, nir: order}}}",
+		"type: bool, encryption: randomized, access: {a: {mask: {fixed: false}}, b: {mask: {fixed: 'no'}}, c: {mask: {fixed: 0}}}",
 	} {
 		text := []byte(column(keys))
 		if _, err := Parse("f", text); err != nil {
@@ -245,6 +247,12 @@ func TestJSONSchemaRefusesWhatTheDecoderDoes(t *testing.T) {
 		"type: text, encryption: randomized, access: {a: {mask: {length: 0}}}",
 		"type: date, encryption: randomized, access: {a: {mask: {truncate: day}}}",
 		"type: int, encryption: randomized, access: {a: {mask: {round: 0}}}",
+		"type: int, encryption: randomized, access: {a: {mask: {bucket: 0}}}",
+		"type: int, encryption: randomized, access: {a: {mask: {bucket: {from: 3}}}}",
+		"type: int, encryption: randomized, access: {a: {mask: {bucket: {size: 10, to: 3}}}}",
+		"type: text, encryption: randomized, access: {a: {mask: {email: local}}}",
+		"type: text, encryption: randomized, access: {a: {mask: {nir: sex}}}",
+		"type: text, encryption: randomized, access: {a: {mask: {fixed: [a]}}}",
 	} {
 		text := []byte(column(keys))
 		if _, err := Parse("f", text); err == nil {

@@ -26,6 +26,18 @@ type Pattern struct {
 	// For numbers: the positive decimal to whose multiple they are rounded, such
 	// as "10" or "0.5"; "" for none.
 	Round string
+	// For numbers, instead of Round: the size of the buckets whose lower bound is shown, and
+	// the lower bound of one of them; "" is 0.
+	Bucket, From string
+
+	// For texts, instead of what is above: Email shows the part after @, NIR the order
+	// number, three digits that are neither of sex nor of birth nor of place.
+	Email, NIR bool
+
+	// For every type, instead of all that: the text that stands for every value, if
+	// HasFixed says so.
+	Fixed    string
+	HasFixed bool
 }
 
 // SameLength, as the Length of a pattern, shows how many characters the value
@@ -73,6 +85,9 @@ func maskKindOf(t logical.Type) maskKind {
 
 // Check reports why the pattern cannot mask values of type t; nil if it can.
 func (m Pattern) Check(t logical.Type) error {
+	if m.HasFixed {
+		return m.checkFixed(t)
+	}
 	switch maskKindOf(t) {
 	case textKind:
 		return m.checkText(t)
@@ -83,9 +98,12 @@ func (m Pattern) Check(t logical.Type) error {
 		return nil
 	case numberKind:
 		_, err := m.unit(t)
+		if err == nil && m.Bucket != "" {
+			_, err = m.from(t)
+		}
 		return err
 	default:
-		return fmt.Errorf("a value of type %s cannot be masked; use hide, which shows NULL", t)
+		return fmt.Errorf("a value of type %s can only be masked by a fixed one; use that, or hide, which shows NULL", t)
 	}
 }
 
@@ -109,27 +127,37 @@ func (m Pattern) checkText(t logical.Type) error {
 	return nil
 }
 
-// unit returns what numbers of type t are rounded to.
+// unit returns what numbers of type t are rounded to, or the size of their buckets.
 func (m Pattern) unit(t logical.Type) (*big.Rat, error) {
-	if m.Round == "" {
-		return nil, fmt.Errorf("a mask for %s needs round, such as round: 10", t)
+	unit, what := m.Round, "the unit that a mask rounds %s to"
+	switch {
+	case m.Bucket != "":
+		unit, what = m.Bucket, "the size of a mask's buckets of %s"
+	case m.Round == "":
+		return nil, fmt.Errorf("a mask for %s needs round or bucket, such as round: 10", t)
 	}
-	unit, ok := parseDecimal(m.Round)
-	if !ok || unit.Sign() <= 0 {
-		return nil, errors.New("the unit that a mask rounds to is a positive number such as 10 or 0.5")
+	what = fmt.Sprintf(what, t)
+	n, ok := parseDecimal(unit)
+	if !ok || n.Sign() <= 0 {
+		return nil, fmt.Errorf("%s is a positive number such as 10 or 0.5", what)
 	}
+	return n, suits(t, n, what)
+}
+
+// suits returns an error if the multiples of a number are not all values of type t.
+func suits(t logical.Type, n *big.Rat, what string) error {
 	switch t.Kind {
 	case logical.Int2, logical.Int4, logical.Int8:
-		if !unit.IsInt() || !unit.Num().IsInt64() {
-			return nil, fmt.Errorf("the unit that a mask rounds %s to is a whole number", t)
+		if !n.IsInt() || !n.Num().IsInt64() {
+			return fmt.Errorf("%s is a whole number", what)
 		}
 	case logical.Numeric:
 		_, scale, ok := precisionScale(t)
-		if ok && !new(big.Rat).Mul(unit, powerOfTen(scale)).IsInt() {
-			return nil, fmt.Errorf("a multiple of %s is not always a value of %s", m.Round, t)
+		if ok && !new(big.Rat).Mul(n, powerOfTen(scale)).IsInt() {
+			return fmt.Errorf("%s has more decimal places than the type", what)
 		}
 	}
-	return unit, nil
+	return nil
 }
 
 // parseDecimal reads digits with an optional fraction, at most 40 bytes.
@@ -166,37 +194,4 @@ func precisionScale(t logical.Type) (precision, scale int, ok bool) {
 	}
 	m := t.Typmod - 4
 	return int(m>>16) & 0xffff, int((m&0x7ff)^1024) - 1024, true
-}
-
-// showsMore reports whether m shows more of a value than other does. It is an
-// order over all patterns, so that the answer does not depend on the order of a
-// session's roles.
-func (m Pattern) showsMore(other Pattern) bool {
-	if a, b := m.KeepFirst+m.KeepLast, other.KeepFirst+other.KeepLast; a != b {
-		return a > b
-	}
-	if m.KeepLast != other.KeepLast {
-		return m.KeepLast > other.KeepLast
-	}
-	if m.Truncate != other.Truncate {
-		return m.Truncate > other.Truncate // none, year, month
-	}
-	if m.Round != other.Round {
-		a, aOK := parseDecimal(m.Round)
-		b, bOK := parseDecimal(other.Round)
-		if !aOK || !bOK {
-			return aOK
-		}
-		if c := a.Cmp(b); c != 0 {
-			return c < 0
-		}
-		return m.Round < other.Round
-	}
-	if a, b := m.Length == SameLength, other.Length == SameLength; a != b {
-		return a
-	}
-	if m.Length != other.Length {
-		return m.Length < other.Length
-	}
-	return m.Fill < other.Fill
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -18,10 +17,19 @@ import (
 // for t, and where canonical is not a value of t; the error holds nothing of the
 // value.
 func (m Pattern) Apply(dst, canonical []byte, t logical.Type) ([]byte, error) {
+	if m.HasFixed {
+		return m.applyFixed(dst, t)
+	}
 	switch maskKindOf(t) {
 	case textKind:
 		if err := m.checkText(t); err != nil {
 			return dst, err
+		}
+		switch {
+		case m.Email:
+			return m.applyEmail(dst, canonical, t), nil
+		case m.NIR:
+			return m.applyNIR(dst, canonical, t), nil
 		}
 		return m.applyText(dst, canonical, t), nil
 	case dateKind:
@@ -36,11 +44,7 @@ func (m Pattern) Apply(dst, canonical []byte, t logical.Type) ([]byte, error) {
 func (m Pattern) applyText(dst, text []byte, t logical.Type) []byte {
 	chars := utf8.RuneCount(text)
 	kept := m.KeepFirst + m.KeepLast
-	fills := m.fills(t, chars)
-	fill := m.Fill
-	if fill == 0 {
-		fill = '*'
-	}
+	fills, fill := m.fills(t, chars), m.fill()
 	// A text no longer than what may be shown is hidden whole, in the same width.
 	if chars <= kept {
 		if m.Length == SameLength {
@@ -78,6 +82,14 @@ func (m Pattern) fills(t logical.Type, chars int) int {
 	default:
 		return min(DefaultFill, room)
 	}
+}
+
+// fill returns the fill character.
+func (m Pattern) fill() byte {
+	if m.Fill == 0 {
+		return '*'
+	}
+	return m.Fill
 }
 
 func appendFill(dst []byte, fill byte, n int) []byte {
@@ -141,6 +153,9 @@ func (m Pattern) applyNumber(dst, canonical []byte, t logical.Type) ([]byte, err
 	if err != nil {
 		return dst, err
 	}
+	if m.Bucket != "" {
+		return m.applyBucket(dst, canonical, t, unit)
+	}
 	switch t.Kind {
 	case logical.Numeric:
 		return m.applyNumeric(dst, canonical, t, unit)
@@ -169,8 +184,18 @@ func (m Pattern) applyNumber(dst, canonical []byte, t logical.Type) ([]byte, err
 		return dst, badCanonical(t)
 	}
 	v := int64(binary.BigEndian.Uint64(canonical))
-	limit := map[logical.Kind]int64{logical.Int2: math.MaxInt16, logical.Int4: math.MaxInt32, logical.Int8: math.MaxInt64}[t.Kind]
-	return binary.BigEndian.AppendUint64(dst, uint64(roundInt(v, unit.Num().Int64(), limit))), nil
+	return binary.BigEndian.AppendUint64(dst, uint64(roundInt(v, unit.Num().Int64(), greatest(t)))), nil
+}
+
+// greatest returns the greatest value of an integer type.
+func greatest(t logical.Type) int64 {
+	switch t.Kind {
+	case logical.Int2:
+		return math.MaxInt16
+	case logical.Int4:
+		return math.MaxInt32
+	}
+	return math.MaxInt64
 }
 
 // roundInt rounds half away from zero, or towards zero where the multiple would
@@ -200,8 +225,7 @@ func (m Pattern) applyNumeric(dst, canonical []byte, t logical.Type, unit *big.R
 	}
 	precision, scale, limited := precisionScale(t)
 	if !limited {
-		_, fraction, _ := strings.Cut(m.Round, ".")
-		scale = len(fraction)
+		scale = decimals(m.Round)
 	}
 	r := roundRat(v, unit, false)
 	if limited && new(big.Rat).Abs(r).Cmp(powerOfTen(precision-scale)) >= 0 {
