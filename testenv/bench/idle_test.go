@@ -21,7 +21,7 @@ var idle = flag.Int("idle", 5000, "idle connections of BenchmarkIdle")
 func BenchmarkIdle(b *testing.B) {
 	testenv.Require(b, testenv.PartPostgres)
 	s := stack.Start(b, stack.Options{Postgres: testenv.PostgresOptions{
-		DiscardWAL: true, Settings: map[string]string{"max_connections": fmt.Sprint(*idle+200), "shared_buffers": "64MB"},
+		DiscardWAL: true, Settings: map[string]string{"max_connections": fmt.Sprint(*idle + 200), "shared_buffers": "64MB"},
 	}})
 	p := serve(b, program(b), s)
 	host, port, err := net.SplitHostPort(p.addr)
