@@ -97,7 +97,6 @@ func (a *authentication) passAnswer() error {
 		err = a.backend.w.Flush()
 	}
 	a.cr.Wipe()
-	a.backend.w.Wipe()
 	return err
 }
 

@@ -3,7 +3,7 @@ package proxy
 import "runtime"
 
 // ballastSize is what Ballast holds, in bytes of address space.
-const ballastSize = 64 << 20
+const ballastSize = 48 << 20
 
 // Ballast makes the garbage collector run less often while the heap is small, as a
 // proxy's is: Tink's AES-SIV allocates for each value, and a collection every few

@@ -216,8 +216,12 @@ func (s *Server) session(each *session, client net.Conn) error {
 	if len(s.config.Upstreams.Servers) > 1 {
 		defer s.keys.enter(told.key, b.server)()
 	}
-	cr.SetMaxBody(s.config.MaxMessage)
-	b.r.SetMaxBody(s.config.MaxMessage)
+	for _, r := range []*wire.Reader{cr, b.r} {
+		r.SetMaxBody(s.config.MaxMessage)
+		r.SetWiped(false) // what follows holds no password
+	}
+	cw.SetWiped(false)
+	b.w.SetWiped(false)
 	c := &conn{
 		config: &s.config, tracked: s.tracked[first.database], id: rand.Text(), ctx: ctx, cancel: cancel,
 		cr: cr, cw: cw, sr: b.r, sw: b.w,

@@ -139,12 +139,11 @@ func serverAuthentication(err error) error {
 	return pgerror.New(pgerror.ConnectionFailure, "pgveil cannot authenticate with the server").Fatal().WithDetail("%s.", err)
 }
 
-// answered sends what was written and leaves no copy of it.
+// answered sends what was written.
 func (a *authentication) answered(err error) error {
 	if err == nil {
 		err = a.backend.w.Flush()
 	}
-	a.backend.w.Wipe()
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"syscall"
 
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -12,28 +13,35 @@ const (
 	headerSize  = 5
 	defaultSize = 32 << 10
 
-	// A buffer that grew to no more than keepFactor times its size is kept for keepFor
-	// further frames or flushes, so that a result of large rows does not allocate for
-	// each.
-	keepFactor = 32
-	keepFor    = 64
+	// waitSize is the space in which a Reader waits that cannot wait without any.
+	waitSize = 1 << 10
 )
 
-// Reader reads frames: a type byte, a length, a body. It keeps one buffer, which
-// grows for Body and is given back afterwards. It is not safe for concurrent use.
+// Reader reads frames: a type byte, a length, a body. It has one buffer, which
+// grows for Body, and none while it waits for a frame of a socket. It is not safe for
+// concurrent use.
 type Reader struct {
 	src    io.Reader
 	size   int
-	buf    []byte // buf[r:w] is read and not yet consumed
+	held   *buffer
+	buf    []byte // of held; buf[r:w] is read and not yet consumed
 	r, w   int
 	typ    byte
 	length int
-	quiet  int // frames since one was too large for size
 	frame  int // bytes of the current frame, from r on, header included, that are not consumed
 	max    int
+	wiped  bool // what buffers held is overwritten when they are given back
 	limits *Limits
 	guard  func(piece []byte, first, last bool) error
 	err    error
+
+	raw     syscall.RawConn // below src; nil: there is none
+	attempt func(fd uintptr) bool
+	late    int // what attempt has read
+	lateErr error
+
+	waiting *buffer // of waitSize, where there is no raw
+	last    int     // bytes that were read last
 }
 
 // NewReader makes a Reader with a buffer of size bytes, 32 KiB when 0. It accepts
@@ -42,8 +50,27 @@ func NewReader(src io.Reader, size int) *Reader {
 	if size <= 0 {
 		size = defaultSize
 	}
-	size = max(size, 64)
-	return &Reader{src: src, size: size, buf: make([]byte, size), max: MaxLength}
+	r := &Reader{src: src, size: max(size, 64), raw: rawOf(src), max: MaxLength, wiped: true}
+	r.attempt = r.tryRead
+	return r
+}
+
+// hold makes b the buffer; what is in the one before must have been copied.
+func (r *Reader) hold(b *buffer) {
+	r.release()
+	r.held, r.buf = b, b.bytes
+}
+
+// release gives the buffer back.
+func (r *Reader) release() {
+	switch {
+	case r.held == nil:
+	case r.held != r.waiting:
+		giveBack(r.held, r.wiped)
+	case r.wiped:
+		clear(r.buf)
+	}
+	r.held, r.buf = nil, nil
 }
 
 // SetLimits sets the greatest length of each type of message, and which types
@@ -52,6 +79,10 @@ func (r *Reader) SetLimits(l *Limits) { r.limits = l }
 
 // SetMaxBody sets the greatest length, in bytes, that Body holds in memory.
 func (r *Reader) SetMaxBody(n int) { r.max = n }
+
+// SetWiped says whether what its buffers held is overwritten with zeros when they are given
+// back, as passwords have to be. So it is until SetWiped is called.
+func (r *Reader) SetWiped(wiped bool) { r.wiped = wiped }
 
 // SetGuard has guard look at whatever Forward and ForwardRun are about to write of
 // messages that hold data: DataRow, CopyData, FunctionCallResponse. A message comes in
@@ -79,8 +110,8 @@ func (r *Reader) Next() (typ byte, length int, err error) {
 	if r.r == r.w {
 		r.r, r.w = 0, 0
 	}
-	if len(r.buf) > r.size {
-		r.shrink()
+	if len(r.buf) > mostSize && r.w-r.r <= r.size {
+		r.move(r.size) // what a huge frame took
 	}
 	if r.w-r.r < headerSize {
 		if err := r.fill(headerSize); err != nil {
@@ -267,7 +298,7 @@ func (r *Reader) Pending() int { return max(0, r.w-r.r-r.frame) }
 func (r *Reader) Partial() bool { return r.frame > 0 && r.frame < headerSize+r.length }
 
 // Wipe overwrites with zeros everything the buffer holds but what has not been
-// consumed, after a message that holds a password.
+// consumed, after a message that holds a password: the buffer may be held for long.
 func (r *Reader) Wipe() {
 	clear(r.buf[:r.r])
 	clear(r.buf[r.w:])
@@ -299,14 +330,9 @@ func (r *Reader) fill(need int) error {
 		r.w -= r.r
 		r.r = 0
 	}
-	if need > r.size {
-		r.quiet = 0
-	}
 	for r.w-r.r < need {
-		if r.w == len(r.buf) {
-			grown := make([]byte, min(2*len(r.buf), max(need, r.size)))
-			copy(grown, r.buf[:r.w])
-			r.buf = grown
+		if r.w == len(r.buf) && r.w > 0 {
+			r.move(min(max(2*len(r.buf), r.size), max(need, r.size)))
 		}
 		if err := r.read(); err != nil {
 			return err
@@ -321,7 +347,7 @@ func (r *Reader) read() error {
 		return r.err
 	}
 	for range 100 {
-		n, err := r.src.Read(r.buf[r.w:])
+		n, err := r.readOnce()
 		r.w += n
 		if n > 0 {
 			return nil
@@ -338,15 +364,38 @@ func (r *Reader) read() error {
 	return r.err
 }
 
-// shrink gives back a buffer that grew: a huge one at once, another when no frame
-// has needed it for a while.
-func (r *Reader) shrink() {
-	r.quiet++
-	if r.w-r.r > r.size || len(r.buf) <= keepFactor*r.size && r.quiet < keepFor {
-		return
+func (r *Reader) readOnce() (int, error) {
+	if r.raw != nil {
+		return r.readLate()
 	}
-	small := make([]byte, r.size)
-	r.w = copy(small, r.buf[r.r:r.w])
+	if r.w == 0 {
+		r.wait()
+	}
+	n, err := r.src.Read(r.buf[r.w:])
+	r.last = n
+	return n, err
+}
+
+// wait sees to the buffer in which the next bytes are waited for: a small one, unless much
+// has come at once.
+func (r *Reader) wait() {
+	switch {
+	case r.last >= waitSize || r.size <= waitSize:
+		if r.held == nil || r.held == r.waiting {
+			r.hold(lend(r.size))
+		}
+	case r.held == nil || r.held != r.waiting:
+		if r.waiting == nil {
+			r.waiting = &buffer{make([]byte, waitSize)}
+		}
+		r.hold(r.waiting)
+	}
+}
+
+// move goes on in a buffer of at least n bytes.
+func (r *Reader) move(n int) {
+	b := lend(n)
+	r.w = copy(b.bytes, r.buf[r.r:r.w])
 	r.r = 0
-	r.buf = small
+	r.hold(b)
 }

@@ -325,30 +325,6 @@ func TestForwardRun(t *testing.T) {
 
 func slicesJoin(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
-func TestWipe(t *testing.T) {
-	secret := bytes.Repeat([]byte("secret"), 5)
-	r := NewReader(io.MultiReader(bytes.NewReader(frame('p', secret)), bytes.NewReader(frame('p', secret)), bytes.NewReader(frame('Q', []byte("kept")))), 48)
-	w := NewWriter(io.Discard, 0)
-	for range 2 {
-		_, _, _ = r.Next()
-		if err := errors.Join(r.Forward(w), w.Flush()); err != nil {
-			t.Fatal(err)
-		}
-		r.Wipe()
-		w.Wipe()
-		if bytes.Contains(r.buf[:cap(r.buf)], []byte("secret")) || bytes.Contains(w.buf[:cap(w.buf)], []byte("secret")) {
-			t.Fatal("a copy is left")
-		}
-	}
-	if _, _, err := r.Next(); err != nil {
-		t.Fatal(err)
-	}
-	r.Wipe()
-	if body, err := r.Body(); err != nil || string(body) != "kept" {
-		t.Fatalf("%q %v", body, err)
-	}
-}
-
 // endless is a frame of n bytes that is made as it is read, again and again.
 type endless struct {
 	header []byte
@@ -383,8 +359,11 @@ func TestForwardInConstantMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if allocated > 1 || len(r.buf) != defaultSize || cap(w.buf) != defaultSize {
-		t.Errorf("%v allocations, buffers of %d and %d bytes", allocated, len(r.buf), cap(w.buf))
+	if poisoned { // then a sync.Pool forgets at random
+		allocated = 0
+	}
+	if allocated > 1 || len(r.buf) != defaultSize || w.held != nil {
+		t.Errorf("%v allocations, a buffer of %d bytes, %v", allocated, len(r.buf), w.held)
 	}
 	if n != size+headerSize {
 		t.Errorf("%d bytes passed", n)
@@ -396,29 +375,6 @@ type countWriter int
 func (n *countWriter) Write(p []byte) (int, error) {
 	*n += countWriter(len(p))
 	return len(p), nil
-}
-
-func TestBodyGrowsAndShrinks(t *testing.T) {
-	data := stream(10, 1<<20, 10)
-	r := NewReader(bytes.NewReader(data), 0)
-	for i, n := range []int{10, 1 << 20, 10} {
-		if _, _, err := r.Next(); err != nil {
-			t.Fatal(err)
-		}
-		body, err := r.Body()
-		if err != nil || !bytes.Equal(body, pattern(n)) {
-			t.Fatalf("frame %d: %v", i, err)
-		}
-		if i == 1 && len(r.buf) < 1<<20 || i != 1 && len(r.buf) != defaultSize {
-			t.Errorf("frame %d: buffer of %d bytes", i, len(r.buf))
-		}
-	}
-	// A header alone does not make the buffer grow.
-	r = NewReader(bytes.NewReader(stream(1 << 20)[:100]), 0)
-	_, _, _ = r.Next()
-	if _, err := r.Body(); err != io.ErrUnexpectedEOF || len(r.buf) != defaultSize {
-		t.Errorf("%v, buffer of %d bytes", err, len(r.buf))
-	}
 }
 
 func FuzzReader(f *testing.F) {

@@ -11,17 +11,18 @@ import (
 // Text is what a C string of a message can be made of.
 type Text interface{ ~string | ~[]byte }
 
-// Writer builds frames in its buffer and passes whole ones through. It is not safe
-// for concurrent use. Its first error sticks: everything after it does nothing and
-// gives it again.
+// Writer builds frames in its buffer and passes whole ones through. It has none after
+// Flush. It is not safe for concurrent use. Its first error sticks: everything after it
+// does nothing and gives it again.
 type Writer struct {
 	dst   io.Writer
 	size  int
 	most  int // length of a body
-	buf   []byte
-	start int // of the message being built, -1 when there is none
-	value int // of the value being built within it
-	quiet int // flushes since one was too large for size
+	held  *buffer
+	buf   []byte // of held, unless it has grown
+	start int    // of the message being built, -1 when there is none
+	value int    // of the value being built within it
+	wiped bool   // what buffers held is overwritten when they are given back
 	err   error
 }
 
@@ -30,7 +31,7 @@ func NewWriter(dst io.Writer, size int) *Writer {
 	if size <= 0 {
 		size = defaultSize
 	}
-	return &Writer{dst: dst, size: size, most: MaxLength, buf: make([]byte, 0, size), start: -1}
+	return &Writer{dst: dst, size: size, most: MaxLength, start: -1, wiped: true}
 }
 
 // Err is the first error.
@@ -51,8 +52,26 @@ func (w *Writer) Message(typ byte) {
 		w.fail("a message is already being built")
 		return
 	}
+	w.hold()
 	w.start = len(w.buf)
 	w.buf = append(w.buf, typ, 0, 0, 0, 0)
+}
+
+// hold sees to a buffer.
+func (w *Writer) hold() {
+	if w.held == nil && len(w.buf) == 0 {
+		w.held = lend(w.size)
+		w.buf = w.held.bytes[:0]
+	}
+}
+
+// release gives the buffer back.
+func (w *Writer) release() {
+	if w.held != nil {
+		w.held.bytes = w.buf
+		giveBack(w.held, w.wiped)
+	}
+	w.held, w.buf = nil, nil
 }
 
 // Byte appends a byte.
@@ -119,7 +138,10 @@ func (w *Writer) NullValue() {
 // Tail lends the buffer for functions that append to a slice; SetTail gives it
 // back. Between the two the Writer must not be used. What lies before the end must
 // stay as it is.
-func (w *Writer) Tail() []byte { return w.buf }
+func (w *Writer) Tail() []byte {
+	w.hold()
+	return w.buf
+}
 
 // SetTail gives back what Tail lent, with something appended.
 func (w *Writer) SetTail(b []byte) { w.buf = b }
@@ -172,6 +194,7 @@ func (w *Writer) Raw(p []byte) error {
 			return w.err
 		}
 	}
+	w.hold()
 	w.buf = append(w.buf, p...)
 	return nil
 }
@@ -179,18 +202,16 @@ func (w *Writer) Raw(p []byte) error {
 // Flush writes what is buffered. A message that is being built stays.
 func (w *Writer) Flush() error {
 	n := w.Buffered()
-	if w.err != nil || n == 0 {
+	if w.err != nil || n == 0 && len(w.buf) > 0 {
 		return w.err
 	}
-	_, w.err = w.dst.Write(w.buf[:n])
-	w.quiet++
-	if n > 2*w.size {
-		w.quiet = 0
+	if n == 0 {
+		w.release()
+		return nil
 	}
-	rest := w.buf[n:]
-	grown := cap(w.buf) > keepFactor*w.size || cap(w.buf) > 4*w.size && w.quiet >= keepFor
-	if grown && len(rest) <= w.size {
-		w.buf = append(make([]byte, 0, w.size), rest...)
+	_, w.err = w.dst.Write(w.buf[:n])
+	if rest := w.buf[n:]; len(rest) == 0 {
+		w.release()
 	} else {
 		w.buf = w.buf[:copy(w.buf, rest)]
 	}
@@ -200,9 +221,9 @@ func (w *Writer) Flush() error {
 	return w.err
 }
 
-// Wipe overwrites with zeros what the buffer holds beyond its end, after a message
-// that holds a password was flushed.
-func (w *Writer) Wipe() { clear(w.buf[len(w.buf):cap(w.buf)]) }
+// SetWiped says whether what its buffers held is overwritten with zeros when they are given
+// back, with every Flush, as passwords have to be. So it is until SetWiped is called.
+func (w *Writer) SetWiped(wiped bool) { w.wiped = wiped }
 
 func (w *Writer) fail(what string) {
 	if w.err == nil {

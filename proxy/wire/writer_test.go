@@ -82,32 +82,6 @@ func TestWriterFlushWhileBuilding(t *testing.T) {
 }
 
 // Buffers that grew moderately are kept while they are needed.
-func TestGrownBuffersAreKeptAWhile(t *testing.T) {
-	large, small := frame('D', make([]byte, 1000)), frame('D', make([]byte, 10))
-	data := slicesJoin(large, small, large, bytes.Repeat(small, keepFor+1))
-	r, w := NewReader(bytes.NewReader(data), 64), NewWriter(io.Discard, 64)
-	for i := range 3 + keepFor + 1 {
-		if _, _, err := r.Next(); err != nil {
-			t.Fatal(err)
-		}
-		body, err := r.Body()
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Message('D')
-		w.Bytes(body)
-		if err := errors.Join(w.End(), w.Flush()); err != nil {
-			t.Fatal(err)
-		}
-		if kept := i < keepFor; kept && (len(r.buf) < 1000 || cap(w.buf) < 1000) {
-			t.Fatalf("frame %d: buffers of %d and %d bytes", i, len(r.buf), cap(w.buf))
-		}
-	}
-	if len(r.buf) != 64 || cap(w.buf) != 64 {
-		t.Errorf("buffers of %d and %d bytes at last", len(r.buf), cap(w.buf))
-	}
-}
-
 type failing struct {
 	after int
 	calls int

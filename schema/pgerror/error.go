@@ -99,6 +99,9 @@ func (e *Error) Fatal() *Error {
 
 // As finds an Error in err's chain.
 func As(err error) (*Error, bool) {
+	if err == nil { // without an allocation
+		return nil, false
+	}
 	var e *Error
 	ok := errors.As(err, &e)
 	return e, ok

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
@@ -23,16 +22,11 @@ func BenchmarkIdle(b *testing.B) {
 	s := stack.Start(b, stack.Options{Postgres: testenv.PostgresOptions{
 		DiscardWAL: true, Settings: map[string]string{"max_connections": fmt.Sprint(*idle + 200), "shared_buffers": "64MB"},
 	}})
-	p := serve(b, program(b), s)
-	host, port, err := net.SplitHostPort(p.addr)
-	if err != nil {
-		b.Fatal(err)
-	}
-	dsn := fmt.Sprintf("host=%s port=%s user=biologist password='%s' dbname=%s", host, port, stack.Password, s.Database)
+	p := serve(b, program(b), files(b, s))
 	ctx := context.Background()
 	open := func(n int) {
 		for range n {
-			conn, err := pgconn.Connect(ctx, dsn)
+			conn, err := pgconn.Connect(ctx, p.dsn(s))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,13 @@ type served struct {
 	addr  string
 	pid   int
 	ready time.Duration // from its start
+	stop  func()
+}
+
+// dsn is how the biologist connects.
+func (p *served) dsn(s *stack.Stack) string {
+	host, port, _ := net.SplitHostPort(p.addr)
+	return fmt.Sprintf("host=%s port=%s user=biologist password='%s' dbname=%s sslmode=disable", host, port, stack.Password, s.Database)
 }
 
 // program builds pgveil.
@@ -34,11 +42,12 @@ func program(b *testing.B) string {
 	return built
 }
 
-// serve starts pgveil, with local keys of its own, before the server of s.
-func serve(b *testing.B, program string, s *stack.Stack) *served {
+// files makes what pgveil needs to serve before the server of s: a directory with local keys of
+// its own.
+func files(b *testing.B, s *stack.Stack) (dir string) {
 	b.Helper()
 	ctx := context.Background()
-	dir := b.TempDir()
+	dir = b.TempDir()
 	store, err := keys.CreateInsecureLocal(filepath.Join(dir, "insecure-keys"))
 	if err != nil {
 		b.Fatal(err)
@@ -54,48 +63,55 @@ func serve(b *testing.B, program string, s *stack.Stack) *served {
 		}
 	}
 	store.Close()
+	config := fmt.Sprintf(`schema: schema.yaml
+server: {host: 127.0.0.1, port: %d}
+login: {user: pgveil, password_file: password}
+keys: {insecure_local: insecure-keys}
+audit: {dir: audit}
+limits: {max_connections: 20000}
+`, s.Postgres.Port())
+	for name, text := range map[string]string{"pgveil.yaml": config, "schema.yaml": stack.Schema, "password": stack.Password} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// serve starts pgveil with these files.
+func serve(b *testing.B, program, dir string) *served {
+	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
 	addr := l.Addr().String()
 	l.Close()
-	config := fmt.Sprintf(`listen: %s
-schema: schema.yaml
-server: {host: 127.0.0.1, port: %d}
-login: {user: pgveil, password_file: password}
-keys: {insecure_local: insecure-keys}
-audit: {dir: audit}
-limits: {max_connections: 20000}
-`, addr, s.Postgres.Port())
-	for name, text := range map[string]string{"pgveil.yaml": config, "schema.yaml": stack.Schema, "password": stack.Password} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			b.Fatal(err)
-		}
-	}
 	log := filepath.Join(dir, "log")
 	out, err := os.Create(log)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer out.Close()
-	cmd := exec.Command(program, "serve")
+	cmd := exec.Command(program, "serve", "--listen", addr)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() {
+	p := &served{addr: addr, pid: cmd.Process.Pid, stop: sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-	})
+	})}
+	b.Cleanup(p.stop)
 	for {
 		text, err := os.ReadFile(log)
 		switch {
 		case err != nil:
 			b.Fatal(err)
 		case bytes.Contains(text, []byte("msg=ready")):
-			return &served{addr: addr, pid: cmd.Process.Pid, ready: time.Since(began)}
+			p.ready = time.Since(began)
+			return p
 		case time.Since(began) > time.Minute:
 			b.Fatalf("pgveil is not ready:\n%s", text)
 		}
