@@ -15,18 +15,24 @@ import (
 	"github.com/pgveil/pgveil/testenv"
 )
 
-// policies reads those of the page for operators.
-func policies(t *testing.T) (serves, roles, officer, destroyer, auditor string) {
+// policyBlocks reads those of the page for operators.
+func policyBlocks(t *testing.T) []string {
 	t.Helper()
 	page, err := os.ReadFile("../docs/vault.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile(`(?m)(^    path .*\n)+`).FindAllString(string(page), -1)
-	if len(blocks) != 5 {
+	if len(blocks) != 6 {
 		t.Fatalf("the page has %d policies", len(blocks))
 	}
-	return blocks[0], blocks[0] + blocks[1], blocks[2], blocks[2] + blocks[3], blocks[4]
+	return blocks
+}
+
+func policies(t *testing.T) (serves, roles, officer, destroyer, auditor string) {
+	t.Helper()
+	blocks := policyBlocks(t)
+	return blocks[0], blocks[0] + blocks[1], blocks[3], blocks[3] + blocks[4], blocks[5]
 }
 
 // policyVault is a Vault with the names of the page, a keyset old, the audit log's, and a KEK of

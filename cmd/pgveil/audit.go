@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,13 +12,12 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/pgveil/pgveil/cmd/pgveil/config"
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy/audit"
 )
 
 func auditCommand() *command {
-	return &command{name: "audit", short: "the audit log", long: "Verifies the audit log."}
+	return &command{name: "audit", short: "the audit log", long: "Verifies the audit log and exports what proves it."}
 }
 
 func auditVerifyCommand() *command {
@@ -35,12 +33,16 @@ exit status is 1 if anything is wrong.`,
 			"pgveil audit verify",
 			"pgveil audit verify /mnt/archive/audit --first pgveil-000042.jsonl --json",
 			"pgveil audit verify --public-keyset auditor.json --anchor 4711:AcYX6KPyO3…",
+			"pgveil audit verify --public-keyset auditor.json --checkpoints exported.jsonl",
+			"pgveil audit verify --public-keyset auditor.json --signatures-only /mnt/archive/audit",
 		},
-		settings: []string{"audit.dir", "audit.mac_key", "audit.signature_key", "keys", "log"},
+		settings: append([]string{"audit.dir", "keys", "log"}, auditKeySettings...),
 		flags: func(flags *pflag.FlagSet) {
 			flags.String("public-keyset", "", "`file` of the public signature keyset; without it, that of the key store")
 			flags.String("first", "", "`name` of the first segment, when those before it are archived")
 			flags.StringArray("anchor", nil, "`anchor` of a record that is known to have been in the log; may be repeated")
+			flags.String("checkpoints", "", "`file` of checkpoints that were exported from the log, which has to fit them")
+			flags.Bool("signatures-only", false, "verify by the signatures of --public-keyset alone, without any secret key")
 			flags.Bool("json", false, "print JSON")
 		},
 		most: 1,
@@ -58,6 +60,9 @@ func auditVerify(ctx context.Context, c *call) error {
 	}
 	var err error
 	if options.Anchors, err = c.anchors(); err != nil {
+		return err
+	}
+	if options.Checkpoints, err = readCheckpoints(c.text("checkpoints")); err != nil {
 		return err
 	}
 	if err := c.verifiers(ctx, &options); err != nil {
@@ -79,36 +84,32 @@ func auditVerify(ctx context.Context, c *call) error {
 }
 
 // verifiers opens the keys of the audit log.
-func (c *call) verifiers(ctx context.Context, options *audit.VerifyOptions) error {
+func (c *call) verifiers(ctx context.Context, options *audit.VerifyOptions) (err error) {
+	if options.SignaturesOnly = c.bool("signatures-only"); options.SignaturesOnly {
+		if c.text("public-keyset") == "" {
+			return usageErrorf(auditVerifyCommand(), "--signatures-only needs --public-keyset")
+		}
+		options.Verifier, err = c.auditVerifier(ctx, nil, c.text("public-keyset"))
+		return err
+	}
 	store, err := c.openSecrets(ctx, c.logger(), false)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	needed := []neededKey{{c.config.Audit.MACKey, keys.TypeMAC}}
-	public := c.text("public-keyset")
-	if public == "" {
-		needed = append(needed, neededKey{c.config.Audit.SignatureKey, keys.TypeSignature})
-	}
-	rings, err := openKeys(ctx, store, needed)
+	return c.openVerifiers(ctx, store, options)
+}
+
+func (c *call) openVerifiers(ctx context.Context, store *secrets, options *audit.VerifyOptions) error {
+	rings, err := openKeys(ctx, store, []neededKey{{c.config.Audit.MACKey, keys.TypeMAC}})
 	if err != nil {
 		return err
 	}
 	if options.MAC, err = rings[c.config.Audit.MACKey].MAC(); err != nil {
 		return err
 	}
-	if public == "" {
-		options.Verifier, err = rings[c.config.Audit.SignatureKey].Signer()
-		return err
-	}
-	data, err := os.ReadFile(public)
-	if err == nil {
-		options.Verifier, err = keys.ParsePublicKeyset(data)
-	}
-	if err != nil {
-		return &config.Error{Place: "--public-keyset", Message: err.Error()}
-	}
-	return nil
+	options.Verifier, err = c.auditVerifier(ctx, store, c.text("public-keyset"))
+	return err
 }
 
 func printReport(w io.Writer, dir string, r *audit.Report) error {

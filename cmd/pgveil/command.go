@@ -52,7 +52,7 @@ func commands() []*command {
 		schemaCommand(), schemaCheckCommand(), schemaSQLCommand(), schemaPlanCommand(), schemaApplyCommand(), schemaStatusCommand(),
 		keysCommand(), keysCreateCommand(), keysListCommand(), keysShowCommand(), keysRotateCommand(), keysRewrapCommand(),
 		keysRetireCommand(), keysDestroyCommand(), keysPublicCommand(),
-		auditCommand(), auditVerifyCommand(),
+		auditCommand(), auditVerifyCommand(), auditCheckpointExportCommand(),
 		configCommand(), configSchemaCommand(),
 		versionCommand(),
 	}
@@ -114,7 +114,7 @@ func (p *program) dispatch(ctx context.Context, args []string) error {
 
 // splitName takes the longest name of a command from the front.
 func splitName(args []string, all []*command) (name string, rest []string) {
-	for n := min(2, len(args)); n > 0; n-- {
+	for n := min(3, len(args)); n > 0; n-- {
 		if name := strings.Join(args[:n], " "); find(all, name) != nil {
 			return name, args[n:]
 		}

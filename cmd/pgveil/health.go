@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/pgveil/pgveil/proxy/audit"
 )
 
 // health answers over HTTP whether pgveil lives and whether it is ready for clients. It tells
@@ -19,6 +21,7 @@ type health struct {
 	server *http.Server
 	ended  chan struct{}
 	keys   atomic.Pointer[liveKeys] // nil until clients are served
+	trail  atomic.Pointer[audit.Log]
 	ending atomic.Bool
 }
 
@@ -83,6 +86,11 @@ func (h *health) ready() (ready bool, text string) {
 			fmt.Fprintf(&lines, "key %s: not confirmed since %s: %s\n", key.name, since, key.reason)
 		default:
 			fmt.Fprintf(&lines, "key %s: not confirmed since %s, serves until %s: %s\n", key.name, since, key.until.UTC().Format(time.RFC3339), key.reason)
+		}
+	}
+	if trail := h.trail.Load(); trail != nil {
+		if n, since, err := trail.Unsigned(); err != nil {
+			fmt.Fprintf(&lines, "audit log: checkpoints cannot be signed since %s, %s unsigned\n", since.UTC().Format(time.RFC3339), count(n, "segment"))
 		}
 	}
 	switch {

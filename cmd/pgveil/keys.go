@@ -50,34 +50,27 @@ Prints the public keys of a key of type signature, that of the audit log without
 as a Tink keyset in JSON. Kept where pgveil cannot change it, it is for
 pgveil audit verify --public-keyset.`,
 		examples: []string{"pgveil keys public > auditor.json"},
-		settings: []string{"keys", "audit.signature_key", "log"},
+		settings: []string{"keys", "audit.signature_key", "audit.signature_transit", "log"},
 		most:     1,
 		run: func(ctx context.Context, c *call) error {
-			name := c.config.Audit.SignatureKey
-			if len(c.args) > 0 {
-				name = c.args[0]
-			}
-			signer, err := c.openSigner(ctx, name)
+			store, err := c.openSecrets(ctx, c.logger(), false)
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.out, "%s\n", signer.PublicKeyset())
+			defer store.Close()
+			var verifier *keys.Verifier
+			if len(c.args) > 0 {
+				verifier, err = storedVerifier(ctx, store, c.args[0])
+			} else {
+				verifier, err = c.auditVerifier(ctx, store, "")
+			}
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.out, "%s\n", verifier.PublicKeyset())
 			return err
 		},
 	}
-}
-
-func (c *call) openSigner(ctx context.Context, name string) (*keys.Signer, error) {
-	store, err := c.openSecrets(ctx, c.logger(), false)
-	if err != nil {
-		return nil, err
-	}
-	defer store.Close()
-	rings, err := openKeys(ctx, store, []neededKey{{name, keys.TypeSignature}})
-	if err != nil {
-		return nil, err
-	}
-	return rings[name].Signer()
 }
 
 func keysCreate(ctx context.Context, c *call) error {
@@ -151,7 +144,7 @@ func (c *call) createAuditKeys(ctx context.Context, store *secrets, wanted []nee
 		return nil, wanted, err
 	}
 	var missing []neededKey
-	for _, key := range c.auditKeys() {
+	for _, key := range auditKeys(c.config) {
 		switch _, err := openKeys(ctx, store, []neededKey{key}); {
 		case err == nil:
 		case errors.Is(err, keys.ErrMissing) && slices.Contains(wanted, key):

@@ -10,12 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy/audit"
 )
 
 // recordSettings are the settings of a command that records what it changes.
-var recordSettings = []string{"audit.dir", "audit.commands", "audit.mac_key", "audit.signature_key"}
+var recordSettings = append([]string{"audit.dir", "audit.commands"}, auditKeySettings...)
 
 // recordPatience is how long other commands may hold the log of commands.
 const recordPatience = 30 * time.Second
@@ -60,16 +59,12 @@ func (c *call) record(ctx context.Context, store *secrets, command string, names
 		}
 		return &exitError{status: statusFails, err: fmt.Errorf("the command cannot be recorded, and so does nothing: %w", err), hint: hint}
 	}
-	rings, err := openKeys(ctx, store, c.auditKeys())
+	rings, err := openKeys(ctx, store, auditKeys(c.config))
 	if err != nil {
 		return nil, refused(err)
 	}
-	mac, err := rings[c.config.Audit.MACKey].MAC()
-	if err != nil {
-		return nil, refused(err)
-	}
-	signer, err := rings[c.config.Audit.SignatureKey].Signer()
-	if err != nil {
+	r.options = audit.Options{Dir: dir, Program: "pgveil " + version()}
+	if err := c.auditOptions(&r.options, store, rings); err != nil {
 		return nil, refused(err)
 	}
 	about, err := whoAmI(ctx, store)
@@ -77,7 +72,6 @@ func (c *call) record(ctx context.Context, store *secrets, command string, names
 		return nil, refused(err)
 	}
 	about.Command, about.Keys, about.ID = command, names, id
-	r.options = audit.Options{Dir: dir, MAC: mac, Signer: signer, Program: "pgveil " + version()}
 	err = r.write(ctx, func(log *audit.Log) error {
 		intent := log.BeginCommand(about)
 		err := intent.Wait()
@@ -88,10 +82,6 @@ func (c *call) record(ctx context.Context, store *secrets, command string, names
 		return nil, refused(err)
 	}
 	return r, nil
-}
-
-func (c *call) auditKeys() []neededKey {
-	return []neededKey{{c.config.Audit.MACKey, keys.TypeMAC}, {c.config.Audit.SignatureKey, keys.TypeSignature}}
 }
 
 // whoAmI says who has called the command.

@@ -86,7 +86,7 @@ func neededKeys(c *config.Config, file *schema.File) []neededKey {
 		}
 		needed = append(needed, neededKey{name, kind})
 	}
-	return append(needed, neededKey{c.Audit.MACKey, keys.TypeMAC}, neededKey{c.Audit.SignatureKey, keys.TypeSignature})
+	return append(needed, auditKeys(c)...)
 }
 
 // openServed is openKeys for what serves: of a column's keyset that was destroyed it takes what

@@ -51,6 +51,7 @@ type server struct {
 	proxy     *proxy.Server
 	file      *schema.File // the newest that was taken over
 	keys      *liveKeys
+	trail     *audit.Log
 	health    *health // nil without health.listen
 	login     *login
 	listeners []net.Listener
@@ -156,11 +157,12 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		return err
 	}
 	s.closers = append(s.closers, s.unlisten)
-	trail, err := openAudit(c, rings, log)
+	trail, err := openAudit(c, store, rings, log)
 	if err != nil {
 		return err
 	}
 	s.closers = append(s.closers, trail.Close)
+	s.trail = trail
 	s.proxy, err = proxy.New(proxy.Config{
 		Databases:      file.Databases,
 		Sealer:         s.keys.sealer,
@@ -211,20 +213,16 @@ func checkStart(ctx context.Context, login *login, file *schema.File, log *slog.
 	return inClear
 }
 
-func openAudit(c *call, rings map[string]*keys.Keyring, log *slog.Logger) (*audit.Log, error) {
-	mac, err := rings[c.config.Audit.MACKey].MAC()
-	if err != nil {
-		return nil, err
-	}
-	signer, err := rings[c.config.Audit.SignatureKey].Signer()
-	if err != nil {
-		return nil, err
-	}
-	trail, err := audit.Open(audit.Options{
-		Dir: c.config.Audit.Dir, MAC: mac, Signer: signer,
+func openAudit(c *call, store *secrets, rings map[string]*keys.Keyring, log *slog.Logger) (*audit.Log, error) {
+	options := audit.Options{
+		Dir:         c.config.Audit.Dir,
 		SegmentSize: int64(c.config.Audit.SegmentSize), SegmentAge: c.config.Audit.SegmentAge,
 		NewChain: c.bool("new-audit-chain"), Program: "pgveil " + version(), Log: log,
-	})
+	}
+	if err := c.auditOptions(&options, store, rings); err != nil {
+		return nil, err
+	}
+	trail, err := audit.Open(options)
 	var broken *audit.BrokenError
 	if errors.As(err, &broken) {
 		return nil, &exitError{
@@ -252,6 +250,7 @@ func (s *server) run(ctx context.Context, c *call, hangup <-chan os.Signal, log 
 	defer watching.Wait()
 	defer stop()
 	if s.health != nil {
+		s.health.trail.Store(s.trail)
 		s.health.keys.Store(s.keys)
 	}
 	open := len(s.listeners)

@@ -140,9 +140,11 @@ func (w *walker) finish() error {
 			}
 		}
 	}
-	if w.unsigned != "" {
-		w.noteUnsigned()
+	w.noteUnsigned()
+	if w.o.SignaturesOnly && w.end.seq > w.signedTo {
+		w.note("records %d to %d are not signed yet: without the MAC key nothing tells whether they are as they were written", w.signedTo+1, w.end.seq)
 	}
+	w.unfit()
 	for i, found := range w.anchored {
 		if a := w.o.Anchors[i]; !found {
 			w.problem(Unanchored, headName, 0, "the log does not have the record %s", a)

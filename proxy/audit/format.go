@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -33,7 +34,9 @@ type header struct {
 	Segment   string    `json:"segment"`            // its own name: a renamed file is noticed
 	Previous  *position `json:"previous,omitempty"` // none where a chain begins
 	Abandoned []region  `json:"abandoned,omitempty"`
-	Broken    *broken   `json:"broken,omitempty"`
+	// Unsigned are earlier segments whose checkpoint follows, without their signature.
+	Unsigned []*checkpoint `json:"unsigned,omitempty"`
+	Broken   *broken       `json:"broken,omitempty"`
 }
 
 // position is the last record before a segment.
@@ -71,8 +74,11 @@ type checkpoint struct {
 	Size      int64   `json:"size"` // bytes before the checkpoint
 	LastMAC   encoded `json:"last_mac"`
 	SHA256    encoded `json:"sha256"` // of these bytes
-	Signature encoded `json:"signature"`
+	Signature encoded `json:"signature,omitempty"`
 }
+
+// same tells whether two checkpoints say the same of a segment.
+func (c *checkpoint) same(o *checkpoint) bool { return bytes.Equal(c.signed(), o.signed()) }
 
 // signed is what the signature of a checkpoint covers.
 func (c *checkpoint) signed() []byte {
@@ -117,16 +123,21 @@ type cursor struct {
 
 // checkpoint makes the signed statement about the segment that ends at c.
 func (c *cursor) checkpoint(signer Signer) (*checkpoint, error) {
-	p := &checkpoint{
-		Chain: c.chain, Segment: segmentName(c.segment), First: c.first, Last: c.seq,
-		Size: c.size, LastMAC: c.mac, SHA256: c.hash.Sum(nil),
-	}
+	p := c.summary()
 	var err error
 	p.Signature, err = signer.Sign(p.signed())
 	return p, err
 }
 
-// Anchor names the last record before c in a way that can be kept elsewhere and
+// summary is a checkpoint that is yet to be signed.
+func (c *cursor) summary() *checkpoint {
+	return &checkpoint{
+		Chain: c.chain, Segment: segmentName(c.segment), First: c.first, Last: c.seq,
+		Size: c.size, LastMAC: c.mac, SHA256: c.hash.Sum(nil),
+	}
+}
+
+// anchor names the last record before c in a way that can be kept elsewhere and
 // given to the verifier.
 func (c *cursor) anchor() Anchor { return Anchor{Seq: c.seq, MAC: c.mac} }
 

@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 )
 
 // header takes a segment's first line.
@@ -39,6 +40,7 @@ func (w *walker) header(l *line, first bool) {
 	case !first:
 		w.continues(l, h)
 	}
+	w.listed = h.Unsigned
 	w.end.chain = h.Chain
 	w.end.first = l.record.Seq
 	w.accept(l)
@@ -58,7 +60,7 @@ func (w *walker) chainStart(l *line, h *header, first bool) {
 	case h.Broken != nil:
 		w.problem(Break, w.segment.name, l.number, "here a new chain was begun beside the broken one: %s", h.Broken.Problem)
 	}
-	w.unsigned = ""
+	clear(w.unsigned)
 }
 
 // continues compares what a segment says about the one before with what was read.
@@ -77,8 +79,8 @@ func (w *walker) continues(l *line, h *header) {
 	}
 }
 
-// checkpoint takes a checkpoint: the last record of a segment, or the second of the
-// next one when the segment did not end in good order.
+// checkpoint takes a checkpoint: the last record of a segment, or one of an earlier
+// segment, which did not end with its own.
 func (w *walker) checkpoint(l *line) {
 	c := new(checkpoint)
 	if json.Unmarshal(l.raw, c) != nil {
@@ -88,22 +90,31 @@ func (w *walker) checkpoint(l *line) {
 	if w.o.Verifier != nil && w.o.Verifier.Verify(c.Signature, c.signed()) != nil {
 		w.problem(Signature, w.segment.name, l.number, "the signature of the checkpoint is not valid")
 	}
-	of := &w.end
+	if w.collects {
+		w.collected = append(w.collected, c)
+	}
+	w.listed = slices.DeleteFunc(w.listed, func(listed *checkpoint) bool { return listed.Segment == c.Segment })
+	of, known := w.unsigned[c.Segment]
 	switch {
 	case c.Segment == w.segment.name:
 		w.end.closed = true
-	case c.Segment == w.unsigned && l.number == 2:
-		w.unsigned = ""
-		of = &w.previous
-	case l.number == 2 && w.report.Segments == 1:
-		return // the segment before is in an archive
+		of = w.end.summary()
+	case known:
+		delete(w.unsigned, c.Segment)
+	case w.archived(c.Segment):
+		return
 	default:
 		w.problem(Signature, w.segment.name, l.number, "the checkpoint is one of %s", c.Segment)
 		return
 	}
-	ok := c.Chain == of.chain && c.First == of.first && c.Last == of.seq && c.Size == of.size &&
-		bytes.Equal(c.LastMAC, of.mac) && bytes.Equal(c.SHA256, of.hash.Sum(nil))
-	if !ok && w.problems() == w.segment.problems {
+	if !c.same(of) && w.problems() == w.segment.problems {
 		w.problem(Signature, w.segment.name, l.number, "the checkpoint was signed for other content of %s", c.Segment)
 	}
+	w.signedTo = max(w.signedTo, c.Last)
+}
+
+// archived tells whether a segment is before the first that is read.
+func (w *walker) archived(name string) bool {
+	n := segmentNumber(name)
+	return n > 0 && n < w.from
 }

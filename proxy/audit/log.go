@@ -15,10 +15,13 @@ type Options struct {
 	// Dir is the log's directory, made with mode 0700 if it is not there. One
 	// process at a time writes to it.
 	Dir string
-	// MAC chains the records, Signer signs the checkpoints. They are used by one
-	// goroutine at a time.
+	// MAC chains the records, Signer signs the checkpoints. MAC is used by one goroutine
+	// at a time.
 	MAC    MAC
 	Signer Signer
+	// SignLater says that Signer is another machine, which may be slow or away: a segment
+	// ends without its checkpoint, and its signature is asked for until it comes.
+	SignLater bool
 	// SegmentSize and SegmentAge bound a segment: 64 MiB and 24 h when 0.
 	SegmentSize int64
 	SegmentAge  time.Duration
@@ -82,7 +85,10 @@ type Log struct {
 	once     sync.Once
 	closed   error // what Close gives; set before stopped is closed
 
+	signWake chan struct{}
+
 	mu      sync.Mutex
+	signing signing
 	space   sync.Cond // Begin waits for room in the queue
 	queue   []*entry
 	failure error // why nothing can be written now
@@ -97,12 +103,15 @@ type Log struct {
 type entry struct {
 	at     time.Time
 	kind   string
-	intent *Intent // intent, command: its own; outcome: the one it ends
-	rest   []byte  // the fields after those that all kinds have
+	intent *Intent     // intent, command: its own; outcome: the one it ends
+	rest   []byte      // the fields after those that all kinds have
+	signs  *checkpoint // that the record is, of an earlier segment
 }
 
 // awaited tells whether somebody waits until the record is on disk.
-func (e *entry) awaited() bool { return e.kind == kindIntent || e.kind == kindCommand }
+func (e *entry) awaited() bool {
+	return e.kind == kindIntent || e.kind == kindCommand || e.signs != nil
+}
 
 // Intent is a record that says what a statement is about to do.
 type Intent struct {

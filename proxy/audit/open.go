@@ -32,10 +32,10 @@ func Open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the audit log: %w", err)
 	}
-	l := &Log{options: o, dir: dir, wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
+	l := &Log{options: o, dir: dir, wake: make(chan struct{}, 1), stop: make(chan struct{}), signWake: make(chan struct{}, 1), stopped: make(chan struct{})}
 	l.space.L = &l.mu
-	err = l.resume()
-	if err == nil {
+	if err = l.resume(); err == nil {
+		l.signLater(l.writer.unsigned...)
 		err = l.writer.replaceHead(&l.options)
 	}
 	if err == nil {
@@ -55,6 +55,7 @@ func Open(o Options) (*Log, error) {
 	}
 	o.Log.Info("audit log opened", "segment", segmentName(l.writer.at.segment), "anchor", l.writer.at.anchor().String())
 	go l.run()
+	go l.sign()
 	return l, nil
 }
 
@@ -82,7 +83,7 @@ func (l *Log) resume() error {
 		return err
 	}
 	if len(walk.report.Problems) == 0 {
-		w.at, w.abandoned = walk.end, walk.torn
+		w.at, w.abandoned, w.unsigned = walk.end, walk.torn, walk.listed
 		if w.at.chain == "" {
 			w.at.chain = h.Chain
 		}

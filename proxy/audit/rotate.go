@@ -5,12 +5,17 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
 // rotate closes the segment and begins the next.
 func (l *Log) rotate() {
-	l.endSegment()
+	if l.options.SignLater {
+		l.closeUnsigned()
+	} else {
+		l.endSegment()
+	}
 	if l.writer.file != nil {
 		return
 	}
@@ -25,12 +30,19 @@ func (l *Log) rotate() {
 // endSegment writes the segment's checkpoint and closes the file. When that cannot
 // be done the log has failed.
 func (l *Log) endSegment() {
-	w := &l.writer
-	c, err := w.at.checkpoint(l.options.Signer)
-	var rest []byte
-	if err == nil {
-		rest, err = appendContent(nil, c)
+	c, err := l.writer.at.checkpoint(l.options.Signer)
+	if err != nil {
+		l.fail(nil, err)
+		return
 	}
+	l.putCheckpoint(c)
+}
+
+// putCheckpoint ends the segment with its checkpoint. When that cannot be done the log has
+// failed.
+func (l *Log) putCheckpoint(c *checkpoint) {
+	w := &l.writer
+	rest, err := appendContent(nil, c)
 	if err == nil {
 		err = l.commit([]*entry{{at: time.Now(), kind: kindCheckpoint, rest: rest}})
 	}
@@ -67,20 +79,32 @@ func (l *Log) beginSegment(why string, content any) error {
 		seq: before.seq, mac: before.mac, hash: newHash(),
 	}
 	h := header{Format: format, Chain: at.chain, Segment: segmentName(at.segment), Abandoned: w.abandoned, Broken: w.broken}
-	var late *checkpoint
+	h.Unsigned = slices.Clone(w.unsigned)
+	var late, ended *checkpoint
 	if before.segment > 0 {
 		h.Previous = &position{
 			Segment: segmentName(before.segment), Seq: before.seq, LastMAC: before.mac,
 			Size: before.size, Closed: before.closed,
 		}
-		if !before.closed {
+		switch {
+		case before.closed:
+		case l.options.SignLater:
+			ended = before.summary()
+			h.Unsigned = append(h.Unsigned, ended)
+		default:
 			var err error
 			if late, err = before.checkpoint(l.options.Signer); err != nil {
 				return err
 			}
 		}
 	}
-	return l.putSegment(&at, h, late, why, content)
+	if err := l.putSegment(&at, h, late, why, content); err != nil {
+		return err
+	}
+	if ended != nil {
+		l.signLater(ended)
+	}
+	return nil
 }
 
 // putSegment writes the first records of a segment: its header, the checkpoint of
@@ -126,6 +150,7 @@ func (l *Log) putSegment(at *cursor, h header, late *checkpoint, why string, con
 	}
 	// The new segment may be named by the head from here on: it stays.
 	w.file, w.at, w.number, w.abandoned, w.begun, w.content = file, *at, at.segment, nil, time.Now(), at.seq
+	w.base, w.unsigned = at.size, h.Unsigned
 	w.broken = nil
 	err = w.head.put(head)
 	if err == nil {

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // walker reads a log from its first segment to its last, following the chain.
@@ -18,11 +20,17 @@ type walker struct {
 	report     Report
 	head       *head
 	headFound  bool
-	regions    map[string]region // what later segments say is abandoned
-	end        cursor            // after the last record of the chain
-	previous   cursor            // where the segment before ended
-	unsigned   string            // an ended segment whose checkpoint was not seen yet
-	torn       []region          // what a crash left, in reading order
+	regions    map[string]region      // what later segments say is abandoned
+	end        cursor                 // after the last record of the chain
+	previous   cursor                 // where the segment before ended
+	unsigned   map[string]*checkpoint // ended segments whose checkpoint was not seen yet, without it
+	listed     []*checkpoint          // what the last segment's first record names as such, less what was seen since
+	collects   bool                   // the checkpoints
+	collected  []*checkpoint
+	signedTo   uint64 // highest number of a record that a checkpoint covers
+	demanded   demanded
+	from       int      // number of the first segment that is read
+	torn       []region // what a crash left, in reading order
 	unfinished map[uint64]Unfinished
 	anchored   []bool
 	segment    *openSegment
@@ -40,7 +48,7 @@ type openSegment struct {
 func newWalker(o *VerifyOptions) *walker {
 	w := &walker{
 		o: o, first: o.First, regions: map[string]region{},
-		unfinished: map[uint64]Unfinished{}, anchored: make([]bool, len(o.Anchors)),
+		unsigned: map[string]*checkpoint{}, unfinished: map[uint64]Unfinished{}, anchored: make([]bool, len(o.Anchors)),
 	}
 	w.report.Kinds = map[string]int{}
 	w.report.Problems, w.report.Notes, w.report.Unfinished = []Problem{}, []string{}, []Unfinished{}
@@ -76,6 +84,7 @@ func (w *walker) run() error {
 		return headErr
 	}
 	w.head = h
+	w.demand()
 	numbers, others, err := listSegments(w.o.Dir)
 	if err != nil {
 		return err
@@ -219,6 +228,7 @@ func (w *walker) readSegment(number int) error {
 			w.end.hash.Write(l.raw)
 			w.end.hash.Write([]byte{'\n'})
 			size = l.end()
+			w.fits()
 		}
 	})
 	if err != nil {
@@ -237,11 +247,11 @@ func (w *walker) readSegment(number int) error {
 
 // begin moves the cursor into a segment, before its first record.
 func (w *walker) begin(number int, first bool) {
-	if w.unsigned != "" {
-		w.noteUnsigned()
+	if !first && !w.end.closed && w.end.hash != nil {
+		w.unsigned[segmentName(w.end.segment)] = w.end.summary()
 	}
-	if !first && !w.end.closed {
-		w.unsigned = segmentName(w.end.segment)
+	if first {
+		w.from = number
 	}
 	w.report.Segments++
 	w.previous = w.end
@@ -253,10 +263,11 @@ func (w *walker) begin(number int, first bool) {
 	w.torn = nil
 }
 
-// noteUnsigned gives up waiting for the checkpoint of an ended segment.
+// noteUnsigned tells of ended segments that have no checkpoint.
 func (w *walker) noteUnsigned() {
-	w.note("%s has no signed checkpoint: the process ended before it could write one", w.unsigned)
-	w.unsigned = ""
+	for _, name := range slices.Sorted(maps.Keys(w.unsigned)) {
+		w.note("%s has no signed checkpoint: it is yet to be signed, or the process ended before it could be", name)
+	}
 }
 
 // tear notes what a crash left at the end of the segment.

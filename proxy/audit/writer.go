@@ -2,6 +2,7 @@ package audit
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -23,10 +24,12 @@ type writer struct {
 	at        cursor
 	number    int // highest number of a segment in the directory
 	abandoned []region
-	broken    *broken   // the chain that the next segment begins replaces one
-	begun     time.Time // of the segment
-	content   uint64    // seq of the last record that a segment begins with
-	headDirty time.Time // zero when the head is synced
+	unsigned  []*checkpoint // of earlier segments
+	broken    *broken       // the chain that the next segment begins replaces one
+	begun     time.Time     // of the segment
+	base      int64         // bytes of the records that a segment begins with, which name unsigned ones
+	content   uint64        // seq of the last record that a segment begins with
+	headDirty time.Time     // zero when the head is synced
 	buf       []byte
 }
 
@@ -129,8 +132,12 @@ func (l *Log) write(batch []*entry) {
 		if e.awaited() {
 			e.intent.resolve(nil)
 		}
+		if e.signs != nil {
+			l.writer.unsigned = slices.DeleteFunc(l.writer.unsigned, func(c *checkpoint) bool { return c == e.signs })
+			l.announce(e.signs, l.writer.at.anchor())
+		}
 	}
-	if l.writer.at.size >= l.options.SegmentSize {
+	if l.writer.at.size-l.writer.base >= l.options.SegmentSize {
 		l.rotate()
 	}
 }
@@ -304,7 +311,11 @@ func (l *Log) finish() error {
 		l.write([]*entry{{at: time.Now(), kind: kindStop}})
 	}
 	if w.file != nil {
-		l.endSegment()
+		if l.options.SignLater {
+			l.endLastSegment()
+		} else {
+			l.endSegment()
+		}
 	}
 	var errs []error
 	l.mu.Lock()
@@ -316,8 +327,10 @@ func (l *Log) finish() error {
 		switch e.kind {
 		case kindOutcome:
 			outcomes++
-		case kindIntent, kindCommand:
-			e.intent.resolve(ErrClosed)
+		default:
+			if e.awaited() {
+				e.intent.resolve(ErrClosed)
+			}
 		}
 	}
 	l.mu.Unlock()
