@@ -200,7 +200,7 @@ func (s *Server) session(each *session, client net.Conn) error {
 	if refusal := s.enter(each); refusal != nil {
 		return reject(refusal)
 	}
-	cr := wire.NewReader(client, bufferSize)
+	cr := readerOf(client)
 	var own *ownLogin
 	if s.terminator != nil {
 		if own, err = s.terminator.authenticate(starting, first, cr, cw); err != nil {

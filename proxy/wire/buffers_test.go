@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
-	"os"
 	"testing"
-	"time"
 )
 
 // TestBodyGrowsAndShrinks: the buffer has the size that frames need, whatever their headers say.
@@ -81,95 +78,6 @@ func TestLent(t *testing.T) {
 		if b := lend(2 << leastBits); len(b.bytes) != 2<<leastBits {
 			t.Error(len(b.bytes))
 		}
-	}
-}
-
-// pipe is a connection of sockets, which a Reader knows how to wait for.
-func pipe(t *testing.T) (near, far net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	near, err = net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { near.Close() })
-	far, err = l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { far.Close() })
-	return near, far
-}
-
-// TestWaitsWithoutBuffer: a Reader of a socket holds a buffer only when there is something in it.
-func TestWaitsWithoutBuffer(t *testing.T) {
-	near, far := pipe(t)
-	r := NewReader(near, 0)
-	if r.raw == nil {
-		t.Skip("not on this system")
-	}
-	sent := slicesJoin(frame('A', pattern(10)), frame('B', pattern(200_000)), frame('C', nil))
-	go func() {
-		for len(sent) > 0 { // in pieces, so that it has to wait
-			n := min(len(sent), 30_011)
-			_, _ = far.Write(sent[:n])
-			sent = sent[n:]
-			time.Sleep(time.Millisecond)
-		}
-	}()
-	for _, want := range []struct {
-		typ  byte
-		size int
-	}{{'A', 10}, {'B', 200_000}, {'C', 0}} {
-		typ, _, err := r.Next()
-		if err != nil || typ != want.typ {
-			t.Fatalf("%c %v", typ, err)
-		}
-		body, err := r.Body()
-		if err != nil || !bytes.Equal(body, pattern(want.size)) {
-			t.Fatalf("%c: %d bytes, %v", typ, len(body), err)
-		}
-	}
-	if err := near.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := r.Next(); !errors.Is(err, os.ErrDeadlineExceeded) || r.held != nil {
-		t.Errorf("%v; it held %v", err, r.held)
-	}
-}
-
-// TestRawEnds: the ends of a connection are what they are without raw reads.
-func TestRawEnds(t *testing.T) {
-	near, far := pipe(t)
-	far.Close()
-	if _, _, err := NewReader(near, 0).Next(); err != io.EOF {
-		t.Errorf("closed: %v", err)
-	}
-	near, far = pipe(t)
-	if _, err := far.Write(frame('A', pattern(10))[:7]); err != nil {
-		t.Fatal(err)
-	}
-	far.Close()
-	r := NewReader(near, 0)
-	_, _, _ = r.Next()
-	if _, err := r.Body(); err != io.ErrUnexpectedEOF {
-		t.Errorf("closed within a frame: %v", err)
-	}
-	near, far = pipe(t)
-	_ = far.(*net.TCPConn).SetLinger(0)
-	far.Close()
-	var op *net.OpError
-	if _, _, err := NewReader(near, 0).Next(); !errors.As(err, &op) {
-		t.Errorf("reset: %v", err)
-	}
-	near, _ = pipe(t)
-	near.Close()
-	if _, _, err := NewReader(near, 0).Next(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("closed here: %v", err)
 	}
 }
 

@@ -4,29 +4,9 @@ package wire
 
 import (
 	"io"
-	"net"
 	"os"
 	"syscall"
 )
-
-// rawOf gives the raw connection below src, if src is one and nothing but one: what lies
-// around a connection reads otherwise.
-func rawOf(src io.Reader) syscall.RawConn {
-	var c syscall.Conn
-	switch src := src.(type) {
-	case *net.TCPConn:
-		c = src
-	case *net.UnixConn:
-		c = src
-	default:
-		return nil
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return raw
-}
 
 // readLate reads once, and takes its buffer only when there is something to read.
 func (r *Reader) readLate() (int, error) {
@@ -35,7 +15,7 @@ func (r *Reader) readLate() (int, error) {
 	}
 	switch {
 	case r.lateErr != nil:
-		return 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", r.lateErr)}
+		return 0, os.NewSyscallError("read", r.lateErr)
 	case r.late == 0:
 		return 0, io.EOF
 	}

@@ -35,7 +35,7 @@ type Reader struct {
 	guard  func(piece []byte, first, last bool) error
 	err    error
 
-	raw     syscall.RawConn // below src; nil: there is none
+	raw     syscall.RawConn // of src; nil: not known
 	attempt func(fd uintptr) bool
 	late    int // what attempt has read
 	lateErr error
@@ -50,9 +50,12 @@ func NewReader(src io.Reader, size int) *Reader {
 	if size <= 0 {
 		size = defaultSize
 	}
-	r := &Reader{src: src, size: max(size, 64), raw: rawOf(src), max: MaxLength, wiped: true}
-	r.attempt = r.tryRead
-	return r
+	return &Reader{src: src, size: max(size, 64), max: MaxLength, wiped: true}
+}
+
+// SetRaw has the Reader wait for src, of which this is the file descriptor, without a buffer.
+func (r *Reader) SetRaw(raw syscall.RawConn) {
+	r.raw, r.attempt = raw, r.tryRead
 }
 
 // hold makes b the buffer; what is in the one before must have been copied.
