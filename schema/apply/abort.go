@@ -21,6 +21,10 @@ func Abort(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
+	j := &job{conn: conn, Options: Options{}.orDefaults()}
+	if err := j.readBrief(ctx); err != nil {
+		return err
+	}
 	for _, t := range prepared {
 		statements := []string{
 			fmt.Sprintf("DROP TRIGGER IF EXISTS %s ON %s", trigger, t.sql()),
@@ -30,7 +34,13 @@ func Abort(ctx context.Context, conn *pgx.Conn) error {
 		for _, shadow := range t.Columns {
 			statements = append(statements, t.dropShadow(shadow.Name, shadow.Type)...)
 		}
-		if err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return execAll(ctx, tx, statements) }); err != nil {
+		err := j.locked(ctx, Progress{}, swapLock, func(tx pgx.Tx) error {
+			if err := j.lockFamilies(ctx, tx, t); err != nil {
+				return err
+			}
+			return execAll(ctx, tx, statements)
+		})
+		if err != nil {
 			return fmt.Errorf("%s: %w", t, err)
 		}
 	}

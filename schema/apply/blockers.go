@@ -148,6 +148,7 @@ func (r *reader) defaultOf(ctx context.Context, t *Table, c *Column) error {
 	if err := r.tx.QueryRow(ctx, readDefault, t.oid, c.Name).Scan(&expression); err != nil {
 		return err
 	}
+	c.expression = expression
 	for _, m := range t.family {
 		var own string
 		if err := r.tx.QueryRow(ctx, readDefault, m.oid, c.Name).Scan(&own); err != nil {
@@ -194,20 +195,17 @@ func (r *reader) triggers(ctx context.Context) error {
 		var fire []string
 		for _, m := range t.family {
 			rows, err := r.tx.Query(ctx, `
-				SELECT tgname::text, tgtype & 16 <> 0, tgtype & 3 = 3 AND tgtype & 20 <> 0 AND tgname > $2 AND tgparentid = 0,
+				SELECT tgname::text, tgtype & 16 <> 0,
 					(SELECT CASE WHEN p.prosrc ~* '\m(new|old)\s*\)?\s*\.\s*\*' THEN p.oid::pg_catalog.regprocedure::text ELSE '' END FROM pg_catalog.pg_proc p WHERE p.oid = tgfoid)
 				FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D' AND tgname NOT IN ($2, $3) ORDER BY tgname`, m.oid, trigger, inserted)
 			if err != nil {
 				return err
 			}
 			var name, whole string
-			var update, later bool
-			_, err = pgx.ForEachRow(rows, []any{&name, &update, &later, &whole}, func() error {
+			var update bool
+			_, err = pgx.ForEachRow(rows, []any{&name, &update, &whole}, func() error {
 				if whole != "" {
 					r.block(m.String(), "Name the columns in its body.", "function %s of trigger %s takes all columns of a row, NEW.* or OLD.*: it would get the shadow columns, too", whole, name)
-				}
-				if later {
-					r.block(m.String(), fmt.Sprintf("ALTER TRIGGER %s ON %s RENAME TO …;", identifier(name), m.sql()), "trigger %s fires behind %s, which has to see what it changes; let its name sort before", name, trigger)
 				}
 				if update && !slices.Contains(fire, name) {
 					fire = append(fire, name)
@@ -216,6 +214,13 @@ func (r *reader) triggers(ctx context.Context) error {
 			})
 			if err != nil {
 				return err
+			}
+			later, err := m.laterTriggers(ctx, r.tx)
+			if err != nil {
+				return err
+			}
+			for _, name := range later {
+				r.block(m.String(), fmt.Sprintf("ALTER TRIGGER %s ON %s RENAME TO …;", identifier(name), m.sql()), "trigger %s fires behind %s, which has to see what it changes; let its name sort before", name, trigger)
 			}
 			rules, err := r.names(ctx, `SELECT rulename::text FROM pg_catalog.pg_rewrite WHERE ev_class = $1 AND ev_type = '2' AND ev_enabled <> 'D' ORDER BY rulename`, m.oid)
 			if err != nil {
@@ -235,6 +240,17 @@ func (r *reader) triggers(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// laterTriggers gives the triggers that change a row behind the one that empties its shadows.
+func (t *Table) laterTriggers(ctx context.Context, q querier) ([]string, error) {
+	rows, err := q.Query(ctx, `
+		SELECT tgname::text FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled <> 'D' AND tgname NOT IN ($2, $3)
+			AND tgtype & 3 = 3 AND tgtype & 20 <> 0 AND tgname > $2 AND tgparentid = 0 ORDER BY tgname`, t.oid, trigger, inserted)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 func (r *reader) names(ctx context.Context, sql string, args ...any) ([]string, error) {

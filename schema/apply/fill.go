@@ -43,6 +43,9 @@ func (j *job) fill(ctx context.Context, u *Unit, t *Table) error {
 	if err := t.readFamily(ctx, j.conn); err != nil {
 		return err
 	}
+	if err := j.adopt(ctx, u, t); err != nil {
+		return err
+	}
 	for _, leaf := range t.leaves() {
 		err := j.passes(ctx, u, leaf, StateFill, func(ctx context.Context, tx pgx.Tx, where string) (int, error) {
 			return j.convertRows(ctx, tx, leaf, where)
@@ -69,7 +72,7 @@ func (j *job) passes(ctx context.Context, u *Unit, t *Table, state State, do wor
 		found := false
 		here := 0
 		for block := int64(0); block < blocks; {
-			n, err := j.step(ctx, block, do)
+			n, err := j.step(ctx, t, block, do)
 			if err != nil {
 				return err
 			}
@@ -136,21 +139,33 @@ func (j *job) throttle(ctx context.Context, p Progress, n int) error {
 }
 
 // step does work on a stretch of blocks, in a transaction of its own.
-func (j *job) step(ctx context.Context, block int64, do work) (n int, err error) {
+func (j *job) step(ctx context.Context, t *Table, block int64, do work) (n int, err error) {
 	for try := 1; ; try++ {
-		if n, err = j.tryStep(ctx, block, do); err == nil || !isRetryable(err) || try >= j.LockTries {
+		if n, err = j.tryStep(ctx, t, block, do); err == nil || !isRetryable(err) || try >= j.LockTries {
 			return n, err
 		}
-		if err := sleep(ctx, time.Duration(try)*10*time.Millisecond); err != nil {
+		after := 10 * time.Millisecond
+		if isLockTimeout(err) {
+			after = j.brief
+		}
+		if err := sleep(ctx, time.Duration(min(try, 10))*after); err != nil {
 			return 0, err
 		}
 	}
 }
 
-func (j *job) tryStep(ctx context.Context, block int64, do work) (n int, err error) {
+func (j *job) tryStep(ctx context.Context, t *Table, block int64, do work) (n int, err error) {
 	err = pgx.BeginFunc(ctx, j.conn, func(tx pgx.Tx) error {
 		if err := j.quiet(ctx, tx); err != nil {
 			return err
+		}
+		if !j.replica { // triggers of the applications may wait for others, who wait for the rows
+			if _, err := tx.Exec(ctx, fmt.Sprintf("LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE", t.sql())); err != nil {
+				return err
+			}
+			if err := wait(ctx, tx, j.brief); err != nil {
+				return err
+			}
 		}
 		n, err = do(ctx, tx, fmt.Sprintf("ctid >= '(%d,0)'::pg_catalog.tid AND ctid < '(%d,0)'::pg_catalog.tid AND ", block, block+stretch))
 		return err

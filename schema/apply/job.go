@@ -94,21 +94,7 @@ type job struct {
 // do; no value is in it. The plan is that which it has carried out, or which stands in the
 // way; nil if there was none.
 func Run(ctx context.Context, conn *pgx.Conn, db *schema.Database, o Options) (*Plan, *Result, error) {
-	if o.Batch == 0 {
-		o.Batch = 1000
-	}
-	if o.LockTimeout == 0 {
-		o.LockTimeout = 2 * time.Second
-	}
-	if o.LockTries == 0 {
-		o.LockTries = 30
-	}
-	if o.Waiting == 0 {
-		o.Waiting = 5
-	}
-	if o.Lag == 0 {
-		o.Lag = 64 << 20
-	}
+	o = o.orDefaults()
 	// From here on nobody retires a key, until the job has ended: so the keys are opened,
 	// and the plan is made, behind this.
 	release, err := lock(ctx, conn)
@@ -133,6 +119,25 @@ func Run(ctx context.Context, conn *pgx.Conn, db *schema.Database, o Options) (*
 	}
 	result := &Result{}
 	return plan, result, j.all(ctx, result)
+}
+
+func (o Options) orDefaults() Options {
+	if o.Batch == 0 {
+		o.Batch = 1000
+	}
+	if o.LockTimeout == 0 {
+		o.LockTimeout = 2 * time.Second
+	}
+	if o.LockTries == 0 {
+		o.LockTries = 30
+	}
+	if o.Waiting == 0 {
+		o.Waiting = 5
+	}
+	if o.Lag == 0 {
+		o.Lag = 64 << 20
+	}
+	return o
 }
 
 // all does what the plan says.
@@ -272,7 +277,7 @@ func (j *job) unit(ctx context.Context, u *Unit, result *Result) error {
 		if !j.conn.IsClosed() {
 			err = errors.Join(err, j.resync(ctx))
 		}
-		if !isLockTimeout(err) || try >= j.LockTries {
+		if !isLockTimeout(err) && !errors.Is(err, errJoined) || try >= j.LockTries {
 			return fmt.Errorf("%s: swap: %w", u.name(), err)
 		}
 		if err := j.pause(ctx, p, try); err != nil {

@@ -58,7 +58,8 @@ type Column struct {
 	from, to    *schema.Column // how it is stored, and is to be; nil: in the clear
 	number      int16
 	constraints []string // pgveil's own on it
-	binary      string   // its default's value in hex, of a constant one
+	expression  string   // its default
+	binary      string   // the default's value in hex, of a constant one
 	hasNull     bool     // its default is NULL or none
 	beneath     bool     // views, that keep the server from altering its type
 	key         uint32   // that seals its values now, of one that is sealed

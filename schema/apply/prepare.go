@@ -28,6 +28,10 @@ func (j *job) prepare(ctx context.Context, t *Table) error {
 			return err
 		}
 		trusted := watched(ctx, tx, t)
+		marked, err := markedLeaves(ctx, tx, t)
+		if err != nil {
+			return err
+		}
 		var statements []string
 		var changes, inserts, when strings.Builder
 		for i, c := range t.Columns {
@@ -59,6 +63,9 @@ func (j *job) prepare(ctx context.Context, t *Table) error {
 			fmt.Sprintf("CREATE TRIGGER %s BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION %s()", inserted, t.sql(), t.function()))
 		for _, m := range t.family { // for those, too, who keep triggers from firing
 			statements = append(statements, fmt.Sprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s, ENABLE ALWAYS TRIGGER %s", m.sql(), trigger, inserted))
+			if trusted != nil || marked[m.oid] { // the shadows begin empty, or were true
+				statements = append(statements, m.mark())
+			}
 		}
 		if err := execAll(ctx, tx, statements); err != nil {
 			return err

@@ -77,25 +77,55 @@ func (j *job) complete(ctx context.Context, tx pgx.Tx, t *Table) error {
 	if err := watched(ctx, tx, t); err != nil {
 		return err
 	}
+	if err := unspoilt(ctx, tx, t); err != nil {
+		return err
+	}
 	for _, leaf := range t.leaves() {
-		for {
-			n, err := j.convertRows(ctx, tx, leaf, "")
-			if err != nil {
+		var left, apart int64
+		if err := tx.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM ONLY %s WHERE %s", leaf.sql(), t.todo())).Scan(&left); err != nil {
+			return err
+		}
+		// A trigger that changes its row anew each time would never let it be done.
+		for ; left > 0; left -= int64(j.Batch) {
+			if _, err := j.convertRows(ctx, tx, leaf, ""); err != nil {
 				return err
-			}
-			if n == 0 {
-				break
 			}
 		}
-		for _, c := range t.Columns {
-			var apart int64
-			err := tx.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM ONLY %s WHERE (%s IS NULL) <> (%s IS NULL)", leaf.sql(), identifier(c.Name), identifier(t.shadow(c)))).Scan(&apart)
-			if err != nil {
-				return err
+		var differ strings.Builder
+		for i, c := range t.Columns {
+			if i > 0 {
+				differ.WriteString(" OR ")
 			}
-			if apart > 0 {
-				return fmt.Errorf("%d rows of %s cannot be filled: a trigger or rule keeps them from being changed; nothing was swapped", apart, leaf)
-			}
+			fmt.Fprintf(&differ, "(%s IS NULL) <> (%s IS NULL)", identifier(c.Name), identifier(t.shadow(c)))
+		}
+		if err := tx.QueryRow(ctx, fmt.Sprintf("SELECT count(*) FROM ONLY %s WHERE %s", leaf.sql(), differ.String())).Scan(&apart); err != nil {
+			return err
+		}
+		if apart > 0 {
+			return fmt.Errorf("%d rows of %s cannot be filled: a trigger or rule keeps them from being changed, or changes them anew each time; nothing was swapped", apart, leaf)
+		}
+	}
+	return nil
+}
+
+// unspoilt fails where somebody has changed meanwhile what decides whether the shadows are true.
+func unspoilt(ctx context.Context, tx pgx.Tx, t *Table) error {
+	marked, err := markedLeaves(ctx, tx, t)
+	if err != nil {
+		return err
+	}
+	for _, leaf := range t.leaves() {
+		if !marked[leaf.oid] {
+			return errJoined
+		}
+	}
+	for _, m := range t.family {
+		later, err := m.laterTriggers(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if len(later) > 0 {
+			return fmt.Errorf("trigger %s of %s was made meanwhile, and fires behind %s, which has to see what it changes: rename it, then pgveil schema apply --abort, and begin again", later[0], m, trigger)
 		}
 	}
 	return nil
@@ -125,6 +155,16 @@ func still(ctx context.Context, tx pgx.Tx, t *Table) error {
 			t.oid, c.number, c.Name, was, c.constraints, t.Schema, t.Name).Scan(&same)
 		if err != nil {
 			return err
+		}
+		for _, m := range t.family {
+			if !same {
+				break
+			}
+			var expression string
+			if err := tx.QueryRow(ctx, readDefault, m.oid, c.Name).Scan(&expression); err != nil {
+				return err
+			}
+			same = expression == c.expression
 		}
 		if !same {
 			return fmt.Errorf("column %s was altered meanwhile; run the job again", c.tag.QualifiedName())
