@@ -6,7 +6,7 @@ STATEMENTS ?= 50000
 # Options of make demo and make bench; see README.md.
 export KEYS PATIENTS RESULTS ONCE PORT SERVER_PORT
 
-.PHONY: help build test test-conformance test-differential test-keylife test-audit demo bench lint fuzz tools clean
+.PHONY: help build test test-conformance test-differential test-keylife test-audit demo bench bench-clients bench-idle bench-compare lint fuzz tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -48,7 +48,16 @@ demo: ## run the laboratory demo; KEYS=vault, PATIENTS=…, RESULTS=…, ONCE=1,
 	@bin/demo
 
 bench: tools build ## print throughput as ratios to the server, to PgBouncer and to a bare relay
-	$(GO) test ./testenv/bench -run '^$$' -bench . -benchtime 1x -timeout 30m
+	$(GO) test ./testenv/bench -run '^$$' -bench 'Throughput|Bulk|Audit|Memory' -benchtime 1x -timeout 60m -args -json $(CURDIR)/bin
+
+bench-clients: tools build ## tps against clients (1 to 256), as a table and as docs/clients.svg
+	$(GO) test ./testenv/bench -run '^$$' -bench Clients -benchtime 1x -timeout 60m -args -rounds 3 -seconds 6 -json $(CURDIR)/bin -chart $(CURDIR)/docs/clients.svg
+
+bench-idle: tools build ## resident memory of 5,000 idle connections; the server needs some 15 GB for them
+	$(GO) test ./testenv/bench -run '^$$' -bench Idle -benchtime 1x -timeout 60m
+
+bench-compare: ## whether the Go benchmarks got slower, or allocate more, since BASE=<git ref>
+	@sh .ci/bench-compare $(BASE)
 
 lint: ## gofumpt, vet, staticcheck, import rules
 	@sh .ci/lint

@@ -27,6 +27,8 @@ type PgBouncerOptions struct {
 	Port int
 	// PoolMode is session by default.
 	PoolMode string
+	// CertFile and KeyFile are those with which it offers TLS to clients; "" offers none.
+	CertFile, KeyFile string
 	// Settings are further lines for the section [pgbouncer].
 	Settings map[string]string
 }
@@ -74,7 +76,7 @@ func (b *PgBouncer) launch(ctx context.Context, program string, as account, opts
 	if err != nil {
 		return err
 	}
-	config, list := filepath.Join(b.dir, "pgbouncer.ini"), filepath.Join(b.dir, "userlist.txt")
+	config, list := b.path("pgbouncer.ini"), b.path("userlist.txt")
 	err = errors.Join(
 		os.WriteFile(list, []byte(users), 0o600),
 		os.WriteFile(config, []byte(b.config(list, opts)), 0o600),
@@ -87,6 +89,11 @@ func (b *PgBouncer) launch(ctx context.Context, program string, as account, opts
 		return err
 	}
 	defer log.Close()
+	if opts.CertFile != "" {
+		if err := errors.Join(copyFile(opts.CertFile, b.path("server.crt")), copyFile(opts.KeyFile, b.path("server.key"))); err != nil {
+			return err
+		}
+	}
 	if err := as.own(b.dir); err != nil {
 		return err
 	}
@@ -167,9 +174,12 @@ func (b *PgBouncer) config(list string, opts PgBouncerOptions) string {
 		"max_client_conn = 500",
 		"log_connections = 0",
 		"log_disconnections = 0",
-		"default_pool_size = 90",
+		"default_pool_size = 400",
 		"ignore_startup_parameters = extra_float_digits",
 		"server_tls_sslmode = " + map[bool]string{false: "disable", true: "require"}[b.server.opts.TLS],
+	}
+	if opts.CertFile != "" {
+		lines = append(lines, "client_tls_sslmode = allow", "client_tls_cert_file = "+b.path("server.crt"), "client_tls_key_file = "+b.path("server.key"))
 	}
 	for name, value := range opts.Settings {
 		lines = append(lines, name+" = "+value)
@@ -181,7 +191,9 @@ func (b *PgBouncer) config(list string, opts PgBouncerOptions) string {
 func (b *PgBouncer) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port)) }
 
 // LogFile returns the path of its log.
-func (b *PgBouncer) LogFile() string { return filepath.Join(b.dir, "pgbouncer.log") }
+func (b *PgBouncer) LogFile() string { return b.path("pgbouncer.log") }
+
+func (b *PgBouncer) path(name string) string { return filepath.Join(b.dir, name) }
 
 // DSN returns a connection URL through PgBouncer. It holds the password.
 func (b *PgBouncer) DSN(user, password, database string) string {

@@ -2,7 +2,7 @@ package bench
 
 import (
 	"fmt"
-	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/pgveil/pgveil/proxy"
@@ -18,32 +18,26 @@ const auditClients = 32
 // this run. Statements of many clients share a sync.
 func BenchmarkAudit(b *testing.B) {
 	testenv.Require(b, testenv.PartPgbench)
-	defer proxy.Ballast()()
-	durable := stack.Start(b, stack.Options{Postgres: serverOptions})
-	off := stack.Start(b, stack.Options{Postgres: serverOptions, NoAudit: true})
-	point := "SELECT nir, last_name, birth_date FROM lab.patient WHERE nir = '%s';\n"
-	options := []string{"-c", fmt.Sprint(auditClients)}
-	ways := []struct {
-		stack *stack.Stack
-		load  load
-		rates []float64
-	}{
-		{stack: durable, load: load{options: options, around: "-", through: fmt.Sprintf(point, fill(b, durable))}},
-		{stack: off, load: load{options: options, around: "-", through: fmt.Sprintf(point, fill(b, off))}},
+	defer proxy.Ballast()() // as pgveil serve does
+	r := newResults("transactions per second")
+	const name = "point read by sealed NIR, 3 columns, 32 clients"
+	const off = "pgveil, no audit"
+	var each [2]*ways
+	var loads [2]load
+	for i := range each {
+		s := stack.Start(b, stack.Options{Postgres: serverOptions, NoAudit: i == 1})
+		each[i] = &ways{Stack: s, addr: map[string]string{direct: s.Postgres.Addr(), veil: s.Addr}}
+		sql := fmt.Sprintf("SELECT nir, last_name, birth_date FROM lab.patient WHERE nir = '%s';\n", each[i].fill(b))
+		loads[i] = load{name: name, options: []string{"-c", strconv.Itoa(auditClients)}, through: sql, around: sql, ways: []string{veil}}
 	}
 	for range b.N {
 		for range *rounds {
-			for i := range ways {
-				w := &ways[i]
-				w.rates = append(w.rates, pgbench(b, w.stack, way{"pgveil", w.stack.Addr, true}, w.load))
-			}
+			r.add(name, veil, each[0].once(b, loads[0], veil, b.TempDir()))
+			r.add(name, off, each[1].once(b, loads[1], veil, b.TempDir()))
 		}
 	}
-	for i := range ways {
-		slices.Sort(ways[i].rates)
-	}
-	median := func(i int) float64 { return ways[i].rates[len(ways[i].rates)/2] }
-	fmt.Printf("\nPoint reads by sealed NIR of 3 sealed columns, %d clients, medians of %d interleaved measurements of %d s:\n", auditClients, len(ways[0].rates), *seconds)
-	fmt.Printf("durable audit %.0f tps, no audit %.0f tps: ratio %.2f. A sync takes %v here.\n", median(0), median(1), median(0)/median(1), syncTime(b))
-	b.ReportMetric(median(0)/median(1), "durable/off")
+	fmt.Printf("\nMedians of %d interleaved measurements of %d s; a sync takes %v here.\n", *rounds, *seconds, syncTime(b))
+	r.print()
+	r.goals([]goal{{"durable audit to none, 32 clients", 0.8, ratio(name, veil, name, off)}})
+	r.write(b, "audit")
 }

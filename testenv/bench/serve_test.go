@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/testenv"
 	"github.com/pgveil/pgveil/testenv/stack"
 )
 
@@ -68,8 +69,26 @@ server: {host: 127.0.0.1, port: %d}
 login: {user: pgveil, password_file: password}
 keys: {insecure_local: insecure-keys}
 audit: {dir: audit}
+tls: {mode: allow, cert: tls.crt, key: tls.key}
 limits: {max_connections: 20000}
 `, s.Postgres.Port())
+	ca, err := testenv.NewCA(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	cert, key, err := ca.Issue("localhost", "127.0.0.1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, from := range map[string]string{"tls.crt": cert, "tls.key": key} {
+		data, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), data, 0o600)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
 	for name, text := range map[string]string{"pgveil.yaml": config, "schema.yaml": stack.Schema, "password": stack.Password} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			b.Fatal(err)
@@ -79,7 +98,7 @@ limits: {max_connections: 20000}
 }
 
 // serve starts pgveil with these files.
-func serve(b *testing.B, program, dir string) *served {
+func serve(b *testing.B, program, dir string, flags ...string) *served {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -87,13 +106,13 @@ func serve(b *testing.B, program, dir string) *served {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	log := filepath.Join(dir, "log")
+	log := filepath.Join(b.TempDir(), "log")
 	out, err := os.Create(log)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer out.Close()
-	cmd := exec.Command(program, "serve", "--listen", addr)
+	cmd := exec.Command(program, append([]string{"serve", "--listen", addr}, flags...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
