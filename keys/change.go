@@ -26,6 +26,9 @@ func addKey(id *uint32) change {
 		if err != nil {
 			return nil, err
 		}
+		if t == TypePseudonym { // another primary would silently change every pseudonym
+			return nil, &StoreError{Reason: ErrOneKey}
+		}
 		template, err := t.template()
 		if err != nil {
 			return nil, err

@@ -3,7 +3,7 @@
 // keysets.
 //
 // A named key is a Tink keyset of one type: [TypeRandomized] and
-// [TypeDeterministic] for columns, [TypeMAC] and [TypeSignature] for the audit
+// [TypeDeterministic] for columns, [TypePseudonym] for pseudonyms, [TypeMAC] and [TypeSignature] for the audit
 // log. A [Store] keeps keysets: [VaultStore] in Vault KV version 2, encrypted by
 // a Vault Transit key (the KEK), and [LocalStore] in the clear, for development.
 // A store opens a keyset into a [Keyring], which is kept in memory; no store is
@@ -32,4 +32,11 @@
 //
 // Random nonces of 96 bits bound what one AES-GCM key may seal to 2³² values
 // (NIST SP 800-38D, section 8.3); a keyset is rotated before that.
+//
+// # Pseudonyms
+//
+// A project's keyset has one key of HKDF-SHA-256. From it comes a key for each epoch, domain of values
+// and format of pseudonyms, with which a [Pseudonymizer] makes them: AES-SIV for texts, AES-256 on one
+// block for UUIDs, FF1 (NIST SP 800-38G) with AES-256 for NIRs, and the days by which dates are shifted from
+// a MAC of their subject.
 package keys

@@ -13,6 +13,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/insecuresecretdataaccess"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/mac"
+	"github.com/tink-crypto/tink-go/v2/prf"
 	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 	"github.com/tink-crypto/tink-go/v2/signature"
 	"github.com/tink-crypto/tink-go/v2/tink"
@@ -71,6 +72,7 @@ type Keyring struct {
 	info Info
 
 	columns  []columnKey // of a column's type; the first seals
+	prf      *prf.Set
 	mac      tink.MAC
 	signer   tink.Signer
 	verifier *Verifier
@@ -96,6 +98,8 @@ func NewKeyring(name string, handle *keyset.Handle) (*Keyring, error) {
 	switch k.info.Type {
 	case "":
 		return nil, fmt.Errorf("key %q: the keyset is empty", name)
+	case TypePseudonym:
+		k.prf, err = prf.NewPRFSet(handle)
 	case TypeMAC:
 		k.mac, err = mac.New(handle)
 	case TypeSignature:

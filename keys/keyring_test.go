@@ -213,7 +213,7 @@ func TestParseKeyType(t *testing.T) {
 			t.Errorf("%q has no algorithm", string(want))
 		}
 	}
-	if _, err := keys.ParseKeyType("random"); err == nil || !strings.Contains(err.Error(), "randomized, deterministic, mac, signature") {
+	if _, err := keys.ParseKeyType("random"); err == nil || !strings.Contains(err.Error(), "randomized, deterministic, pseudonym, mac, signature") {
 		t.Errorf("ParseKeyType: %v", err)
 	}
 }

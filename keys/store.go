@@ -57,6 +57,7 @@ var (
 	ErrSeals       = errors.New("the key seals values")
 	ErrNotRetired  = errors.New("the key is not retired")
 	ErrNotEnabled  = errors.New("the key that is to seal is not enabled")
+	ErrOneKey      = errors.New("a keyset of pseudonyms has one key: raise the project's epoch to renew them, or name another keyset")
 	ErrChanged     = errors.New("the keyset was changed meanwhile")
 	ErrDestroyed   = errors.New("the key was destroyed")
 	ErrCorrupt     = errors.New("the keyset is corrupt")

@@ -14,6 +14,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/mac"
 	"github.com/tink-crypto/tink-go/v2/mac/hmac"
+	"github.com/tink-crypto/tink-go/v2/prf"
+	"github.com/tink-crypto/tink-go/v2/prf/hkdfprf"
 	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 	"github.com/tink-crypto/tink-go/v2/signature"
 	"github.com/tink-crypto/tink-go/v2/signature/ed25519"
@@ -26,13 +28,14 @@ type KeyType string
 const (
 	TypeRandomized    KeyType = "randomized"    // AES256_GCM: columns
 	TypeDeterministic KeyType = "deterministic" // AES256_SIV: columns
+	TypePseudonym     KeyType = "pseudonym"     // HKDF_SHA256: the pseudonyms of one project
 	TypeMAC           KeyType = "mac"           // HMAC_SHA256_256BITTAG: the chain of the audit log
 	TypeSignature     KeyType = "signature"     // ED25519: checkpoints of the audit log
 )
 
 // KeyTypes lists the types.
 func KeyTypes() []KeyType {
-	return []KeyType{TypeRandomized, TypeDeterministic, TypeMAC, TypeSignature}
+	return []KeyType{TypeRandomized, TypeDeterministic, TypePseudonym, TypeMAC, TypeSignature}
 }
 
 // ParseKeyType returns the type of that name.
@@ -54,6 +57,8 @@ func (t KeyType) Algorithm() string {
 		return "AES256_GCM"
 	case TypeDeterministic:
 		return "AES256_SIV"
+	case TypePseudonym:
+		return "HKDF_SHA256"
 	case TypeMAC:
 		return "HMAC_SHA256_256BITTAG"
 	case TypeSignature:
@@ -72,6 +77,8 @@ func (t KeyType) template() (*tinkpb.KeyTemplate, error) {
 		return aead.AES256GCMKeyTemplate(), nil
 	case TypeDeterministic:
 		return daead.AESSIVKeyTemplate(), nil
+	case TypePseudonym:
+		return prf.HKDFSHA256PRFKeyTemplate(), nil
 	case TypeMAC:
 		return mac.HMACSHA256Tag256KeyTemplate(), nil
 	case TypeSignature:
@@ -105,6 +112,11 @@ func typeOf(k key.Key) (KeyType, error) {
 		if p.KeySizeInBytes() == 64 && p.Variant() == aessiv.VariantTink {
 			return TypeDeterministic, nil
 		}
+	case *hkdfprf.Key:
+		p := k.Parameters().(*hkdfprf.Parameters)
+		if p.KeySizeInBytes() == 32 && p.HashType() == hkdfprf.SHA256 && len(p.Salt()) == 0 {
+			return TypePseudonym, nil
+		}
 	case *hmac.Key:
 		p := k.Parameters().(*hmac.Parameters)
 		if p.KeySizeInBytes() >= 32 && p.CryptographicTagSizeInBytes() == 32 && p.HashType() == hmac.SHA256 &&
@@ -116,8 +128,8 @@ func typeOf(k key.Key) (KeyType, error) {
 			return TypeSignature, nil
 		}
 	}
-	return "", fmt.Errorf("key is not of a type that pgveil uses (%s, %s, %s or %s, each with the TINK prefix)",
-		TypeRandomized.Algorithm(), TypeDeterministic.Algorithm(), TypeMAC.Algorithm(), TypeSignature.Algorithm())
+	return "", fmt.Errorf("key is not of a type that pgveil uses (%s, %s, %s or %s, each with the TINK prefix, or %s)",
+		TypeRandomized.Algorithm(), TypeDeterministic.Algorithm(), TypeMAC.Algorithm(), TypeSignature.Algorithm(), TypePseudonym.Algorithm())
 }
 
 // typeOfURL is typeOf for a keyset whose keys are still encrypted.
@@ -127,6 +139,8 @@ func typeOfURL(url string) KeyType {
 		return TypeRandomized
 	case "AesSivKey":
 		return TypeDeterministic
+	case "HkdfPrfKey":
+		return TypePseudonym
 	case "HmacKey":
 		return TypeMAC
 	case "Ed25519PrivateKey":

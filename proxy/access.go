@@ -10,7 +10,8 @@ import (
 // roles may. What a role may not read it may not probe either: comparing, joining,
 // grouping and (for a hidden column) asking for NULL need the search right.
 // Storing a deterministic value needs it too, since a unique constraint would
-// answer whether the value is already there.
+// answer whether the value is already there. A role that sees pseudonyms stores nothing without a right
+// of its own.
 func checkAccess(touches []statement.Touch, roles []string) *pgerror.Error {
 	for _, touch := range touches {
 		access := touch.Column.AccessFor(roles)
@@ -24,11 +25,11 @@ func checkAccess(touches []statement.Touch, roles []string) *pgerror.Error {
 				return refuseAccess(roles[0], "copy", touch.Column)
 			}
 		case statement.NullTest:
-			if !access.Search && access.Verdict != schema.Mask && access.Verdict != schema.Decrypt {
+			if !access.Search && access.Verdict < schema.Mask {
 				return refuseAccess(roles[0], "test", touch.Column)
 			}
 		case statement.Assign:
-			if touch.Column.Mode == schema.Deterministic && !access.Search {
+			if touch.Column.Mode == schema.Deterministic && !access.Search || access.Verdict == schema.Pseudonymize && !access.Write {
 				return refuseAccess(roles[0], "write", touch.Column)
 			}
 		default:
@@ -43,6 +44,9 @@ func checkAccess(touches []statement.Touch, roles []string) *pgerror.Error {
 func refuseAccess(role, action string, column *schema.Column) *pgerror.Error {
 	e := pgerror.New(pgerror.InsufficientPrivilege, "permission denied: role %q may not %s column %s", role, action, column.QualifiedName())
 	e.Schema, e.Table, e.Column = column.Schema, column.Table, column.Name
+	if action == "write" && column.HasPseudonyms() {
+		return e.WithHint("A role that sees pseudonyms of the column stores values by their pseudonyms, where pgveil's schema file says write: true; any other role needs the search right to store deterministic ones. Ask whoever keeps that file.")
+	}
 	if action == "write" {
 		return e.WithHint("Storing a deterministic value needs the search right on the column, because a unique constraint would tell whether the value exists. Ask whoever keeps pgveil's schema file.")
 	}

@@ -49,11 +49,12 @@ func loadCalm(ctx context.Context, login *pgx.Conn) (map[string]struct{}, error)
 
 // tracked is a described database and the newest snapshot of it.
 type tracked struct {
-	config   *Config
-	name     string // of the database
-	database atomic.Pointer[schema.Database]
-	sealers  *sealers
-	seals    atomic.Pointer[seals]
+	config     *Config
+	name       string // of the database
+	database   atomic.Pointer[schema.Database]
+	sealers    *sealers
+	pseudonyms *pseudonyms
+	seals      atomic.Pointer[seals]
 
 	current atomic.Pointer[snapshot]
 	changes announced
@@ -69,7 +70,7 @@ type tracked struct {
 
 func newTracked(config *Config, database *schema.Database) (*tracked, error) {
 	t := &tracked{
-		config: config, name: database.Name, sealers: newSealers(config),
+		config: config, name: database.Name, sealers: newSealers(config), pseudonyms: newPseudonyms(config),
 		loading: make(chan struct{}, 1), login: keptLogin{wait: loginIdle},
 	}
 	return t, t.describe(database)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy/access"
 	"github.com/pgveil/pgveil/proxy/audit"
 	"github.com/pgveil/pgveil/schema"
@@ -26,6 +27,9 @@ type Config struct {
 	Databases map[string]*schema.Database
 	// Sealer gives the sealer of a tagged column.
 	Sealer func(*schema.Column) (Sealer, error)
+	// Pseudonyms gives what makes a role's pseudonyms of a column. It may be nil where no role
+	// sees any.
+	Pseudonyms func(*schema.Column, schema.Pseudonym) (*keys.Pseudonymizer, error)
 	// Audit takes the records of what was opened.
 	Audit *audit.Log
 	// Clients is how clients connect, Upstreams how the server is reached.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy/pipeline"
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
@@ -75,16 +76,17 @@ type conn struct {
 	arena       []byte
 
 	// The backend goroutine.
-	sr     *wire.Reader
-	cw     *wire.Writer
-	failed bool // the client was told of an error that the server knows nothing of
-	fields []statement.Field
-	sealed []byte
-	plain  []byte
-	masked []byte
-	erased int64 // values shown as erased that are not entered in a result yet
-	cast   [2][]byte
-	arrays arrayOpener
+	sr      *wire.Reader
+	cw      *wire.Writer
+	failed  bool // the client was told of an error that the server knows nothing of
+	fields  []statement.Field
+	sealed  []byte
+	plain   []byte
+	masked  []byte
+	scratch keys.Scratch
+	erased  int64 // values shown as erased that are not entered in a result yet
+	cast    [2][]byte
+	arrays  arrayOpener
 }
 
 // run carries messages both ways until one side ends, then closes both. Only the

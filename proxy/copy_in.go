@@ -110,7 +110,7 @@ func (c *conn) sealCopied(r *result) copydata.Change {
 	sealers := make([]Sealer, len(copied.Tagged))
 	for i, tagged := range copied.Tagged {
 		if tagged != nil {
-			sealers[i] = c.tracked.sealers.of(tagged)
+			sealers[i] = c.sealerFor(tagged, logical.Assign, false, r.state)
 		}
 	}
 	format := int16(0)

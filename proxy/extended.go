@@ -340,7 +340,7 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *sta
 			return sealError(err, t.column)
 		}
 		start := len(c.arena)
-		arena, err := t.seal(c.arena, &c.rewriter, c.tracked.sealers.of(t.column), value, format, types[t.client-1], 1, &s.settings)
+		arena, err := t.seal(c.arena, &c.rewriter, c.sealerFor(t.column, t.use, t.both, s), value, format, types[t.client-1], 1, &s.settings)
 		if err != nil {
 			return sealError(logical.NameParameter(err, t.client), t.column)
 		}
@@ -377,7 +377,7 @@ func (c *conn) sealComputed(t *target, m *wire.BindMessage, types []uint32, mome
 	if r.canonical, err = f.canonical(r.canonical[:0], result.Value, result.From, 1, &s.settings); err != nil {
 		return nil, sealError(err, t.column)
 	}
-	sealed, err := c.tracked.sealers.of(t.column).Seal(nil, r.canonical)
+	sealed, err := c.sealerFor(t.column, t.use, t.both, s).Seal(nil, r.canonical)
 	if err != nil {
 		return nil, sealError(err, t.column)
 	}

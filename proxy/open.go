@@ -26,6 +26,10 @@ type opener struct {
 	header [headerLen]byte
 	sealer Sealer
 	access schema.Access
+	// pseudonyms makes what the verdict pseudonym shows; where there are none at the moment,
+	// fault says why.
+	pseudonyms *keys.Pseudonymizer
+	fault      *pgerror.Error
 }
 
 const headerLen = 7 // of a sealed value: magic, version and mode, context tag
@@ -49,14 +53,20 @@ next:
 		}
 		sources = append(sources, s)
 	}
+	for i := range sources {
+		if s := &sources[i]; s.access.Verdict == schema.Pseudonymize {
+			s.pseudonyms, s.fault = c.tracked.pseudonyms.ready(s.tagged, s.access.Pseudonym)
+		}
+	}
 	return sources
 }
 
 // strictest gives what both verdicts allow. Verdicts are in the order of what they
-// show; two masks together may show what neither shows alone.
+// show; two masks together may show what neither shows alone, and so may pseudonyms.
 func strictest(a, b schema.Access) schema.Access {
 	switch {
-	case a.Verdict == schema.Mask && b.Verdict == schema.Mask && a.Mask != b.Mask:
+	case a.Verdict == schema.Mask && b.Verdict == schema.Mask && a.Mask != b.Mask,
+		a.Verdict == schema.Pseudonymize && b.Verdict == schema.Pseudonymize && a.Pseudonym != b.Pseudonym:
 		a.Verdict = schema.Hide
 	case b.Verdict < a.Verdict:
 		return b
@@ -117,7 +127,7 @@ func (c *conn) openValue(dst []byte, col *column, value []byte, st *state) ([]by
 	}
 	plain, err := from.sealer.Open(c.plain[:0], value)
 	switch {
-	case errors.Is(err, keys.ErrErased) && (from.access.Verdict == schema.Mask || from.access.Verdict == schema.Decrypt):
+	case errors.Is(err, keys.ErrErased) && from.access.Verdict >= schema.Mask:
 		return c.showErased(dst, col, from.tagged, st)
 	case err != nil:
 		return dst, 0, openError(err, from.tagged)
@@ -127,12 +137,20 @@ func (c *conn) openValue(dst []byte, col *column, value []byte, st *state) ([]by
 	if bare {
 		plain = plain[:len(plain)-1]
 	}
-	if from.access.Verdict == schema.Mask {
+	switch from.access.Verdict {
+	case schema.Decrypt:
+	case schema.Mask:
 		if c.masked, err = from.access.Mask.Apply(c.masked[:0], plain, from.tagged.Type); err != nil {
 			return dst, 0, notSealed(from.tagged)
 		}
 		plain = c.masked
-	} else if from.access.Verdict != schema.Decrypt {
+	case schema.Pseudonymize:
+		shown, ok, fault := c.showPseudonym(from, plain)
+		if !ok {
+			return dst, hiddenValue, fault
+		}
+		plain = shown
+	default:
 		return dst, 0, refuseAccess("", "read", from.tagged)
 	}
 	start := len(dst)

@@ -54,7 +54,7 @@ func (c *conn) rewrite(text *statement.Text, s *state, l *layout) ([]byte, *rema
 	for i := range r.edits.Values {
 		v := &r.edits.Values[i]
 		from := len(r.added)
-		if err := r.literal(v, c.tracked.sealers.of(v.Column), &s.settings); err != nil {
+		if err := r.literal(v, c.sealerFor(v.Column, v.Use, v.Both, s), &s.settings); err != nil {
 			e := sealError(err, v.Column)
 			if !afterReading(e) {
 				e.Position = v.Start + 1

@@ -276,7 +276,7 @@ func (c *conn) argument(v *statement.Value, l *layout, types []uint32, s *state)
 	}
 	var sealed []byte
 	if err == nil {
-		sealed, err = t.seal(nil, &c.rewriter, c.tracked.sealers.of(t.column), text, format, source, 0, &s.settings)
+		sealed, err = t.seal(nil, &c.rewriter, c.sealerFor(t.column, t.use, t.both, s), text, format, source, 0, &s.settings)
 	}
 	if err != nil {
 		e := sealError(err, t.column)

@@ -24,11 +24,17 @@ func (c *conn) mayTouch(touches []statement.Touch, roles []string) *pgerror.Erro
 		if touches[i].How != statement.Read {
 			continue
 		}
+		access := column.AccessFor(roles)
+		if access.Verdict == schema.Pseudonymize {
+			if _, fault := c.tracked.pseudonyms.ready(column, access.Pseudonym); fault != nil {
+				return fault
+			}
+		}
 		w, ok := c.tracked.sealers.of(column).(Withholder)
 		if !ok {
 			continue
 		}
-		if err := w.Withheld(); err != nil && column.AccessFor(roles).Verdict != schema.Hide {
+		if err := w.Withheld(); err != nil && access.Verdict != schema.Hide {
 			return openError(err, column)
 		}
 	}

@@ -5,10 +5,11 @@ type Verdict uint8
 
 // The verdicts. The zero value denies.
 const (
-	Deny    Verdict = iota // the statement fails with 42501
-	Hide                   // NULL instead of the value
-	Mask                   // the value through a [Pattern]
-	Decrypt                // the value
+	Deny         Verdict = iota // the statement fails with 42501
+	Hide                        // NULL instead of the value
+	Mask                        // the value through a [Pattern]
+	Pseudonymize                // a pseudonym of the value
+	Decrypt                     // the value
 )
 
 // String gives the word of the schema file.
@@ -20,6 +21,8 @@ func (v Verdict) String() string {
 		return "hide"
 	case Mask:
 		return "mask"
+	case Pseudonymize:
+		return "pseudonym"
 	case Decrypt:
 		return "decrypt"
 	default:
@@ -33,28 +36,43 @@ const PublicRole = "public"
 
 // Access is what a role may do with a tagged column.
 type Access struct {
-	Verdict Verdict
-	Search  bool    // may compare the column with values
-	Mask    Pattern // for the verdict [Mask]
+	Verdict   Verdict
+	Search    bool      // may compare the column with values
+	Mask      Pattern   // for the verdict [Mask]
+	Pseudonym Pseudonym // for the verdict [Pseudonymize]
+	// Write says that values may be stored that are given by their pseudonyms, which are the only
+	// ones that can be stored under the verdict [Pseudonymize].
+	Write bool
 }
 
 // AccessFor returns what a session may do with the column. roles are its
 // current_user and every role that one inherits from. The most permissive
-// verdict wins; of several masks, the one that shows more. The right to search
-// is there if any of the roles has it. Without any entry the answer is [Deny]
-// and no search.
+// verdict wins; of several masks, the one that shows more. A pseudonym comes before a mask,
+// since it tells which rows are of one patient, and can be taken back. Pseudonyms of
+// different projects do not go together: who has both could tell which are of one patient, and so sees
+// neither. The right to search is there if any of the roles has it. Without any entry the
+// answer is [Deny] and no search.
 func (c *Column) AccessFor(roles []string) Access {
 	best := c.Access[PublicRole]
+	clash := false
 	for _, role := range roles {
 		a, ok := c.Access[role]
 		if !ok {
 			continue
 		}
 		search := best.Search || a.Search
-		if a.Verdict > best.Verdict || a.Verdict == Mask && best.Verdict == Mask && a.Mask.showsMore(best.Mask) {
+		switch both := a.Verdict == best.Verdict; {
+		case both && a.Verdict == Pseudonymize && a.Pseudonym == best.Pseudonym:
+			best.Write = best.Write || a.Write
+		case both && a.Verdict == Pseudonymize:
+			clash = true
+		case a.Verdict > best.Verdict, both && a.Verdict == Mask && a.Mask.showsMore(best.Mask):
 			best = a
 		}
 		best.Search = search
+	}
+	if clash && best.Verdict == Pseudonymize {
+		return Access{}
 	}
 	return best
 }

@@ -66,7 +66,8 @@ type Column struct {
 	// seals. It is 0 if that names none, and in the columns of a file.
 	KeyID uint32
 
-	file *Column // that it was made from; nil: it is of the file
+	file       *Column // that it was made from; nil: it is of the file
+	pseudonyms bool    // a role has the verdict [Pseudonymize]
 }
 
 // InFile gives the column of the schema file that a column of a [Catalog], which says how

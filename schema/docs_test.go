@@ -53,7 +53,7 @@ func TestManualPage(t *testing.T) {
 	if complete != 1 || fragments < 4 {
 		t.Errorf("%d complete examples and %d fragments", complete, fragments)
 	}
-	for _, keys := range [][]string{fileKeys, keyKeys, databaseKeys, functionKeys, tableKeys, columnKeys, accessKeys, maskKeys, bucketKeys, verdictWords} {
+	for _, keys := range [][]string{fileKeys, keyKeys, projectKeys, databaseKeys, functionKeys, tableKeys, columnKeys, accessKeys, maskKeys, bucketKeys, verdictWords, pseudonymFormats} {
 		for _, key := range keys {
 			if !strings.Contains(string(page), "`"+key+"`") && !strings.Contains(string(page), key+":") {
 				t.Errorf("the page does not name %q", key)

@@ -19,6 +19,7 @@ const FileVersion = 1
 type File struct {
 	Name      string // as given to Parse
 	Keys      map[string]KeySpec
+	Projects  map[string]Project
 	Databases map[string]*Database
 	// Warnings tell what is allowed and most likely not meant, in the file's order.
 	Warnings []*yamlfile.Error
@@ -30,20 +31,21 @@ const maxNameLength = 63
 
 // The keys of the file's mappings. The JSON Schema has the same.
 var (
-	fileKeys     = []string{"version", "keys", "profiles", "databases"}
+	fileKeys     = []string{"version", "keys", "projects", "profiles", "databases"}
+	projectKeys  = []string{"key", "epoch", "shift"}
 	databaseKeys = []string{"tables", "functions"}
 	functionKeys = []string{"arguments", "returns", "columns"}
 	tableKeys    = []string{"access", "subject", "columns"}
 	columnKeys   = []string{"type", "encryption", "key", "domain", "context", "padding", "was", "erased", "access"}
 	wasKeys      = []string{"encryption", "key", "domain", "context", "padding"}
-	accessKeys   = []string{"verdict", "search", "mask"}
+	accessKeys   = []string{"verdict", "search", "mask", "project", "format", "write"}
 	maskKeys     = []string{"keep_first", "keep_last", "fill", "length", "truncate", "round", "bucket", "email", "nir", "fixed"}
 	bucketKeys   = []string{"size", "from"}
 )
 
 // laterKeys are keys that the design has a meaning for and this version not.
 var laterKeys = map[string]bool{
-	"pseudonym": true, "pseudonyms": true, "budget": true, "budgets": true, "networks": true, "alerts": true,
+	"budget": true, "budgets": true, "networks": true, "alerts": true,
 	"key_by": true,
 }
 
@@ -67,7 +69,8 @@ func Parse(name string, data []byte) (*File, error) {
 		},
 		keys:     make(map[string]*keyUse),
 		profiles: make(map[string]*profile),
-		file:     &File{Name: name, Keys: make(map[string]KeySpec), Databases: make(map[string]*Database)},
+		projects: make(map[string]*projectUse),
+		file:     &File{Name: name, Keys: make(map[string]KeySpec), Projects: make(map[string]Project), Databases: make(map[string]*Database)},
 	}
 	root := p.Document(data)
 	if root != nil {
@@ -86,6 +89,7 @@ type fileParser struct {
 	yamlfile.Decoder
 	keys     map[string]*keyUse
 	profiles map[string]*profile
+	projects map[string]*projectUse
 	file     *File
 	columns  []*parsedColumn // of the database at hand
 }
@@ -111,6 +115,9 @@ func (p *fileParser) parse(root ast.Node) {
 		p.parseKeys(e)
 	} else {
 		p.Errorf(yamlfile.PositionOf(root), "%s has no keys", what)
+	}
+	if e, ok := fields["projects"]; ok {
+		p.parseProjects(e)
 	}
 	if e, ok := fields["profiles"]; ok {
 		p.parseProfiles(e)
@@ -186,6 +193,7 @@ func (p *fileParser) parseTable(e yamlfile.Entry, name relationName) {
 	if e, ok := fields["subject"]; ok {
 		p.tableSubject(e, name, what)
 	}
+	p.checkShifted(name)
 }
 
 // splitTableName reads "schema.table". Names are exact, as the catalog has

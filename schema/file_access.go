@@ -19,6 +19,7 @@ type roleAccess struct {
 	role string
 	at   yamlfile.Position
 	Access
+	format string // of pseudonyms, as written; "" leaves it to the type
 }
 
 type profile struct {
@@ -92,7 +93,7 @@ func (p *fileParser) parseAccessList(e yamlfile.Entry, what string) *accessList 
 	return list
 }
 
-var verdictWords = []string{Decrypt.String(), Mask.String(), Hide.String(), Deny.String()}
+var verdictWords = []string{Decrypt.String(), Pseudonymize.String(), Mask.String(), Hide.String(), Deny.String()}
 
 func (p *fileParser) parseRoles(node ast.Node, what string) []roleAccess {
 	var list []roleAccess
@@ -109,11 +110,13 @@ func (p *fileParser) parseRoles(node ast.Node, what string) []roleAccess {
 
 func (p *fileParser) parseRole(e yamlfile.Entry, what string) (roleAccess, bool) {
 	r := roleAccess{role: e.Key, at: yamlfile.PositionOf(e.Value)}
-	if !yamlfile.IsMapping(e.Value) {
-		ok := p.verdict(e.As("verdict"), what, &r)
-		return r, ok
-	}
 	errors := len(p.Faults)
+	if !yamlfile.IsMapping(e.Value) {
+		if p.verdict(e.As("verdict"), what, &r); r.Verdict == Pseudonymize {
+			p.Errorf(r.at, "%s: a pseudonym is one of a project, as in {verdict: pseudonym, project: NAME}", what)
+		}
+		return r, len(p.Faults) == errors
+	}
 	fields := p.Fields(e.Value, what, accessKeys)
 	verdict, hasVerdict := fields["verdict"]
 	mask, hasMask := fields["mask"]
@@ -135,22 +138,22 @@ func (p *fileParser) parseRole(e yamlfile.Entry, what string) (roleAccess, bool)
 	if f, ok := fields["search"]; ok {
 		r.Search, _ = p.Boolean(f, what)
 	}
+	p.parsePseudonym(fields, e.At, what, &r)
 	return r, len(p.Faults) == errors
 }
 
 // verdict reads a verdict and the search right that goes with it.
-func (p *fileParser) verdict(e yamlfile.Entry, what string, r *roleAccess) bool {
-	if n, ok := e.Value.(*ast.StringNode); ok && (n.Value == "pseudonym" || n.Value == "pseudonymize") {
-		p.Errorf(yamlfile.PositionOf(n), "%s: the verdict %s is not supported in this version of pgveil", what, n.Value)
-		return false
-	}
+func (p *fileParser) verdict(e yamlfile.Entry, what string, r *roleAccess) {
 	s, ok := p.Choice(e, what, verdictWords...)
 	if !ok {
-		return false
+		return
 	}
-	r.Verdict = Verdict(slices.Index([]string{Deny.String(), Hide.String(), Mask.String(), Decrypt.String()}, s))
+	for v := Deny; v <= Decrypt; v++ {
+		if v.String() == s {
+			r.Verdict = v
+		}
+	}
 	r.Search = r.Verdict == Decrypt
-	return true
 }
 
 // columnAccess resolves an access list for one column and checks that its masks
@@ -164,6 +167,9 @@ func (p *fileParser) columnAccess(c *parsedColumn, list *accessList, what string
 				at := c.place("access")
 				p.Errorf(at, "%s: role %q: %v", what, r.role, err)
 			}
+		}
+		if r.Verdict == Pseudonymize {
+			p.columnPseudonym(c, &r, what)
 		}
 		readable = readable || r.Verdict >= Mask
 		access[r.role] = r.Access

@@ -12,6 +12,7 @@ func (p *fileParser) checkDatabase() {
 	p.checkDomains(p.columns, true)
 	p.checkDomains(p.earlier(), false)
 	p.checkContexts()
+	p.checkPseudonyms()
 }
 
 // checkDomains asks that all columns of an equality domain seal a value into the
@@ -155,6 +156,11 @@ func (p *fileParser) warnUnused() {
 	for _, name := range names(p.keys) {
 		if k := p.keys[name]; !k.used {
 			p.Warnf(k.at, "key %q is not used by any column", name)
+		}
+	}
+	for _, name := range names(p.projects) {
+		if k := p.projects[name]; !k.used {
+			p.Warnf(k.at, "project %q is not used", name)
 		}
 	}
 	for _, name := range names(p.profiles) {

@@ -39,8 +39,8 @@ func TestReadFile(t *testing.T) {
 		t.Errorf("columns = %q", order)
 	}
 
-	secretary := Access{Mask, true, Pattern{KeepFirst: 1, KeepLast: 2, Truncate: TruncateYear, Round: "10"}}
-	identity := map[string]Access{"biologist": {Decrypt, true, Pattern{}}, "secretary": secretary, "researcher": {Hide, false, Pattern{}}}
+	secretary := Access{Verdict: Mask, Search: true, Mask: Pattern{KeepFirst: 1, KeepLast: 2, Truncate: TruncateYear, Round: "10"}}
+	identity := map[string]Access{"biologist": {Verdict: Decrypt, Search: true}, "secretary": secretary, "researcher": {Verdict: Hide}}
 	for _, want := range []*Column{
 		{
 			Schema: "lab", Table: "patient", Name: "nir",
@@ -60,8 +60,8 @@ func TestReadFile(t *testing.T) {
 			Mode:   Deterministic,
 			Domain: "column:lab.patient.email", Context: "column:lab.patient.email", Key: "lookup", Padding: 32,
 			Access: map[string]Access{
-				"biologist": {Decrypt, true, Pattern{}}, "secretary": secretary, "researcher": {Deny, false, Pattern{}},
-				"auditor": {Decrypt, false, Pattern{}},
+				"biologist": {Verdict: Decrypt, Search: true}, "secretary": secretary, "researcher": {Verdict: Deny},
+				"auditor": {Verdict: Decrypt},
 			},
 		},
 		{
@@ -69,14 +69,14 @@ func TestReadFile(t *testing.T) {
 			Type:   logical.Type{Kind: logical.Text, Typmod: -1},
 			Mode:   Randomized,
 			Domain: "", Context: "column:lab.outcome", Key: "patient", Padding: 64,
-			Access: map[string]Access{"biologist": {Decrypt, true, Pattern{}}},
+			Access: map[string]Access{"biologist": {Verdict: Decrypt, Search: true}},
 		},
 		{
 			Schema: "Odd.Schema", Table: `Say "hi"`, Name: "Note",
 			Type:    logical.Type{Kind: logical.JSONB, Typmod: -1},
 			Mode:    Randomized,
 			Context: `column:"Odd.Schema"."Say ""hi"""."Note"`, Key: "patient", Padding: 32,
-			Access: map[string]Access{"public": {Decrypt, true, Pattern{}}},
+			Access: map[string]Access{"public": {Verdict: Decrypt, Search: true}},
 		},
 	} {
 		got := db.Column(want.Schema, want.Table, want.Name)
@@ -173,8 +173,8 @@ func TestParseErrors(t *testing.T) {
 		{"profile", column("type: text, encryption: randomized, access: staf"), []string{`11:62: column public.client.name: there is no profile "staf"; did you mean "staff"?`}},
 		{"verdict without role", column("type: text, encryption: randomized, access: decrypt"), []string{"a verdict is given to a role, such as {biologist: decrypt}"}},
 		{"verdict", column("type: text, encryption: randomized, access: {a: decript}"), []string{`11:66: column public.client.name: access: role "a": unknown verdict "decript"; did you mean "decrypt"?`}},
-		{"pseudonym", column("type: text, encryption: randomized, access: {a: pseudonym}"), []string{"the verdict pseudonym is not supported in this version of pgveil"}},
-		{"no verdict", column("type: text, encryption: randomized, access: {a: {search: true}}"), []string{`role "a" has no verdict: decrypt, mask, hide, deny`}},
+		{"pseudonym", column("type: text, encryption: randomized, access: {a: pseudonym}"), []string{"a pseudonym is one of a project, as in {verdict: pseudonym, project: NAME}"}},
+		{"no verdict", column("type: text, encryption: randomized, access: {a: {search: true}}"), []string{`role "a" has no verdict: decrypt, pseudonym, mask, hide, deny`}},
 		{"mask of decrypt", column("type: text, encryption: randomized, access: {a: {verdict: decrypt, mask: {keep_last: 1}}}"), []string{"a mask goes with verdict: mask, not with decrypt"}},
 		{"search", column("type: text, encryption: randomized, access: {a: {verdict: hide, search: maybe}}"), []string{`"search" is to be true or false, not "maybe"`}},
 		{"mask key", column("type: text, encryption: randomized, access: {a: {mask: {keep: 1}}}"), []string{`mask: unknown key "keep"`}},

@@ -27,11 +27,12 @@ the type that it needs.`,
 		examples: []string{
 			"pgveil keys create identity --type deterministic",
 			"pgveil keys create medical billing --type randomized",
+			"pgveil keys create cohort-2026 --type pseudonym",
 			"pgveil keys create --all",
 		},
 		settings: append([]string{"keys", "schema", "log"}, recordSettings...),
 		flags: func(flags *pflag.FlagSet) {
-			flags.StringP("type", "t", "", "`type`: randomized or deterministic for columns, mac or signature for the audit log")
+			flags.StringP("type", "t", "", "`type`: randomized or deterministic for columns, pseudonym for a project, mac or signature for the audit log")
 			flags.Bool("all", false, "make all keys that the schema file and the audit log need")
 			flags.Bool("json", false, "print JSON")
 		},
@@ -202,7 +203,7 @@ func (c *call) wantedKeys() ([]neededKey, error) {
 	case len(c.args) == 0:
 		return nil, usageErrorf(cmd, "the name of a key is missing, or --all")
 	case c.text("type") == "":
-		return nil, usageErrorf(cmd, "--type is missing: randomized, deterministic, mac or signature")
+		return nil, usageErrorf(cmd, "--type is missing: randomized, deterministic, pseudonym, mac or signature")
 	}
 	kind, err := keys.ParseKeyType(c.text("type"))
 	if err != nil {

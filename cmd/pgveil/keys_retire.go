@@ -159,6 +159,9 @@ func (c *call) unneeded(ctx context.Context, use *keyUse, change *keyChange, wai
 	if err != nil {
 		return "", err
 	}
+	if ring.Type() == keys.TypePseudonym {
+		return "", &keys.StoreError{Key: change.Name, Reason: keys.ErrOneKey}
+	}
 	if t := ring.Type(); t != keys.TypeRandomized && t != keys.TypeDeterministic {
 		return "", fmt.Errorf("key %q is of type %s: its keys verify the audit log, archives included, and stay", change.Name, t)
 	}

@@ -99,6 +99,9 @@ func keysRotate(ctx context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
+		if ring.Type() == keys.TypePseudonym {
+			return &keys.StoreError{Key: name, Reason: keys.ErrOneKey}
+		}
 		plans[i] = rotated{Name: name, Before: primaryOf(ring.Info()), compared: ring.Type() == keys.TypeDeterministic}
 	}
 	if c.bool("dry-run") {

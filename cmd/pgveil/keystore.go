@@ -76,7 +76,7 @@ type neededKey struct {
 	kind keys.KeyType
 }
 
-// neededKeys lists the keys that the schema file and the audit log need.
+// neededKeys lists the keys that the schema file, with its projects, and the audit log need.
 func neededKeys(c *config.Config, file *schema.File) []neededKey {
 	var needed []neededKey
 	for _, name := range slices.Sorted(maps.Keys(file.Keys)) {
@@ -85,6 +85,9 @@ func neededKeys(c *config.Config, file *schema.File) []neededKey {
 			kind = keys.TypeDeterministic
 		}
 		needed = append(needed, neededKey{name, kind})
+	}
+	for _, name := range slices.Sorted(maps.Keys(file.Projects)) {
+		needed = append(needed, neededKey{file.Projects[name].Key, keys.TypePseudonym})
 	}
 	return append(needed, auditKeys(c)...)
 }

@@ -36,14 +36,15 @@ type liveKeys struct {
 // liveKey is one of liveKeys.
 type liveKey struct {
 	name      string
-	ofColumns bool // not of the audit log, whose keys are never withheld
+	expires   bool // not of the audit log, whose keys are never withheld
 	ring      *keys.Keyring
 	columns   []liveColumn
-	version   string      // in the store, "" if it was never compared
-	opened    time.Time   // when the store last gave the whole keyset
-	confirmed time.Time   // when the store was last asked with success
-	fault     error       // of the last time, nil
-	expiry    *time.Timer // withholds it; nil until watch runs
+	made      []*keys.Pseudonymizer // of a project's keyset
+	version   string                // in the store, "" if it was never compared
+	opened    time.Time             // when the store last gave the whole keyset
+	confirmed time.Time             // when the store was last asked with success
+	fault     error                 // of the last time, nil
+	expiry    *time.Timer           // withholds it; nil until watch runs
 	withheld  bool
 	destroyed bool
 }
@@ -67,8 +68,8 @@ func newLiveKeys(store keys.Store, rings map[string]*keys.Keyring, c *config.Con
 }
 
 func newLiveKey(name string, ring *keys.Keyring) *liveKey {
-	ofColumns := ring.Type() == keys.TypeRandomized || ring.Type() == keys.TypeDeterministic
-	return &liveKey{name: name, ofColumns: ofColumns, ring: ring, confirmed: time.Now(), destroyed: !ring.Info().Destroyed.IsZero()}
+	expires := ring.Type() != keys.TypeMAC && ring.Type() != keys.TypeSignature
+	return &liveKey{name: name, expires: expires, ring: ring, confirmed: time.Now(), destroyed: !ring.Info().Destroyed.IsZero()}
 }
 
 // known gives the keys; the map is not to be changed.
@@ -251,8 +252,16 @@ func (l *liveKeys) revoke(key *liveKey, asked time.Time, why error) {
 	}
 }
 
-// give gives the columns the keys of the keyring.
+// give gives the columns the keys of the keyring, and ends that pseudonyms are withheld, unless
+// the keyring was destroyed.
 func (k *liveKey) give() error {
+	for _, p := range k.made {
+		if k.ring.Info().Destroyed.IsZero() {
+			p.Withhold(nil)
+		} else {
+			p.Withhold(destroyedProject(k.name))
+		}
+	}
 	for _, c := range k.columns {
 		if err := c.sealer.Exchange(k.ring); err != nil {
 			return err

@@ -166,6 +166,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	s.proxy, err = proxy.New(proxy.Config{
 		Databases:      file.Databases,
 		Sealer:         s.keys.sealer,
+		Pseudonyms:     s.keys.pseudonyms,
 		Audit:          trail,
 		Clients:        clients,
 		Upstreams:      upstreams,

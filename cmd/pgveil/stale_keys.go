@@ -24,7 +24,7 @@ func (l *liveKeys) startExpiry() {
 }
 
 func (l *liveKeys) expireLater(key *liveKey) {
-	if key.ofColumns && key.expiry == nil {
+	if key.expires && key.expiry == nil {
 		key.expiry = time.AfterFunc(l.maxStale-time.Since(key.confirmed), func() { l.expire(key) })
 	}
 }
@@ -106,6 +106,9 @@ func (l *liveKeys) expire(key *liveKey) {
 	}
 	for _, c := range key.columns {
 		c.sealer.Withhold(key.name, withheldError(key.name, c.column, l.maxStale))
+	}
+	for _, p := range key.made {
+		p.Withhold(withheldProject(key.name, l.maxStale))
 	}
 	l.log.Error("key is withheld: statements that seal or open with it fail until the store confirms it", "key", key.name,
 		"confirmed", key.confirmed.UTC().Format(time.RFC3339), "keys.max_stale", l.maxStale, "error", key.fault)

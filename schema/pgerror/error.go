@@ -17,6 +17,7 @@ const (
 	DatetimeOverflow             = "22008"
 	InvalidTextRepresent         = "22P02"
 	InvalidBinaryRepresent       = "22P03"
+	InvalidParameterValue        = "22023"
 	UntranslatableCharacter      = "22P05"
 	InFailedTransaction          = "25P02"
 	InvalidStatementName         = "26000"

@@ -71,7 +71,8 @@ type Stack struct {
 	Port     int
 
 	sealer   func(*schema.Column, proxy.Sealer) proxy.Sealer
-	exchange sync.RWMutex // of Keys
+	exchange sync.RWMutex // of Keys, and of made
+	made     []*keys.Pseudonymizer
 }
 
 // Start starts everything and creates the roles biologist, secretary, researcher and
@@ -128,6 +129,9 @@ func Start(t testing.TB, opts Options) *Stack {
 		}
 		s.Keys[name] = s.key(t, store, name, keyType)
 	}
+	for _, project := range s.File.Projects {
+		s.Keys[project.Key] = s.key(t, store, project.Key, keys.TypePseudonym)
+	}
 	s.MAC, err = s.key(t, store, "audit-mac", keys.TypeMAC).MAC()
 	must(err)
 	s.Signer, err = s.key(t, store, "audit-signature", keys.TypeSignature).Signer()
@@ -168,16 +172,17 @@ func Start(t testing.TB, opts Options) *Stack {
 		login = opts.Upstreams(s, upstreams)
 	}
 	s.Server, err = proxy.New(proxy.Config{
-		Databases: s.File.Databases,
-		Sealer:    s.Sealer,
-		Audit:     s.Audit,
-		Clients:   clients,
-		Terminate: opts.Terminate,
-		EndUser:   opts.EndUser,
-		Upstreams: upstreams,
-		Login:     login,
-		Refresh:   opts.Refresh,
-		Log:       opts.Log,
+		Databases:  s.File.Databases,
+		Sealer:     s.Sealer,
+		Pseudonyms: s.pseudonymizer,
+		Audit:      s.Audit,
+		Clients:    clients,
+		Terminate:  opts.Terminate,
+		EndUser:    opts.EndUser,
+		Upstreams:  upstreams,
+		Login:      login,
+		Refresh:    opts.Refresh,
+		Log:        opts.Log,
 	})
 	must(err)
 	must(s.Server.Check(ctx))
