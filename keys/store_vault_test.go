@@ -50,7 +50,7 @@ func TestVaultStore(t *testing.T) {
 		}
 	}
 	infos, err := reader.List(ctx)
-	if err != nil || len(infos) != 4 {
+	if err != nil || len(infos) != len(keys.KeyTypes()) {
 		t.Fatalf("List = %v, %v", infos, err)
 	}
 	for i, info := range infos {

@@ -52,6 +52,7 @@ func commands() []*command {
 		schemaCommand(), schemaCheckCommand(), schemaSQLCommand(), schemaPlanCommand(), schemaApplyCommand(), schemaStatusCommand(),
 		keysCommand(), keysCreateCommand(), keysListCommand(), keysShowCommand(), keysRotateCommand(), keysRewrapCommand(),
 		keysRetireCommand(), keysDestroyCommand(), keysPublicCommand(),
+		reidentifyCommand(),
 		auditCommand(), auditVerifyCommand(), auditCheckpointExportCommand(),
 		configCommand(), configSchemaCommand(),
 		versionCommand(),

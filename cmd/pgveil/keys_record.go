@@ -46,6 +46,11 @@ func (c *call) commandsDir() (string, error) {
 // record makes durable that a command is about to change keys; without that it may not. The
 // caller calls end.
 func (c *call) record(ctx context.Context, store *secrets, command string, names []string, id uint32) (*recording, error) {
+	return c.recordCommand(ctx, store, audit.Command{Command: command, Keys: names, ID: id})
+}
+
+// recordCommand is record for any command; who has called it is added.
+func (c *call) recordCommand(ctx context.Context, store *secrets, command audit.Command) (*recording, error) {
 	r := &recording{begun: time.Now()}
 	dir, err := c.commandsDir()
 	if err != nil || dir == "" {
@@ -71,7 +76,7 @@ func (c *call) record(ctx context.Context, store *secrets, command string, names
 	if err != nil {
 		return nil, refused(err)
 	}
-	about.Command, about.Keys, about.ID = command, names, id
+	about.Command, about.Keys, about.ID, about.Disclosure = command.Command, command.Keys, command.ID, command.Disclosure
 	err = r.write(ctx, func(log *audit.Log) error {
 		intent := log.BeginCommand(about)
 		err := intent.Wait()

@@ -17,6 +17,19 @@ type Command struct {
 	PID     int
 	Store   string // where the keys are
 	Token   Token  // that Vault was asked with
+
+	Disclosure *Disclosure // of one that shows values; nil for any other
+}
+
+// Disclosure says what a command is about to show: never a value, nor a pseudonym.
+type Disclosure struct {
+	Project string
+	Epoch   int
+	Column  string
+	Reason  string // as it was given
+	Values  int    // how many
+	// Subjects are the tags of those whom the values name, where they name anybody.
+	Subjects []string
 }
 
 // Token is what Vault says of a token, each "" if it does not.
@@ -73,7 +86,27 @@ func (c *Command) append(dst []byte) []byte {
 	dst = appendField(dst, "token", c.Token.Name, maxName)
 	dst = appendField(dst, "token_accessor", c.Token.Accessor, maxName)
 	dst = appendField(dst, "token_entity", c.Token.Entity, maxName)
-	return appendField(dst, "token_role", c.Token.Role, maxName)
+	dst = appendField(dst, "token_role", c.Token.Role, maxName)
+	if c.Disclosure == nil {
+		return dst
+	}
+	return c.Disclosure.append(dst)
+}
+
+func (d *Disclosure) append(dst []byte) []byte {
+	dst = appendField(dst, "project", d.Project, maxName)
+	dst = appendNumber(dst, "epoch", int64(d.Epoch))
+	dst = appendField(dst, "column", d.Column, maxName)
+	dst = appendField(dst, "reason", d.Reason, maxEnded)
+	dst = appendNumber(dst, "values", int64(d.Values))
+	dst = append(dst, `,"subjects":[`...)
+	for i, tag := range d.Subjects {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, tag, maxName)
+	}
+	return append(dst, ']')
 }
 
 func (o *CommandOutcome) append(dst []byte) []byte {
