@@ -56,8 +56,7 @@ func changesSQL(catalog *schema.Catalog) string {
 		oids = append(oids, strconv.FormatUint(uint64(r.OID), 10))
 	}
 	return fmt.Sprintf(`SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) ANY ('{%s}'::pg_catalog.oid[])`+
-		` AND pg_catalog.starts_with(a.attname::pg_catalog.text, '%s') AND NOT a.attisdropped) OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relname OPERATOR(pg_catalog.=) 'changing'`+
-		` AND c.relnamespace OPERATOR(pg_catalog.=) (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.=) 'pgveil')),`+
+		` AND pg_catalog.starts_with(a.attname::pg_catalog.text, '%s') AND NOT a.attisdropped) OR `+schema.Announced+`,`+
 		` coalesce((SELECT pg_catalog.pg_sequence_last_value(s.oid::pg_catalog.regclass) FROM pg_catalog.pg_class s WHERE s.relname OPERATOR(pg_catalog.=) 'epoch_seq'`+
 		` AND s.relnamespace OPERATOR(pg_catalog.=) (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.=) 'pgveil')), 0)`,
 		strings.Join(oids, ","), schema.ShadowPrefix)

@@ -311,7 +311,8 @@ SELECT concat_ws(' ',
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_operator
 		WHERE oprnamespace <> 'pg_catalog'::regnamespace),
 	(SELECT concat(count(*), ',', sum(hashtextextended(xmin::text, oid::bigint))) FROM pg_catalog.pg_proc
-		WHERE pronamespace <> 'pg_catalog'::regnamespace))`
+		WHERE pronamespace <> 'pg_catalog'::regnamespace),
+	` + Announced + `)`
 
 // CatalogFingerprint returns a text that changes whenever [LoadCatalog] would
 // give something else for the same tags. It may change without need, after

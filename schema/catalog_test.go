@@ -308,6 +308,9 @@ func TestCatalogFingerprint(t *testing.T) {
 		`CREATE INDEX ON lab2.patient (id)`,
 		`ALTER TABLE lab2.patient ADD CONSTRAINT positive CHECK (id > 0)`,
 		`ALTER TABLE lab2.patient RENAME CONSTRAINT positive TO above`,
+		`CREATE SCHEMA pgveil`,
+		`CREATE TABLE pgveil.epoch (n bigint)`,
+		`COMMENT ON TABLE pgveil.epoch IS 'a job'`,
 	} {
 		before := last
 		if strings.Contains(sql, "INHERIT lab") {

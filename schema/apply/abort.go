@@ -44,10 +44,9 @@ func Abort(ctx context.Context, conn *pgx.Conn) error {
 			return fmt.Errorf("%s: %w", t, err)
 		}
 	}
-	if _, err := conn.Exec(ctx, withdraw); err != nil {
-		return err
+	if _, err = conn.Exec(ctx, `DELETE FROM pgveil.seal_job WHERE state = $1`, string(StateFill)); err == nil {
+		_, err = conn.Exec(ctx, withdraw)
 	}
-	_, err = conn.Exec(ctx, `DELETE FROM pgveil.seal_job WHERE state = $1`, string(StateFill))
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && (refused.Code == "3F000" || refused.Code == "42P01") {
 		return nil // no job was ever begun

@@ -310,9 +310,39 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// TestAnnouncedBesideDump: what the job has in schema pgveil is there for those who have begun to
+// dump it, and the job does not wait for them.
+func TestAnnouncedBesideDump(t *testing.T) {
+	s := stack.Start(t, stack.Options{})
+	conn := unseal(t, s)
+	o := options(s)
+	o.Settle = time.Millisecond
+	dump := connect(t, s)
+	begun := false
+	o.Progress = func(p apply.Progress) {
+		if begun || !strings.HasPrefix(p.Why, "all pgveils") {
+			return
+		}
+		begun = true
+		var tables string
+		err := dump.QueryRow(t.Context(), `SELECT string_agg(oid::regclass::text, ',') FROM pg_class WHERE relnamespace = 'pgveil'::regnamespace AND relkind = 'r'`).Scan(&tables)
+		if err == nil {
+			_, err = dump.Exec(t.Context(), "BEGIN; LOCK TABLE "+tables+" IN ACCESS SHARE MODE")
+		}
+		if err != nil || tables == "" {
+			t.Error(tables, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, _, err := apply.Run(ctx, conn, s.File.Databases[s.Database], o); err != nil || !begun || announced(t, connect(t, s)) {
+		t.Error(begun, err)
+	}
+}
+
 func announced(t *testing.T, conn *pgx.Conn) (yes bool) {
 	t.Helper()
-	if err := conn.QueryRow(t.Context(), `SELECT to_regclass('pgveil.changing') IS NOT NULL`).Scan(&yes); err != nil {
+	if err := conn.QueryRow(t.Context(), `SELECT `+schema.Announced).Scan(&yes); err != nil {
 		t.Fatal(err)
 	}
 	return yes

@@ -175,12 +175,12 @@ func (j *job) all(ctx context.Context, result *Result) error {
 }
 
 // withdraw takes the announcement back.
-const withdraw = `DROP TABLE IF EXISTS pgveil.changing`
+const withdraw = `COMMENT ON TABLE pgveil.epoch IS NULL`
 
 // announce has all pgveils guard their statements, and waits until they have surely begun to.
 // Only then anything may change.
 func (j *job) announce(ctx context.Context) error {
-	if _, err := j.conn.Exec(ctx, `CREATE TABLE IF NOT EXISTS pgveil.changing ()`); err != nil {
+	if _, err := j.conn.Exec(ctx, `COMMENT ON TABLE pgveil.epoch IS 'a job of schema apply is underway'`); err != nil {
 		return err
 	}
 	if j.Settle > 0 {
