@@ -97,21 +97,21 @@ func hexDigit(c byte) int {
 
 // appendText appends a value as the text format has it (CopyAttributeOutText).
 func appendText(dst, value []byte, delimiter byte) []byte {
-	for _, c := range value {
-		switch {
-		case c == '\\' || c == delimiter && c >= ' ':
-			dst = append(dst, '\\', c)
-		case c >= ' ':
-			dst = append(dst, c)
-		case c >= '\b' && c <= '\r': // \b \t \n \v \f \r
-			dst = append(dst, '\\', "btnvfr"[c-'\b'])
-		case c == delimiter:
-			dst = append(dst, '\\', c)
-		default:
-			dst = append(dst, c)
+	written := 0
+	for i, c := range value {
+		if c >= ' ' && c != '\\' && c != delimiter {
+			continue
 		}
+		switch {
+		case c >= '\b' && c <= '\r': // \b \t \n \v \f \r
+			c = "btnvfr"[c-'\b']
+		case c < ' ' && c != delimiter:
+			continue
+		}
+		dst = append(append(dst, value[written:i]...), '\\', c)
+		written = i + 1
 	}
-	return dst
+	return append(dst, value[written:]...)
 }
 
 // splitCSV is splitText for CSV (CopyReadAttributesCSV). It reports false if a quoted

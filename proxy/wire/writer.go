@@ -19,6 +19,7 @@ type Writer struct {
 	size  int
 	most  int // length of a body
 	held  *buffer
+	usual int    // bytes that are flushed at once, of late
 	buf   []byte // of held, unless it has grown
 	start int    // of the message being built, -1 when there is none
 	value int    // of the value being built within it
@@ -60,7 +61,7 @@ func (w *Writer) Message(typ byte) {
 // hold sees to a buffer.
 func (w *Writer) hold() {
 	if w.held == nil && len(w.buf) == 0 {
-		w.held = lend(w.size)
+		w.held = lend(max(w.size, min(w.usual, mostSize)))
 		w.buf = w.held.bytes[:0]
 	}
 }
@@ -68,6 +69,7 @@ func (w *Writer) hold() {
 // release gives the buffer back.
 func (w *Writer) release() {
 	if w.held != nil {
+		w.usual = max(len(w.buf), w.usual-w.usual/8)
 		w.held.bytes = w.buf
 		giveBack(w.held, w.wiped)
 	}

@@ -21,10 +21,6 @@ import (
 func BenchmarkBulk(b *testing.B) {
 	w := start(b)
 	w.fill(b)
-	ctx := context.Background()
-	if err := w.Postgres.ExecIn(ctx, stack.Database, `CREATE TABLE clear.stored (id int PRIMARY KEY, r_text bytea, r_varchar bytea); GRANT ALL ON clear.stored TO biologist`); err != nil {
-		b.Fatal(err)
-	}
 	r := newResults("rows per second")
 	both := []string{direct, veil}
 	for range b.N {
@@ -124,10 +120,9 @@ func (w *ways) read(b *testing.B, way, sql string, binaryFormat bool) time.Durat
 func (w *ways) writes(b *testing.B, r *results) {
 	b.Helper()
 	ctx := context.Background()
-	const columns = " (id, r_text, r_varchar) "
-	into := map[string]string{direct: "clear.stored", veil: "lab.every"}
-	truncate := func(way string) {
-		if err := w.Postgres.ExecIn(ctx, stack.Database, "TRUNCATE "+into[way]); err != nil {
+	const into = "lab.every (id, r_text, r_varchar) "
+	truncate := func() {
+		if err := w.Postgres.ExecIn(ctx, stack.Database, "TRUNCATE lab.every"); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -137,17 +132,17 @@ func (w *ways) writes(b *testing.B, r *results) {
 	}
 	data := map[string][]byte{veil: clearText.Bytes()}
 	copyIn := func(way string) time.Duration {
-		truncate(way)
+		truncate()
 		conn := w.connect(b, way)
 		began := time.Now()
-		if _, err := conn.CopyFrom(ctx, bytes.NewReader(data[way]), "COPY "+into[way]+columns+"FROM STDIN"); err != nil {
+		if _, err := conn.CopyFrom(ctx, bytes.NewReader(data[way]), "COPY "+into+"FROM STDIN"); err != nil {
 			b.Fatal(way, ": ", err)
 		}
 		return time.Since(began)
 	}
 	copyIn(veil)
 	var stored bytes.Buffer
-	if _, err := w.connect(b, direct).CopyTo(ctx, &stored, "COPY lab.every"+columns+"TO STDOUT"); err != nil {
+	if _, err := w.connect(b, direct).CopyTo(ctx, &stored, "COPY "+into+"TO STDOUT"); err != nil {
 		b.Fatal(err)
 	}
 	data[direct] = stored.Bytes()
@@ -155,10 +150,10 @@ func (w *ways) writes(b *testing.B, r *results) {
 
 	inserts := map[string][]string{}
 	for way, text := range data {
-		inserts[way] = insertsOf(text, into[way]+columns)
+		inserts[way] = insertsOf(text, into)
 	}
 	w.bulk(b, r, fmt.Sprintf("INSERT of %d rows, 1000 each, 2 randomized columns", *rows), []string{direct, veil}, func(way string) time.Duration {
-		truncate(way)
+		truncate()
 		conn := w.connect(b, way)
 		began := time.Now()
 		err := conn.Exec(ctx, "BEGIN").Close()
