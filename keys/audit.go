@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/mac"
 	"github.com/tink-crypto/tink-go/v2/signature"
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
@@ -26,6 +27,46 @@ func (k *Keyring) MAC() (*MAC, error) {
 		return nil, err
 	}
 	return &MAC{k.mac}, nil
+}
+
+// EachMAC returns a MAC for each enabled key of a keyset of type [TypeMAC], which computes
+// with that key: for codes that are looked for and cannot be verified.
+func (k *Keyring) EachMAC() ([]*MAC, error) {
+	if err := k.require(TypeMAC, "MAC"); err != nil {
+		return nil, err
+	}
+	list := make([]*MAC, len(k.macs))
+	for i, m := range k.macs {
+		list[i] = &MAC{m}
+	}
+	return list, nil
+}
+
+func eachMAC(handle *keyset.Handle) ([]tink.MAC, error) {
+	var list []tink.MAC
+	for i := range handle.Len() {
+		entry, err := handle.Entry(i)
+		if err != nil {
+			return nil, err
+		}
+		if entry.KeyStatus() != keyset.Enabled {
+			continue
+		}
+		manager := keyset.NewManagerFromHandle(handle)
+		if err := manager.SetPrimary(entry.KeyID()); err != nil {
+			return nil, err
+		}
+		single, err := manager.Handle()
+		if err != nil {
+			return nil, err
+		}
+		m, err := mac.New(single)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	return list, nil
 }
 
 // ComputeMAC returns the code of data, 37 bytes: Tink's prefix and HMAC-SHA-256.

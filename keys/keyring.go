@@ -74,6 +74,7 @@ type Keyring struct {
 	columns  []columnKey // of a column's type; the first seals
 	prf      *prf.Set
 	mac      tink.MAC
+	macs     []tink.MAC // of each enabled key
 	signer   tink.Signer
 	verifier *Verifier
 }
@@ -101,7 +102,9 @@ func NewKeyring(name string, handle *keyset.Handle) (*Keyring, error) {
 	case TypePseudonym:
 		k.prf, err = prf.NewPRFSet(handle)
 	case TypeMAC:
-		k.mac, err = mac.New(handle)
+		if k.mac, err = mac.New(handle); err == nil {
+			k.macs, err = eachMAC(handle)
+		}
 	case TypeSignature:
 		if k.signer, err = signature.NewSigner(handle); err == nil {
 			k.verifier, err = newVerifier(handle)

@@ -20,7 +20,7 @@ type Sealer interface {
 	Open(dst, sealed []byte) ([]byte, error)
 }
 
-// Config is what a Server needs. All fields but EndUser, Access, Terminate and the limits are required.
+// Config is what a Server needs. All fields but Subjects, EndUser, Access, Terminate and the limits are required.
 type Config struct {
 	// Databases are the described databases by name; one that is not in it passes
 	// untouched.
@@ -32,6 +32,9 @@ type Config struct {
 	Pseudonyms func(*schema.Column, schema.Pseudonym) (*keys.Pseudonymizer, error)
 	// Audit takes the records of what was opened.
 	Audit *audit.Log
+	// Subjects is the key of the tags of those of whom values are opened; nil where
+	// nobody is tagged.
+	Subjects *audit.TagKey
 	// Clients is how clients connect, Upstreams how the server is reached.
 	Clients   *ClientTLS
 	Upstreams *Upstreams

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/proxy/audit"
 	"github.com/pgveil/pgveil/proxy/pipeline"
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
@@ -76,17 +77,20 @@ type conn struct {
 	arena       []byte
 
 	// The backend goroutine.
-	sr      *wire.Reader
-	cw      *wire.Writer
-	failed  bool // the client was told of an error that the server knows nothing of
-	fields  []statement.Field
-	sealed  []byte
-	plain   []byte
-	masked  []byte
-	scratch keys.Scratch
-	erased  int64 // values shown as erased that are not entered in a result yet
-	cast    [2][]byte
-	arrays  arrayOpener
+	sr         *wire.Reader
+	cw         *wire.Writer
+	failed     bool // the client was told of an error that the server knows nothing of
+	fields     []statement.Field
+	sealed     []byte
+	plain      []byte
+	masked     []byte
+	scratch    keys.Scratch
+	erased     int64         // values shown as erased that are not entered in a result yet
+	tagger     *audit.Tagger // nil: subjects are not tagged
+	subjects   *subjects     // of the result whose values are being opened
+	identifier []byte
+	cast       [2][]byte
+	arrays     arrayOpener
 }
 
 // run carries messages both ways until one side ends, then closes both. Only the

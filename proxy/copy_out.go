@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 
+	"github.com/pgveil/pgveil/proxy/audit"
 	"github.com/pgveil/pgveil/proxy/copydata"
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
@@ -49,6 +51,7 @@ func (c *conn) copyOutResponse(w *work) error {
 			r.columns[i].binary, r.columns[i].format = true, 1
 		}
 	}
+	r.subjects.told = slices.ContainsFunc(r.columns, func(col column) bool { return col.tellsSubject() })
 	r.stream, err = c.newCopyStream(r, copydata.Config{Change: c.openCopied(r)})
 	if e, ok := pgerror.As(err); ok {
 		return c.fail(r, e)
@@ -60,7 +63,7 @@ func (c *conn) copyOutResponse(w *work) error {
 func (c *conn) openCopied(r *result) copydata.Change {
 	state := r.copyState()
 	return func(dst []byte, column int, value []byte) ([]byte, bool, error) {
-		c.erased = 0
+		c.opensFor(r)
 		defer func() { r.erased += c.erased }()
 		col := &r.columns[column]
 		if col.json != nil {
@@ -72,6 +75,7 @@ func (c *conn) openCopied(r *result) copydata.Change {
 			return dst, false, nil
 		}
 		if col.hidden() {
+			c.noteUnseen(col, value)
 			return dst, true, nil
 		}
 		dst, n, e := c.open(dst, col, value, state)
@@ -96,6 +100,7 @@ func (c *conn) copyOutData(r *result) error {
 	if e := r.waitAudit(); e != nil {
 		return c.fail(r, e)
 	}
+	r.recordTags(audit.MaxTags)
 	return c.copyOut(r, func(dst []byte) ([]byte, error) { return r.stream.Write(dst, body) })
 }
 

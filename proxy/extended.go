@@ -55,6 +55,7 @@ func (c *conn) sendParse(m *wire.ParseMessage, body []byte, again *probe) error 
 	edits := &c.rewriter.edits
 	edits.Reset()
 	edits.Bound = true
+	c.rewriter.searched.take()
 	if plan != nil {
 		if err := plan.Edits(text, edits); err != nil {
 			return positioned(err, text.SQL())
@@ -100,6 +101,7 @@ func (c *conn) sendParse(m *wire.ParseMessage, body []byte, again *probe) error 
 	if err != nil {
 		return positioned(err, text.SQL())
 	}
+	p.searched = c.rewriter.searched.take()
 	if p.plan != nil {
 		if err := c.confirmCopies(plan, nil, s, sent, remap); err != nil {
 			return err
@@ -204,7 +206,7 @@ func (c *conn) bind(body []byte) error {
 	if err := c.sealParams(&m, p.layout, types, s); err != nil {
 		return err
 	}
-	bound := &portal{prepared: p, plan: p.plan, state: s, formats: appendFormats(nil, m.ResultFormats)}
+	bound := &portal{prepared: p, plan: p.plan, state: s, formats: appendFormats(nil, m.ResultFormats), searched: c.rewriter.searched.take()}
 	bound.asked = serverFormats(planned.Outputs, bound.formats)
 	c.send.Lock()
 	defer c.send.Unlock()
@@ -312,6 +314,7 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *sta
 	if err != nil {
 		return err
 	}
+	c.rewriter.searched.take()
 	c.bound, c.arena = c.bound[:0], c.arena[:0]
 	c.values = c.values[:0]
 	for params := m.Params; params.Next(); {

@@ -22,10 +22,11 @@ type column struct {
 
 // opener is a tagged column whose values a column of a result may hold.
 type opener struct {
-	tagged *schema.Column
-	header [headerLen]byte
-	sealer Sealer
-	access schema.Access
+	tagged  *schema.Column
+	header  [headerLen]byte
+	sealer  Sealer
+	access  schema.Access
+	subject bool // its values tell whom a row is about
 	// pseudonyms makes what the verdict pseudonym shows; where there are none at the moment,
 	// fault says why.
 	pseudonyms *keys.Pseudonymizer
@@ -44,7 +45,7 @@ func (c *conn) sourcesOf(o *statement.Output, roles []string) []opener {
 	var sources []opener
 next:
 	for _, tagged := range o.Columns() {
-		s := opener{tagged: tagged, header: tagged.Header(), sealer: c.tracked.sealers.of(tagged), access: tagged.AccessFor(roles)}
+		s := opener{tagged: tagged, header: tagged.Header(), sealer: c.tracked.sealers.of(tagged), access: tagged.AccessFor(roles), subject: isSubject(tagged)}
 		for i := range sources {
 			if have := &sources[i]; have.header == s.header {
 				have.access = strictest(have.access, s.access)
@@ -121,6 +122,9 @@ func (c *conn) openValue(dst []byte, col *column, value []byte, st *state) ([]by
 	from := col.sourceOf(value)
 	if from == nil {
 		return dst, 0, notSealed(col.output.Column)
+	}
+	if from.subject {
+		c.noteSubject(from, value)
 	}
 	if from.access.Verdict == schema.Hide {
 		return dst, hiddenValue, nil

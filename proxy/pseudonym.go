@@ -96,7 +96,7 @@ func (c *conn) showPseudonym(from *opener, plain []byte) (shown []byte, ok bool,
 // sealerFor gives the sealer of values that a session gives for a column: for a role that sees
 // pseudonyms, one that takes them back first.
 func (c *conn) sealerFor(column *schema.Column, use logical.Use, both bool, s *state) Sealer {
-	sealer := c.tracked.sealers.of(column)
+	sealer := c.rewriter.searched.sealer(column, c.tracked.sealers.of(column), use == logical.Compare || both)
 	if column == nil || !column.HasPseudonyms() {
 		return sealer
 	}

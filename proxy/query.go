@@ -147,6 +147,7 @@ func (c *conn) queryText(sql []byte, part *part) error {
 	edits := &c.rewriter.edits
 	edits.Reset()
 	edits.Bound = false
+	c.rewriter.searched.take()
 	if plan != nil {
 		if err := plan.Edits(text, edits); err != nil {
 			return positioned(err, text.SQL())

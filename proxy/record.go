@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/pgveil/pgveil/proxy/audit"
@@ -37,6 +38,7 @@ func (c *conn) beginAudit(r *result, text *statement.Text) error {
 		verdict := touch.Column.AccessFor(r.state.roles).Verdict
 		opens := touch.How == statement.Read && verdict != schema.Hide
 		reads = reads || opens
+		r.subjects.expected = r.subjects.expected || opens && touch.Column.Subject != nil && c.config.Subjects != nil
 		if opens || touch.How == statement.Search || touch.How == statement.Match || touch.How == statement.Copy {
 			record.Columns = append(record.Columns, audit.Column{
 				Column: touch.Column.QualifiedName(), Verdict: verdict.String(), How: howNames[touch.How],
@@ -58,7 +60,12 @@ func (c *conn) beginAudit(r *result, text *statement.Text) error {
 		record.Statement, record.Fingerprint = r.owner.redacted, r.owner.mark
 	}
 	r.started = time.Now()
+	searched := c.searchedBy(r, text != nil)
+	record.Searched = searched[:min(len(searched), audit.MaxTags)]
 	r.intent = c.config.Audit.Begin(record)
+	for rest := range slices.Chunk(searched[len(record.Searched):], audit.MaxTags) {
+		r.intent.Searched(rest)
+	}
 	r.durable = !reads
 	if reads && (planned.Verb != statement.VerbSelect && planned.Verb != statement.VerbCopy || planned.Writes) {
 		if e := r.waitAudit(); e != nil {
@@ -92,7 +99,15 @@ func (r *result) end(how string) {
 		return
 	}
 	r.ended = true
-	r.intent.End(audit.Outcome{Rows: r.rows, Opened: r.opened, Erased: r.erased, Duration: time.Since(r.started), Ended: how})
+	s := &r.subjects
+	if s.expected && r.stream != nil && !s.told {
+		s.unnamed = r.rows // of a COPY, whose rows are not looked at one by one
+	}
+	r.recordTags(audit.MaxTags + 1)
+	r.intent.End(audit.Outcome{
+		Rows: r.rows, Opened: r.opened, Erased: r.erased, Subjects: s.total, Unnamed: s.unnamed, Tags: s.tags,
+		Duration: time.Since(r.started), Ended: how,
+	})
 }
 
 // auditRefusal records that a role was refused what it asked for.

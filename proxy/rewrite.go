@@ -31,6 +31,7 @@ type rewriter struct {
 	text      []byte
 	canonical []byte
 	sealed    []byte
+	searched  searched
 	escapes   bool // a backslash in a plain string begins an escape
 }
 

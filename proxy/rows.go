@@ -198,7 +198,7 @@ func (c *conn) dataRow(r *result) error {
 	out := c.cw
 	wire.StartDataRow(out, len(r.columns))
 	opened := int64(0)
-	c.erased = 0
+	c.opensFor(r)
 	for i := 0; row.Next(); i++ {
 		col := &r.columns[i]
 		switch {
@@ -221,6 +221,7 @@ func (c *conn) dataRow(r *result) error {
 		case col.output == nil || row.Null():
 			out.Bytes(row.Raw())
 		case col.hidden():
+			c.noteUnseen(col, row.Value())
 			out.Null()
 		default:
 			out.StartValue()
@@ -241,5 +242,6 @@ func (c *conn) dataRow(r *result) error {
 	r.rows++
 	r.opened += opened
 	r.erased += c.erased
+	r.endRow()
 	return out.End()
 }

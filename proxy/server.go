@@ -230,6 +230,7 @@ func (s *Server) session(each *session, client net.Conn) error {
 			address: client.RemoteAddr().String(), certificate: first.identity(),
 		},
 	}
+	c.rewriter.searched.key = s.config.Subjects
 	if told.key != nil {
 		c.params.pid = told.key.pid
 	}

@@ -48,6 +48,7 @@ type prepared struct {
 	refused   bool // by pgveil
 	named     *named
 	redacted  string
+	searched  []audit.Tag // of subjects, by values in the text
 	mark      [16]byte
 	described chan struct{} // closed once the server has described it or will not
 	answer    struct {
@@ -68,6 +69,7 @@ type portal struct {
 	formats  []int16         // of its rows when Execute gives them, as the client wants them
 	asked    []int16         // the same, as asked of the server
 	fetched  []int16         // of its rows when FETCH in a Query gives them
+	searched []audit.Tag     // of subjects, by parameters
 	cursor   bool            // DECLARE has made it
 	holds    bool            // WITH HOLD
 	from     source          // of a FETCH, MOVE or EXECUTE
@@ -81,28 +83,29 @@ func (p *portal) planned() bool { return p != nil && p.plan != nil }
 // result is one statement on its way: how its rows are opened and what the audit
 // log learns of it. It belongs to the backend goroutine once its message is sent.
 type result struct {
-	plan    *statement.Plan
-	index   int // of the statement within plan
-	state   *state
-	formats []int16 // of the result columns as the client wants them; none means text
-	asked   []int16 // the same, as asked of the server
-	owner   *prepared
-	via     *prepared // what runs owner: a FETCH
-	portal  *portal
-	names   []*naming      // that get or lose a meaning
-	guard   bool           // nothing is known of its rows: none of their columns may be sealed
-	refusal *pgerror.Error // what the client is told of a value in it, instead of the server's error
-	moves   bool           // it gives no rows
-	intent  *audit.Intent
-	started time.Time
-	ended   bool
-	durable bool
-	columns []column
-	stream  copydata.Stream // of a COPY TO STDOUT
-	failure *pgerror.Error  // why pgveil has ended a COPY FROM STDIN; guarded by conn.mu
-	rows    int64
-	opened  int64
-	erased  int64
+	plan     *statement.Plan
+	index    int // of the statement within plan
+	state    *state
+	formats  []int16 // of the result columns as the client wants them; none means text
+	asked    []int16 // the same, as asked of the server
+	owner    *prepared
+	via      *prepared // what runs owner: a FETCH
+	portal   *portal
+	names    []*naming      // that get or lose a meaning
+	guard    bool           // nothing is known of its rows: none of their columns may be sealed
+	refusal  *pgerror.Error // what the client is told of a value in it, instead of the server's error
+	moves    bool           // it gives no rows
+	intent   *audit.Intent
+	started  time.Time
+	ended    bool
+	durable  bool
+	columns  []column
+	stream   copydata.Stream // of a COPY TO STDOUT
+	failure  *pgerror.Error  // why pgveil has ended a COPY FROM STDIN; guarded by conn.mu
+	rows     int64
+	opened   int64
+	erased   int64
+	subjects subjects
 }
 
 func (r *result) outputs() []statement.Output {

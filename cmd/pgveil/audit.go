@@ -38,8 +38,7 @@ exit status is 1 if anything is wrong.`,
 		},
 		settings: append([]string{"audit.dir", "keys", "log"}, auditKeySettings...),
 		flags: func(flags *pflag.FlagSet) {
-			flags.String("public-keyset", "", "`file` of the public signature keyset; without it, that of the key store")
-			flags.String("first", "", "`name` of the first segment, when those before it are archived")
+			logFlags(flags)
 			flags.StringArray("anchor", nil, "`anchor` of a record that is known to have been in the log; may be repeated")
 			flags.String("checkpoints", "", "`file` of checkpoints that were exported from the log, which has to fit them")
 			flags.Bool("signatures-only", false, "verify by the signatures of --public-keyset alone, without any secret key")

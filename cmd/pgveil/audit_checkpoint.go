@@ -28,8 +28,7 @@ exit status is 1 then. It may run while pgveil serves.`,
 		},
 		settings: append([]string{"audit.dir", "keys", "log"}, auditKeySettings...),
 		flags: func(flags *pflag.FlagSet) {
-			flags.String("public-keyset", "", "`file` of the public signature keyset; without it, that of the key store")
-			flags.String("first", "", "`name` of the first segment, when those before it are archived")
+			logFlags(flags)
 			flags.Bool("closed", false, "only the checkpoints in the log, for somebody who cannot sign")
 		},
 		most: 1,
@@ -38,33 +37,23 @@ exit status is 1 then. It may run while pgveil serves.`,
 }
 
 func auditCheckpointExport(ctx context.Context, c *call) error {
-	options := audit.VerifyOptions{Dir: c.config.Audit.Dir, First: c.text("first")}
-	if len(c.args) > 0 {
-		options.Dir = c.args[0]
-	}
-	if options.Dir == "" {
-		return c.config.Missing("audit.dir")
-	}
-	store, err := c.openSecrets(ctx, c.logger(), false)
+	log, err := c.openTrail(ctx)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	if err := c.openVerifiers(ctx, store, &options); err != nil {
-		return err
-	}
+	defer log.close()
 	var signer audit.Signer
 	if !c.bool("closed") {
-		if signer, err = c.auditSigner(ctx, store); err != nil {
+		if signer, err = c.auditSigner(ctx, log.store); err != nil {
 			return err
 		}
 	}
-	list, report, err := audit.Checkpoints(options, signer)
+	list, report, err := audit.Checkpoints(log.options, signer)
 	if err != nil {
 		return err
 	}
 	if !report.OK() {
-		if err := printReport(c.err, options.Dir, report); err != nil {
+		if err := printReport(c.err, log.options.Dir, report); err != nil {
 			return err
 		}
 		return &exitError{status: statusFails}

@@ -8,6 +8,7 @@ import (
 	"github.com/pgveil/pgveil/cmd/pgveil/config"
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy/audit"
+	"github.com/pgveil/pgveil/schema"
 )
 
 // auditKeySettings are those that say which keys an audit log has.
@@ -83,4 +84,27 @@ func storedVerifier(ctx context.Context, store *secrets, name string) (*keys.Ver
 		return nil, err
 	}
 	return signer.Verifier, nil
+}
+
+// hasSubjects reports whether a table of the schema file names its subject.
+func hasSubjects(file *schema.File) bool {
+	for _, database := range file.Databases {
+		if len(database.Subjects()) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// tagKey gives the key of the tags of subjects, nil where it was not opened.
+func (c *call) tagKey(rings map[string]*keys.Keyring) (*audit.TagKey, error) {
+	ring := rings[c.config.Audit.SubjectKey]
+	if ring == nil {
+		return nil, nil
+	}
+	mac, err := ring.MAC()
+	if err != nil {
+		return nil, err
+	}
+	return audit.NewTagKey(mac)
 }

@@ -53,7 +53,7 @@ func commands() []*command {
 		keysCommand(), keysCreateCommand(), keysListCommand(), keysShowCommand(), keysRotateCommand(), keysRewrapCommand(),
 		keysRetireCommand(), keysDestroyCommand(), keysPublicCommand(),
 		reidentifyCommand(),
-		auditCommand(), auditVerifyCommand(), auditCheckpointExportCommand(),
+		auditCommand(), auditVerifyCommand(), auditCheckpointExportCommand(), auditWhoSawCommand(),
 		configCommand(), configSchemaCommand(),
 		versionCommand(),
 	}

@@ -89,6 +89,9 @@ func neededKeys(c *config.Config, file *schema.File) []neededKey {
 	for _, name := range slices.Sorted(maps.Keys(file.Projects)) {
 		needed = append(needed, neededKey{file.Projects[name].Key, keys.TypePseudonym})
 	}
+	if hasSubjects(file) {
+		needed = append(needed, neededKey{c.Audit.SubjectKey, keys.TypeMAC})
+	}
 	return append(needed, auditKeys(c)...)
 }
 

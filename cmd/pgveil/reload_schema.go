@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -26,6 +27,9 @@ func (s *server) reload(ctx context.Context, c *call, log *slog.Logger) {
 
 // describe has all go by another schema file.
 func (s *server) describe(ctx context.Context, c *call, file *schema.File, log *slog.Logger) error {
+	if hasSubjects(file) && !s.tags {
+		return errors.New("no table had a subject when pgveil started, and now one has: restart pgveil")
+	}
 	if err := s.keys.add(ctx, neededKeys(c.config, file)); err != nil {
 		return err
 	}

@@ -52,6 +52,7 @@ type server struct {
 	file      *schema.File // the newest that was taken over
 	keys      *liveKeys
 	trail     *audit.Log
+	tags      bool    // subjects are tagged
 	health    *health // nil without health.listen
 	login     *login
 	listeners []net.Listener
@@ -163,11 +164,17 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	}
 	s.closers = append(s.closers, trail.Close)
 	s.trail = trail
+	subjects, err := c.tagKey(rings)
+	if err != nil {
+		return err
+	}
+	s.tags = subjects != nil
 	s.proxy, err = proxy.New(proxy.Config{
 		Databases:      file.Databases,
 		Sealer:         s.keys.sealer,
 		Pseudonyms:     s.keys.pseudonyms,
 		Audit:          trail,
+		Subjects:       subjects,
 		Clients:        clients,
 		Upstreams:      upstreams,
 		EndUser:        endUser,

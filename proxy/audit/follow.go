@@ -37,6 +37,9 @@ func (w *walker) accept(l *line) {
 	}
 	w.learn(l)
 	w.jump(l)
+	if w.o.Each != nil {
+		w.tell(l)
+	}
 }
 
 // learn keeps track of intents and their outcomes, and of what is looked for.

@@ -103,7 +103,7 @@ type Log struct {
 type entry struct {
 	at     time.Time
 	kind   string
-	intent *Intent     // intent, command: its own; outcome: the one it ends
+	intent *Intent     // intent, command: its own; outcome, subjects: the one that they are of
 	rest   []byte      // the fields after those that all kinds have
 	signs  *checkpoint // that the record is, of an earlier segment
 }
@@ -112,6 +112,10 @@ type entry struct {
 func (e *entry) awaited() bool {
 	return e.kind == kindIntent || e.kind == kindCommand || e.signs != nil
 }
+
+// follows tells whether the record says more of an intent that is there: it is kept until
+// it can be written, and nobody waits for it.
+func (e *entry) follows() bool { return e.kind == kindOutcome || e.kind == kindSubjects }
 
 // Intent is a record that says what a statement is about to do.
 type Intent struct {
@@ -198,11 +202,11 @@ func (l *Log) enqueue(e *entry) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	stalled := e.kind != kindOutcome && !l.waitForSpace()
+	stalled := !e.follows() && !l.waitForSpace()
 	switch {
 	case l.closing:
 		return ErrClosed
-	case l.failure != nil && e.kind != kindOutcome:
+	case l.failure != nil && !e.follows():
 		l.lose(e)
 		return l.failure
 	case stalled:
@@ -214,7 +218,7 @@ func (l *Log) enqueue(e *entry) error {
 	}
 	l.queue = append(l.queue, e)
 	switch {
-	case e.kind != kindOutcome || len(l.queue) == maxBatch:
+	case !e.follows() || len(l.queue) == maxBatch:
 		l.wakeWriter()
 	case len(l.queue) == 1:
 		time.AfterFunc(outcomeDelay, l.wakeWriter)
@@ -232,7 +236,7 @@ func (l *Log) idle() bool {
 		return false
 	}
 	for _, e := range l.queue {
-		if e.kind != kindOutcome {
+		if !e.follows() {
 			return false
 		}
 	}

@@ -19,6 +19,7 @@ const (
 	kindStop       = "stop"       // and closed it
 	kindIntent     = "intent"     // a statement is about to have values opened
 	kindCommand    = "command"    // a command is about to change keys
+	kindSubjects   = "subjects"   // whose values a statement has opened, before its outcome
 	kindOutcome    = "outcome"    // how one of these ended
 	kindRefused    = "refused"    // a statement was refused
 	kindShared     = "shared"     // a role is used from several places at once
@@ -43,6 +44,7 @@ type Record struct {
 	Statement   string   // without literals and comments
 	Fingerprint [16]byte // of the statement's shape
 	Columns     []Column // the tagged columns that the statement touches
+	Searched    []Tag    // of subjects by whose identifiers it searches; at most MaxTags
 }
 
 // Column is one use of a tagged column by a statement.
@@ -57,6 +59,9 @@ type Outcome struct {
 	Rows     int64 // that the client was sent
 	Opened   int64 // values that were opened
 	Erased   int64 // values that were shown as erased, as their key was destroyed
+	Subjects int64 // of whom values were opened: each counted once up to 65,536
+	Unnamed  int64 // rows with values of somebody that did not tell of whom
+	Tags     []Tag // of subjects, those aside that Intent.Subjects was given; at most MaxTags
 	Duration time.Duration
 	Ended    string // "ok" or the SQLSTATE of the error
 }
@@ -114,7 +119,11 @@ func (r *Record) append(dst []byte) []byte {
 		dst = appendField(dst, "how", c.How, maxName)
 		dst = append(dst, '}')
 	}
-	return append(dst, ']')
+	dst = append(dst, ']')
+	if len(r.Searched) > 0 {
+		dst = appendTags(dst, "searched", r.Searched)
+	}
+	return dst
 }
 
 func (o *Outcome) append(dst []byte) []byte {
@@ -122,6 +131,15 @@ func (o *Outcome) append(dst []byte) []byte {
 	dst = appendNumber(dst, "opened", o.Opened)
 	if o.Erased > 0 {
 		dst = appendNumber(dst, "erased", o.Erased)
+	}
+	if o.Subjects > 0 {
+		dst = appendNumber(dst, "subjects", o.Subjects)
+	}
+	if o.Unnamed > 0 {
+		dst = appendNumber(dst, "unnamed", o.Unnamed)
+	}
+	if len(o.Tags) > 0 {
+		dst = appendTags(dst, "tags", o.Tags)
 	}
 	dst = appendNumber(dst, "duration_us", o.Duration.Microseconds())
 	return appendField(dst, "ended", o.Ended, maxName)

@@ -24,6 +24,9 @@ type VerifyOptions struct {
 	// Checkpoints were signed for the log and kept elsewhere: the log has to hold what
 	// they say.
 	Checkpoints []*Checkpoint
+	// Each, unless nil, is given every authentic record in its place. What it is given is
+	// its own.
+	Each func(*Recorded)
 	// MaxProblems bounds the problems, and the unfinished intents, that are
 	// reported: 1000 when 0.
 	MaxProblems int

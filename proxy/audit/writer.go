@@ -150,7 +150,7 @@ func (l *Log) commit(batch []*entry) error {
 	w.buf = w.buf[:0]
 	var err error
 	for _, e := range batch {
-		if e.kind == kindOutcome && e.intent.err != nil {
+		if e.follows() && e.intent.err != nil {
 			continue
 		}
 		if w.buf, err = l.encode(w.buf, &at, e); err != nil {
@@ -193,7 +193,7 @@ func (l *Log) encode(dst []byte, at *cursor, e *entry) ([]byte, error) {
 	switch e.kind {
 	case kindIntent, kindCommand:
 		e.intent.seq = at.seq
-	case kindOutcome:
+	case kindOutcome, kindSubjects:
 		dst = append(dst, `,"intent":`...)
 		dst = strconv.AppendUint(dst, e.intent.seq, 10)
 	}
@@ -234,7 +234,7 @@ func (l *Log) fail(batch []*entry, err error) {
 		}
 	}
 	for _, e := range waiting {
-		if e.kind == kindOutcome && !e.intent.failed() {
+		if e.follows() && !e.intent.failed() {
 			l.queue = append(l.queue, e)
 		}
 	}

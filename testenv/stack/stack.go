@@ -64,6 +64,7 @@ type Stack struct {
 	AuditDir string
 	MAC      *keys.MAC
 	Signer   *keys.Signer
+	Subjects *audit.TagKey // nil unless the schema file names a subject
 	Keys     map[string]*keys.Keyring
 	Store    keys.Store // of the keys
 	File     *schema.File
@@ -171,11 +172,20 @@ func Start(t testing.TB, opts Options) *Stack {
 	if opts.Upstreams != nil {
 		login = opts.Upstreams(s, upstreams)
 	}
+	for _, database := range s.File.Databases {
+		if len(database.Subjects()) > 0 && s.Subjects == nil {
+			mac, err := s.key(t, store, "audit-subject", keys.TypeMAC).MAC()
+			must(err)
+			s.Subjects, err = audit.NewTagKey(mac)
+			must(err)
+		}
+	}
 	s.Server, err = proxy.New(proxy.Config{
 		Databases:  s.File.Databases,
 		Sealer:     s.Sealer,
 		Pseudonyms: s.pseudonymizer,
 		Audit:      s.Audit,
+		Subjects:   s.Subjects,
 		Clients:    clients,
 		Terminate:  opts.Terminate,
 		EndUser:    opts.EndUser,
