@@ -2,6 +2,7 @@
 GO        ?= go
 BIN       := bin/pgveil
 FUZZTIME  ?= 5s
+FUZZFAIL  ?=
 STATEMENTS ?= 50000
 # Options of make demo and make bench; see README.md.
 export KEYS PATIENTS RESULTS ONCE PORT SERVER_PORT
@@ -63,7 +64,7 @@ lint: ## gofumpt, vet, staticcheck, import rules
 	@sh .ci/lint
 
 fuzz: ## run every fuzz target for FUZZTIME
-	@sh .ci/fuzz $(FUZZTIME)
+	@sh .ci/fuzz $(FUZZTIME) $(FUZZFAIL)
 
 clean: ## remove what was built
 	rm -rf bin
