@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/pflag"
 
@@ -108,15 +106,4 @@ func (c *call) moment(flag string, day time.Duration) (time.Time, error) {
 		return t, &exitError{status: statusUsage, err: fmt.Errorf("--%s: %q is neither a day such as 2026-01-31 nor a moment such as 2026-01-31T08:00:00Z", flag, text)}
 	}
 	return t, nil
-}
-
-// printable makes a text of the log fit for a terminal: what does not print is a question
-// mark.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/pgveil/pgveil/cmd/pgveil/auditreport"
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy"
 	"github.com/pgveil/pgveil/proxy/audit"
@@ -36,7 +37,7 @@ may concern the patient too: they are counted at the end, and listed with --unna
 			"pgveil audit who-saw --patient < identifier",
 			"pgveil audit who-saw --patient --from 2026-01-01 --json /mnt/archive/audit",
 		},
-		settings: append([]string{"audit.dir", "audit.subject_key", "schema", "keys", "log"}, auditKeySettings...),
+		settings: reportSettings,
 		flags: func(flags *pflag.FlagSet) {
 			flags.Bool("patient", false, "read the patient's identifier from standard input")
 			flags.Bool("unnamed", false, "list statements that may concern any patient, too")
@@ -183,8 +184,8 @@ func (f *sights) print(out io.Writer) error {
 		fmt.Fprintln(w, "TIME\tSEEN\tROLE\tACTING FOR\tCLIENT\tAPPLICATION\tROWS\tCOLUMNS\tRECORD")
 	}
 	for _, s := range f.Statements {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s:%d\n", s.Time.UTC().Format(time.RFC3339), s.Seen, printable(s.Role), printable(orDash(s.EndUser)), printable(s.Client),
-			printable(orDash(s.Application)), s.Rows, printable(strings.Join(s.Columns, ", ")), s.File, s.Line)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s:%d\n", s.Time.UTC().Format(time.RFC3339), s.Seen, auditreport.Printable(s.Role), auditreport.Printable(orDash(s.EndUser)), auditreport.Printable(s.Client),
+			auditreport.Printable(orDash(s.Application)), s.Rows, auditreport.Printable(strings.Join(s.Columns, ", ")), s.File, s.Line)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -54,6 +54,7 @@ func commands() []*command {
 		keysRetireCommand(), keysDestroyCommand(), keysPublicCommand(),
 		reidentifyCommand(),
 		auditCommand(), auditVerifyCommand(), auditCheckpointExportCommand(), auditWhoSawCommand(),
+		auditByRoleCommand(), auditReportCommand(),
 		configCommand(), configSchemaCommand(),
 		versionCommand(),
 	}

@@ -46,6 +46,7 @@ type Recorded struct {
 	Hosts        string `json:"hosts,omitempty"`
 	Applications string `json:"applications,omitempty"`
 	LostIntents  int    `json:"lost_intents,omitempty"`
+	Reason       string `json:"reason,omitempty"`
 }
 
 // RecordedColumn is one use of a tagged column.
