@@ -65,7 +65,10 @@ type tracked struct {
 	login       keptLogin
 	moved       atomic.Bool // the kept login leads to a server that sessions have left
 	fingerprint string
-	gaps        []string // of the current snapshot
+
+	reads, readErrors atomic.Uint64 // of the whole catalog; attempts to compare it that failed
+
+	gaps []string // of the current snapshot
 }
 
 func newTracked(config *Config, database *schema.Database) (*tracked, error) {
@@ -205,7 +208,11 @@ func (t *tracked) renew(ctx context.Context) error {
 func (t *tracked) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return t.withLogin(ctx, func(login *pgx.Conn) error { return t.read(ctx, login) })
+	err := t.withLogin(ctx, func(login *pgx.Conn) error { return t.read(ctx, login) })
+	if err != nil {
+		t.readErrors.Add(1)
+	}
+	return err
 }
 
 // visibleQuery names which transactions a statement sees: while that is the same, the
@@ -251,6 +258,7 @@ func (t *tracked) readNewer(ctx context.Context, login *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
+	t.reads.Add(1)
 	t.tell(catalog.Gaps())
 	t.current.Store(&snapshot{catalog: catalog, analyzer: statement.NewAnalyzer(catalog), members: members, builtin: calm, mark: catalogMark})
 	t.fingerprint = mark

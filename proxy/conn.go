@@ -32,6 +32,7 @@ type conn struct {
 	config  *Config
 	tracked *tracked
 	id      string
+	did     counters
 	params  parameters
 	ctx     context.Context
 	cancel  context.CancelCauseFunc

@@ -194,5 +194,6 @@ func (c *conn) countCopied(r *result) error {
 	}
 	tag, err := wire.DecodeCommandComplete(body)
 	r.rows = wire.TagRows(tag)
+	c.did.rows.Add(uint64(r.rows))
 	return err
 }

@@ -12,6 +12,7 @@ import (
 // or, if it has none or that does not fit where the value is to stand, NULL.
 func (c *conn) showErased(dst []byte, col *column, tagged *schema.Column, st *state) ([]byte, int64, *pgerror.Error) {
 	c.erased++
+	c.did.erased.Add(1)
 	if tagged.Erased == nil {
 		return dst, hiddenValue, nil
 	}

@@ -142,6 +142,7 @@ func (c *conn) push(e pipeline.Entry[*work]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queue.Push(e)
+	c.did.count(e.Kind, e.Data)
 	c.bounds(e.Kind)
 	c.unguard(e.Kind)
 	order := c.queue.Order()

@@ -134,6 +134,7 @@ func (c *conn) openValue(dst []byte, col *column, value []byte, st *state) ([]by
 	case errors.Is(err, keys.ErrErased) && from.access.Verdict >= schema.Mask:
 		return c.showErased(dst, col, from.tagged, st)
 	case err != nil:
+		c.did.unopened.Add(1)
 		return dst, 0, openError(err, from.tagged)
 	}
 	c.plain = plain
@@ -164,6 +165,7 @@ func (c *conn) openValue(dst []byte, col *column, value []byte, st *state) ([]by
 		}
 		return dst, 0, notSealed(from.tagged)
 	}
+	c.did.opened[from.access.Verdict].Add(1)
 	dst, e := st.encoding.encodeValue(dst, start, col)
 	return dst, 1, e
 }

@@ -240,6 +240,7 @@ func (c *conn) dataRow(r *result) error {
 		}
 	}
 	r.rows++
+	c.did.rows.Add(1)
 	r.opened += opened
 	r.erased += c.erased
 	r.endRow()

@@ -26,6 +26,8 @@ type Server struct {
 	// terminator authenticates clients; nil relays the server's authentication.
 	terminator *terminator
 	shared     sharedRoles
+	door       doorCounters
+	ended      counters // of sessions that have
 
 	down   context.Context // ends with Shutdown
 	goDown context.CancelFunc
@@ -145,6 +147,7 @@ func (s *Server) enter(each *session) *pgerror.Error {
 
 func (s *Server) leave(each *session) {
 	s.mu.Lock()
+	s.retire(each.conn)
 	delete(s.sessions, each)
 	s.mu.Unlock()
 }
@@ -152,6 +155,7 @@ func (s *Server) leave(each *session) {
 // handle carries one client from its first byte to its last.
 func (s *Server) handle(client net.Conn) {
 	defer client.Close()
+	s.door.accepted.Add(1)
 	log := s.config.Log.With("client", client.RemoteAddr().String())
 	each := &session{client: client}
 	defer s.leave(each)
@@ -195,20 +199,24 @@ func (s *Server) session(each *session, client net.Conn) error {
 		return e
 	}
 	if refusal := s.admit(first); refusal != nil {
+		s.door.rule.Add(1)
 		return reject(refusal)
 	}
 	if refusal := s.enter(each); refusal != nil {
+		s.door.full.Add(1)
 		return reject(refusal)
 	}
 	cr := readerOf(client)
 	var own *ownLogin
 	if s.terminator != nil {
 		if own, err = s.terminator.authenticate(starting, first, cr, cw); err != nil {
+			s.door.rejected(err)
 			return err
 		}
 	}
 	b, told, err := s.logIn(starting, first, own, cr, cw)
 	if err != nil {
+		s.door.rejected(err)
 		return err
 	}
 	upstream := b.conn

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pgveil/pgveil/proxy"
 	"github.com/pgveil/pgveil/proxy/audit"
 )
 
@@ -22,6 +23,7 @@ type health struct {
 	ended  chan struct{}
 	keys   atomic.Pointer[liveKeys] // nil until clients are served
 	trail  atomic.Pointer[audit.Log]
+	proxy  atomic.Pointer[proxy.Server]
 	ending atomic.Bool
 }
 
@@ -42,6 +44,7 @@ func listenHealth(ctx context.Context, address string, log *slog.Logger) (*healt
 			answer(w, http.StatusServiceUnavailable, text)
 		}
 	})
+	mux.Handle("GET /metrics", metricsHandler(h))
 	h.server = &http.Server{
 		Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -259,6 +259,7 @@ func (s *server) run(ctx context.Context, c *call, hangup <-chan os.Signal, log 
 	defer stop()
 	if s.health != nil {
 		s.health.trail.Store(s.trail)
+		s.health.proxy.Store(s.proxy)
 		s.health.keys.Store(s.keys)
 	}
 	open := len(s.listeners)

@@ -96,7 +96,8 @@ type Log struct {
 	lost    struct{ intents, refused int }
 	closing bool
 
-	writer writer
+	writer  writer
+	flushes flushes
 }
 
 // entry is a record on its way to the disk, complete but for its number.

@@ -124,10 +124,13 @@ func (l *Log) take() []*entry {
 
 // write makes a batch durable and wakes those who wait for it.
 func (l *Log) write(batch []*entry) {
+	began := time.Now()
 	if err := l.commit(batch); err != nil {
+		l.flushes.failure.Add(1)
 		l.fail(batch, err)
 		return
 	}
+	l.flushes.add(time.Since(began), len(batch))
 	for _, e := range batch {
 		if e.awaited() {
 			e.intent.resolve(nil)
