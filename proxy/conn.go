@@ -90,6 +90,9 @@ type conn struct {
 	tagger     *audit.Tagger // nil: subjects are not tagged
 	subjects   *subjects     // of the result whose values are being opened
 	identifier []byte
+	cells      [][]byte // of a row whose dates are shifted
+	whom       []byte   // the subject that was opened last
+	subject    []byte   // whose date is shown; nil: nobody's
 	cast       [2][]byte
 	arrays     arrayOpener
 }

@@ -191,7 +191,7 @@ func (c *conn) bind(body []byte) error {
 		return s.problem
 	}
 	planned := &p.plan.Statements[0]
-	if refusal := c.mayTouch(planned.Touches, s.roles); refusal != nil {
+	if refusal := c.mayTouch(planned, s.roles); refusal != nil {
 		return refusal
 	}
 	if err := checkASCII("portal", m.Portal); err != nil {
@@ -457,7 +457,7 @@ func (c *conn) execute(body []byte) error {
 	}
 	r := p.result()
 	r.state = s
-	if refusal := c.mayTouch(p.plan.Statements[0].Touches, s.roles); refusal != nil {
+	if refusal := c.mayTouch(&p.plan.Statements[0], s.roles); refusal != nil {
 		return refusal
 	}
 	if r.copied() != nil { // the server looks at settings and tables only now

@@ -16,6 +16,7 @@ type column struct {
 	sources []opener          // what its values may be sealed for
 	scrub   bool              // text in which sealed values may stand
 	json    *jsonOpener       // JSON in which they do
+	subject int               // number, from 1, of the column that tells by whose offset its dates are shifted; 0: they are not
 	binary  bool              // as the server sends it
 	format  int16             // as the client wants it
 }

@@ -117,7 +117,7 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 		return text, nil, nil, positioned(err, text.SQL())
 	}
 	for i := range plan.Statements {
-		if refusal := c.mayTouch(plan.Statements[i].Touches, s.roles); refusal != nil {
+		if refusal := c.mayTouch(&plan.Statements[i], s.roles); refusal != nil {
 			return text, nil, nil, refusal
 		}
 	}

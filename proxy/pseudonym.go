@@ -82,7 +82,11 @@ func (c *conn) showPseudonym(from *opener, plain []byte) (shown []byte, ok bool,
 		return nil, false, from.fault
 	}
 	var err error
-	c.masked, err = from.pseudonyms.Append(c.masked[:0], plain, &c.scratch)
+	if from.access.Pseudonym.Shifted() {
+		c.masked, err = c.shift(from, plain)
+	} else {
+		c.masked, err = from.pseudonyms.Append(c.masked[:0], plain, &c.scratch)
+	}
 	switch {
 	case err == nil:
 		return c.masked, true, nil

@@ -3,6 +3,7 @@ package proxy
 import (
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
+	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
@@ -170,7 +171,13 @@ func (c *conn) prepare(r *result) *pgerror.Error {
 // openedColumn says how the values of a sealed column are opened for those whom a
 // result is for; in text format, until told otherwise.
 func (c *conn) openedColumn(r *result, o *statement.Output) column {
-	return column{output: o, sources: c.sourcesOf(o, r.state.roles)}
+	col := column{output: o, sources: c.sourcesOf(o, r.state.roles)}
+	for i := range col.sources {
+		if a := &col.sources[i].access; a.Verdict == schema.Pseudonymize && a.Pseudonym.Shifted() {
+			col.subject, r.shifts = o.Subject, true
+		}
+	}
+	return col
 }
 
 // dataRow opens one row. The first opened row leaves only after its audit record
@@ -199,6 +206,9 @@ func (c *conn) dataRow(r *result) error {
 	wire.StartDataRow(out, len(r.columns))
 	opened := int64(0)
 	c.opensFor(r)
+	if r.shifts {
+		c.readCells(row)
+	}
 	for i := 0; row.Next(); i++ {
 		col := &r.columns[i]
 		switch {
@@ -225,7 +235,7 @@ func (c *conn) dataRow(r *result) error {
 			out.Null()
 		default:
 			out.StartValue()
-			value, n, e := c.open(out.Tail(), col, row.Value(), r.state)
+			value, n, e := c.openInRow(out.Tail(), col, row.Value(), r)
 			switch {
 			case e != nil:
 				out.Abandon() // half a row must not stay with the client

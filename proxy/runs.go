@@ -139,7 +139,7 @@ func (c *conn) mayRun(plan *statement.Plan) (*state, error) {
 	if s.problem != nil {
 		return nil, s.problem
 	}
-	if refusal := c.mayTouch(plan.Statements[0].Touches, s.roles); refusal != nil {
+	if refusal := c.mayTouch(&plan.Statements[0], s.roles); refusal != nil {
 		return nil, refusal
 	}
 	return s, nil

@@ -15,7 +15,8 @@ type Withholder interface {
 
 // mayTouch refuses what none of the roles may do, and what needs a key that is withheld.
 // Values that are compared or stored need no look: sealing them fails before anything is sent.
-func (c *conn) mayTouch(touches []statement.Touch, roles []string) *pgerror.Error {
+func (c *conn) mayTouch(planned *statement.Statement, roles []string) *pgerror.Error {
+	touches := planned.Touches
 	if refusal := checkAccess(touches, roles); refusal != nil {
 		return refusal
 	}
@@ -38,7 +39,7 @@ func (c *conn) mayTouch(touches []statement.Touch, roles []string) *pgerror.Erro
 			return openError(err, column)
 		}
 	}
-	return nil
+	return mayShift(planned, roles)
 }
 
 // openError is the error of a value that does not open: the sealer's own for clients, if

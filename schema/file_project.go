@@ -136,7 +136,6 @@ func (p *fileParser) columnPseudonym(c *parsedColumn, r *roleAccess, what string
 	case format == "nir" && text && (room < 0 || room >= nirLength):
 		r.Pseudonym.Format = keys.PseudonymNIR
 	case format == "shift" && maskKindOf(c.Type) == dateKind:
-		fail("format shift is not supported in this version of pgveil")
 		r.Pseudonym.Format = keys.PseudonymInstant
 		if c.Type.Kind == logical.Date {
 			r.Pseudonym.Format = keys.PseudonymDate

@@ -143,3 +143,43 @@ func TestAccessOfProjects(t *testing.T) {
 		}
 	}
 }
+
+// shifted is a schema file with a project and a table of a patient and a date.
+func shifted(table, column string) string {
+	return "version: 1\nkeys: {r: randomized, d: deterministic}\nprojects: {cohort: {key: ck, shift: 30}}\ndatabases:\n  db:\n    tables:\n" +
+		"      lab.patient:\n" + table + "        columns:\n          nir: {type: char(15), encryption: deterministic, domain: nir, access: {a: decrypt}}\n" +
+		"          birth: {" + column + "}\n"
+}
+
+func TestShifted(t *testing.T) {
+	const subject = "        subject: nir\n"
+	for typ, format := range map[string]keys.PseudonymFormat{
+		"date": keys.PseudonymDate, "timestamp": keys.PseudonymInstant, "timestamptz(3)": keys.PseudonymInstant,
+	} {
+		text := []byte(shifted(subject, "type: "+typ+", encryption: deterministic, access: {a: {verdict: pseudonym, project: cohort}}"))
+		f, err := Parse("f", text)
+		if err != nil {
+			t.Errorf("%s: %v", typ, err)
+			continue
+		}
+		c := f.Databases["db"].Columns[1]
+		p := c.AccessFor([]string{"a"}).Pseudonym
+		if spec := c.PseudonymSpec(p); !p.Shifted() || p.Format != format || spec.Domain != "subject:nir" || spec.Days != 30 {
+			t.Errorf("%s: %+v, %+v", typ, p, spec)
+		}
+		if err := newValidator(t).validateYAML(text); err != nil {
+			t.Errorf("JSON Schema: %v", err)
+		}
+	}
+	for _, test := range []struct{ text, want string }{
+		{shifted("", "type: date, encryption: randomized, access: {a: {verdict: pseudonym, project: cohort}}"), `role "a": its dates are shifted by whom they are about, and the table has no subject`},
+		{shifted(subject, "type: date, encryption: randomized, access: {a: {verdict: pseudonym, project: cohort, search: true}}"), "dates that are shifted are neither searched nor written"},
+		{shifted(subject, "type: date, encryption: randomized, access: {a: {verdict: pseudonym, project: cohort, write: true}}"), "dates that are shifted are neither searched nor written"},
+		{shifted(subject, "type: date, encryption: randomized, access: {a: {verdict: pseudonym, project: cohort, format: text}}"), "a value of type date has no pseudonym of format text"},
+		{shifted(subject, "type: text, encryption: randomized, access: {a: {verdict: pseudonym, project: cohort, format: shift}}"), "a value of type text has no pseudonym of format shift"},
+	} {
+		if _, err := Parse("f", []byte(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v\nwant %s", err, test.want)
+		}
+	}
+}

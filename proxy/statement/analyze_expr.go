@@ -200,7 +200,7 @@ func collected(o operand) operand {
 // modifier.
 func computed(o operand) operand {
 	c := *o.column
-	c.origin, c.computed = origin{}, true
+	c.origin, c.computed, c.row = origin{}, true, 0 // it may be of another row
 	c.shown = logical.Type{Kind: c.logicalType().Kind, Typmod: -1}
 	return operand{&c, o.token}
 }

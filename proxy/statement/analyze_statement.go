@@ -44,6 +44,7 @@ func (x *analysis) statement(raw *pg.RawStmt) {
 	for i := range targets {
 		x.outputs[i] = targets[i].output()
 	}
+	pairSubjects(x.outputs, targets)
 	x.wrap(raw.Stmt, inner)
 }
 

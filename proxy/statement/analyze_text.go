@@ -247,6 +247,7 @@ type analysis struct {
 
 	shown     map[*pg.ResTarget]bool // the items of scalar subqueries whose JSON becomes a part of jsonb
 	left      survey                 // what the statement names and the analysis has not come to
+	rows      int32                  // of how many tables of FROM the rows have a number
 	ranges    []*item                // the relations of all FROM clauses
 	goals     *goals                 // of the query analysed next
 	supplying *supply                // what is being sealed

@@ -1,6 +1,8 @@
 package statement
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/pgveil/pgveil/schema/pgerror"
@@ -8,12 +10,13 @@ import (
 
 // cte is one query of a WITH clause.
 type cte struct {
-	name    string
-	def     *pg.CommonTableExpr
-	scope   *scope // what its query can see
-	columns []column
-	state   cteState
-	rows    bool // it has some: a data-modifying one without RETURNING has not
+	name      string
+	def       *pg.CommonTableExpr
+	scope     *scope // what its query can see
+	columns   []column
+	state     cteState
+	recursive bool // what it gives may be of several queries
+	rows      bool // it has some: a data-modifying one without RETURNING has not
 }
 
 type cteState uint8
@@ -46,7 +49,7 @@ func (x *analysis) with(w *pg.WithClause, outer *scope) *scope {
 			x.fail(errDuplicateWith(def.Ctename), x.token(def.Location))
 		}
 		names[def.Ctename] = true
-		ctes = append(ctes, &cte{name: def.Ctename, def: def})
+		ctes = append(ctes, &cte{name: def.Ctename, def: def, recursive: w.Recursive})
 	}
 	s := &scope{ctes: ctes, outer: outer}
 	for i, c := range ctes {
@@ -178,7 +181,10 @@ func (x *analysis) rangeCTE(c *cte, rv *pg.RangeVar) *item {
 	case c.state == cteDone && !c.rows:
 		x.fail(errWithoutReturning(c.name), token)
 	}
-	it.columns = c.columns
+	it.columns = slices.Clone(c.columns)
+	if x.renumber(it.columns); c.recursive {
+		forgetRows(it.columns)
+	}
 	if rv.Alias != nil {
 		x.alias(it, rv.Alias, token)
 	}

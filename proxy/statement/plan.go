@@ -47,7 +47,10 @@ type Output struct {
 	Casts []logical.Type
 	// Computed says that for the client it is an expression, not a table's column.
 	Computed bool
-	JSON     *JSON // of JSON with sealed values in it; else nil
+	// Subject is the number, from 1, of the result column that holds the [schema.Column.Subject] of
+	// the same row of the same table; 0 for none.
+	Subject int
+	JSON    *JSON // of JSON with sealed values in it; else nil
 
 	origin origin
 }

@@ -38,15 +38,18 @@ func (x *analysis) attributes(r *schema.Relation, token int32) []column {
 			return nil
 		}
 	}
-	sealed := false
+	sealed, row := false, x.newRow()
 	for i := range visible {
 		a := &visible[i]
-		columns[i] = column{name: a.Name, tagged: a.Tagged, origin: origin{r.OID, a.Num}}
+		columns[i] = column{name: a.Name, tagged: a.Tagged, origin: origin{r.OID, a.Num}, sealing: sealing{row: row}}
 		if v != nil {
 			columns[i].tagged, columns[i].sealing = v.columns[i].tagged, v.columns[i].sealing
 			columns[i].computed = false // it is the view's own column
 		}
 		sealed = sealed || columns[i].tagged != nil
+	}
+	if v != nil {
+		x.renumber(columns)
 	}
 	if r.Reaches && v == nil && !sealed && !r.InClear {
 		x.fail(refuseRules(r), token)

@@ -24,6 +24,9 @@ type sealing struct {
 	// column of a query.
 	marks  []int
 	recast bool // a cast to another type has vanished from the text
+	// row is the same number for columns of the same row of the same table of FROM, 0 where it is
+	// not known which row a value is of.
+	row int32
 	// computed: the server would describe it as an expression, although it is a column
 	// once its cast is gone.
 	computed bool
