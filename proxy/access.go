@@ -15,6 +15,9 @@ import (
 func checkAccess(touches []statement.Touch, roles []string) *pgerror.Error {
 	for _, touch := range touches {
 		access := touch.Column.AccessFor(roles)
+		if access.Clashes() {
+			return refuseClash(roles[0], touch.Column)
+		}
 		switch touch.How {
 		case statement.Read:
 			if access.Verdict == schema.Deny {
@@ -39,6 +42,13 @@ func checkAccess(touches []statement.Touch, roles []string) *pgerror.Error {
 		}
 	}
 	return nil
+}
+
+// refuseClash refuses whatever is done with a column whose pseudonyms a session would see of two
+// projects: even a value that it stores would have both.
+func refuseClash(role string, column *schema.Column) *pgerror.Error {
+	return refuseAccess(role, "use", column).
+		WithHint("Its memberships give pseudonyms of several projects, which do not go together. SET ROLE to a role of one of them.")
 }
 
 func refuseAccess(role, action string, column *schema.Column) *pgerror.Error {

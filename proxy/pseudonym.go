@@ -132,12 +132,19 @@ func (p *pseudonymSealer) Seal(dst, pseudonym []byte) ([]byte, error) {
 	if p.fault != nil {
 		return dst, p.fault
 	}
+	n := len(pseudonym)
+	bare := p.column.Type.Kind == logical.Bpchar && n > 0 && pseudonym[n-1] == unpaddedMark
+	if bare {
+		pseudonym = pseudonym[:n-1]
+	}
 	var err error
 	p.plain, err = p.pseudonyms.Reverse(p.plain[:0], pseudonym, &p.scratch)
 	if err == nil && !p.fits() {
 		err = keys.ErrNotPseudonym
 	}
 	switch {
+	case err == nil && bare:
+		return p.Sealer.Seal(dst, append(p.plain, unpaddedMark))
 	case err == nil:
 		return p.Sealer.Seal(dst, p.plain)
 	case !errors.Is(err, keys.ErrNotPseudonym):

@@ -267,6 +267,8 @@ func TestPseudonymWrite(t *testing.T) {
 		{cohort, `INSERT INTO lab.result (id, outcome) SELECT id, nir FROM lab.shown`, "0A000"},
 		{registry, `INSERT INTO lab.shown (id, nir) SELECT id + 10, nir FROM lab.shown`, "42501"},
 		{cohort, `INSERT INTO lab.result (id, nir) VALUES (9, NULL) RETURNING id`, "9"},
+		{cohort, `SELECT coalesce(nullif(nir, nir), '` + mine + `') FROM lab.shown WHERE id = 2`, mine},
+		{cohort, `SELECT coalesce(mail, '` + pseudonymOf(t, cohort, "mail", 2) + `') FROM lab.shown WHERE id = 1 UNION SELECT '` + pseudonymOf(t, cohort, "mail", 1) + `'`, pseudonymOf(t, cohort, "mail", 1)},
 		{cohort, `UPDATE lab.shown SET nir = '` + pseudonymOf(t, cohort, "nir", 2) + `' WHERE id = 1`, "23505"},
 	} {
 		if got := show(t, c.conn, c.sql); got != c.want {
@@ -308,6 +310,8 @@ func TestPseudonymRoles(t *testing.T) {
 	}{
 		{both, read, "42501"},
 		{both, `SELECT id FROM lab.shown WHERE nir = '` + mine + `'`, "42501"},
+		{both, `INSERT INTO lab.shown (id, name) VALUES (20, 'Lefèvre')`, "42501"},
+		{both, `SELECT count(*) FROM lab.shown WHERE name IS NULL`, "42501"},
 		{both, `SET ROLE researcher`, ""},
 		{both, read, mine},
 		{both, `SELECT id FROM lab.shown WHERE nir = '` + mine + `'`, "1"},
@@ -381,5 +385,66 @@ func TestPseudonymEpoch(t *testing.T) {
 	}
 	if other := pseudonymOf(t, s.Connect(t, "secretary"), "nir", 1); slices.Contains(before, other) {
 		t.Error("the other project has the same")
+	}
+}
+
+// TestPseudonymOracle: a role that sees pseudonyms has the same answer to a statement with a number
+// that is in the table and to one with a number that is not.
+func TestPseudonymOracle(t *testing.T) {
+	s := pseudonymStack(t)
+	conn := s.Connect(t, "researcher")
+	answer := func(sql string) string {
+		results, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
+		text := fmt.Sprint(err)
+		for _, r := range results {
+			text += fmt.Sprintf(" %s %q", r.CommandTag, r.Rows)
+		}
+		return text
+	}
+	for _, sql := range []string{
+		`SELECT * FROM lab.shown WHERE nir = '%s'`,
+		`SELECT count(*) FROM lab.shown WHERE nir <> '%s'`,
+		`SELECT count(*) FROM lab.shown WHERE nir NOT IN ('%s', 'x')`,
+		`SELECT id, nir = '%[1]s', nir IS DISTINCT FROM '%[1]s' FROM lab.shown ORDER BY id`,
+		`SELECT CASE nir WHEN '%s' THEN 1 ELSE 2 END FROM lab.shown`,
+		`SELECT nullif(nir, '%s') FROM lab.shown ORDER BY id`,
+		`SELECT coalesce(nir, '%s') FROM lab.shown`,
+		`SELECT nir FROM lab.shown UNION ALL SELECT '%s'`,
+		`SELECT nir FROM lab.shown EXCEPT SELECT '%s'`,
+		`SELECT nir FROM lab.shown INTERSECT SELECT '%s'`,
+		`SELECT array_agg(nir) FROM lab.shown WHERE nir = ANY ('{%s}')`,
+		`SELECT count(*) FILTER (WHERE nir = '%s') FROM lab.shown`,
+		`SELECT id FROM lab.shown ORDER BY nir = '%s', id`,
+		`SELECT nir = '%s', count(*) FROM lab.shown GROUP BY 1`,
+		`SELECT r.id FROM lab.result r JOIN lab.shown s USING (nir) WHERE s.nir = '%s'`,
+		`SELECT EXISTS (SELECT FROM lab.result WHERE nir = '%s')`,
+		`SELECT (SELECT id FROM lab.shown WHERE nir = '%s')`,
+		`WITH w AS (SELECT nir FROM lab.result) SELECT count(*) FROM w WHERE nir = '%s'`,
+		`SELECT 1 / (CASE WHEN nir = '%s' THEN 0 ELSE 1 END) FROM lab.shown`,
+		`EXPLAIN SELECT * FROM lab.shown WHERE nir = '%s'`,
+		`EXPLAIN (ANALYZE, TIMING off, SUMMARY off, COSTS off) SELECT id FROM lab.result WHERE nir = '%s'`,
+		`BEGIN; DECLARE c CURSOR FOR SELECT id FROM lab.shown WHERE nir = '%s'; FETCH ALL FROM c; ROLLBACK`,
+		`PREPARE p AS SELECT id FROM lab.shown WHERE nir = $1; EXECUTE p('%s'); DEALLOCATE p`,
+		`UPDATE lab.shown SET plain = 'seen' WHERE nir = '%s' RETURNING id`,
+		`DELETE FROM lab.shown WHERE nir = '%s'`,
+		`INSERT INTO lab.shown (id, nir) VALUES (90, '%s')`,
+		`INSERT INTO lab.shown (id, nir) VALUES (90, '%s') ON CONFLICT (nir) DO NOTHING`,
+		`UPDATE lab.shown SET nir = '%s' WHERE id = 2`,
+		`MERGE INTO lab.shown s USING (VALUES (1)) v (x) ON s.nir = '%s' WHEN MATCHED THEN UPDATE SET plain = 'm'`,
+		`COPY (SELECT id FROM lab.shown WHERE nir = '%s') TO STDOUT`,
+		`BEGIN; CREATE TEMP TABLE found AS SELECT id FROM lab.shown WHERE nir = '%s'; ROLLBACK`,
+	} {
+		there, absent := answer(fmt.Sprintf(sql, patient1)), answer(fmt.Sprintf(sql, patient3))
+		if there != absent {
+			t.Errorf("%s\n%s\n%s", sql, there, absent)
+		}
+		for _, nir := range []string{patient1, patient3} {
+			if strings.Contains(there+absent, nir) {
+				t.Errorf("%s: the answer has the number in it: %s", sql, there)
+			}
+		}
+	}
+	if got := show(t, s.Connect(t, "biologist"), `SELECT count(*), count(plain) FROM lab.shown`); got != "3|0" {
+		t.Errorf("the table has changed: %s", got)
 	}
 }

@@ -72,7 +72,10 @@ func (c *Column) AccessFor(roles []string) Access {
 		best.Search = search
 	}
 	if clash && best.Verdict == Pseudonymize {
-		return Access{}
+		return Access{Pseudonym: best.Pseudonym}
 	}
 	return best
 }
+
+// Clashes reports whether nothing is permitted only because the roles are of two projects.
+func (a Access) Clashes() bool { return a.Verdict == Deny && a.Pseudonym != Pseudonym{} }

@@ -133,13 +133,16 @@ func TestAccessOfProjects(t *testing.T) {
 		"writer reader":       c.Access["writer"],
 		"desk reader":         c.Access["searcher"],
 		"reader desk":         c.Access["searcher"],
-		"reader other":        {},
-		"other desk reader":   {},
+		"reader other":        {Pseudonym: cohort},
+		"other desk reader":   {Pseudonym: registry},
 		"reader other doctor": {Verdict: Decrypt, Search: true},
 		"doctor other reader": {Verdict: Decrypt, Search: true},
 	} {
 		if got := c.AccessFor(strings.Fields(roles)); got != want {
 			t.Errorf("%s: %+v, not %+v", roles, got, want)
+		}
+		if got := c.AccessFor(strings.Fields(roles)); got.Clashes() != (got.Verdict == Deny) {
+			t.Errorf("%s: %+v", roles, got)
 		}
 	}
 }
