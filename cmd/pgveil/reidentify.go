@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/pgveil/pgveil/keys"
+	"github.com/pgveil/pgveil/proxy"
 	"github.com/pgveil/pgveil/proxy/audit"
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/logical"
@@ -44,7 +44,7 @@ exit status is then 1.`,
 			"pgveil reidentify --project cohort-2026 --column lab.patient.nir --reason 'incidental finding, ethics 2026-114' < pseudonyms.txt",
 			"pgveil reidentify --project cohort-2026 --column lab.patient.nir --epoch 1 --reason 'audit of 2025' --json < old.txt",
 		},
-		settings: append([]string{"schema", "keys", "log"}, recordSettings...),
+		settings: append([]string{"schema", "keys", "audit.subject_key", "log"}, recordSettings...),
 		flags: func(flags *pflag.FlagSet) {
 			flags.String("project", "", "`name` of the project")
 			flags.String("column", "", "`schema.table.column` that the pseudonyms are of")
@@ -101,14 +101,14 @@ func reidentify(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	answer, values, err := takeBack(rings[project.Key], column, formats, pseudonyms)
+	answer, found, err := takeBack(rings[project.Key], column, formats, pseudonyms)
 	if err != nil {
 		return err
 	}
 	disclosure := &audit.Disclosure{
-		Project: project.Name, Epoch: project.Epoch, Column: column.QualifiedName(), Reason: c.text("reason"), Values: len(values),
+		Project: project.Name, Epoch: project.Epoch, Column: column.QualifiedName(), Reason: c.text("reason"), Values: found,
 	}
-	if disclosure.Subjects, err = c.subjectTags(ctx, store, column, values); err != nil {
+	if disclosure.Subjects, err = c.subjectTags(ctx, store, column, answer); err != nil {
 		return err
 	}
 	rec, err := c.recordCommand(ctx, store, audit.Command{Command: cmd.name, Keys: []string{project.Key}, Disclosure: disclosure})
@@ -188,18 +188,17 @@ func readPseudonyms(in io.Reader) ([]string, error) {
 	return list, nil
 }
 
-// takeBack finds what pseudonyms stand for: as the column's type writes it, and in the canonical encoding.
-func takeBack(ring *keys.Keyring, column *schema.Column, formats []schema.Pseudonym, pseudonyms []string) ([]reidentified, [][]byte, error) {
+// takeBack finds what pseudonyms stand for, as the column's type writes it, and of how many.
+func takeBack(ring *keys.Keyring, column *schema.Column, formats []schema.Pseudonym, pseudonyms []string) (answer []reidentified, found int, err error) {
 	var made []*keys.Pseudonymizer
 	for _, format := range formats {
 		p, err := ring.Pseudonymizer(column.PseudonymSpec(format))
 		if err != nil {
-			return nil, nil, err
+			return nil, 0, err
 		}
 		made = append(made, p)
 	}
-	answer := make([]reidentified, len(pseudonyms))
-	var values [][]byte
+	answer = make([]reidentified, len(pseudonyms))
 	var scratch keys.Scratch
 	for i, pseudonym := range pseudonyms {
 		answer[i].Pseudonym = pseudonym
@@ -217,38 +216,40 @@ func takeBack(ring *keys.Keyring, column *schema.Column, formats []schema.Pseudo
 				text, err = column.Type.Append(nil, value, 0, nil)
 			}
 			if err != nil {
-				return nil, nil, fmt.Errorf("column %s: a pseudonym cannot be taken back", column.QualifiedName())
+				return nil, 0, fmt.Errorf("column %s: a pseudonym cannot be taken back", column.QualifiedName())
 			}
 			answer[i].Value, answer[i].Found = strings.TrimRight(string(text), " "), true
-			values = append(values, value)
+			found++
 			break
 		}
 	}
-	return answer, values, nil
+	return answer, found, nil
 }
 
-// subjectTags gives the tag of each subject that the values of a column name, for the record; none of a column
-// that names none.
-func (c *call) subjectTags(ctx context.Context, store *secrets, column *schema.Column, values [][]byte) ([]string, error) {
-	if column.Subject != column && column.Domain == "" {
+// subjectTags gives the tags of the subjects whom the values of a column name, as in the audit log; none of a
+// column that names none.
+func (c *call) subjectTags(ctx context.Context, store *secrets, column *schema.Column, answer []reidentified) ([]string, error) {
+	if column.Subject != column {
 		return nil, nil
 	}
-	mac := neededKey{c.config.Audit.MACKey, keys.TypeMAC}
-	rings, err := openKeys(ctx, store, []neededKey{mac})
+	rings, err := openKeys(ctx, store, []neededKey{{c.config.Audit.SubjectKey, keys.TypeMAC}})
 	if err != nil {
 		return nil, err
 	}
-	code, err := rings[mac.name].MAC()
+	key, err := c.tagKey(rings)
 	if err != nil {
 		return nil, err
 	}
 	var tags []string
-	for _, value := range values {
-		tag, err := code.ComputeMAC(slices.Concat([]byte("pgveil subject\x00"), []byte(column.SubjectDomain()), []byte{0}, value))
-		if err != nil {
-			return nil, err
+	for _, line := range answer {
+		if !line.Found {
+			continue
 		}
-		if text := hex.EncodeToString(tag); !slices.Contains(tags, text) {
+		tag, err := proxy.SubjectTag(key, column, line.Value)
+		if err != nil {
+			return nil, fmt.Errorf("column %s: a value cannot be tagged", column.QualifiedName())
+		}
+		if text := tag.String(); !slices.Contains(tags, text) {
 			tags = append(tags, text)
 		}
 	}
