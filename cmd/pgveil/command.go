@@ -54,7 +54,7 @@ func commands() []*command {
 		keysRetireCommand(), keysDestroyCommand(), keysPublicCommand(),
 		reidentifyCommand(),
 		auditCommand(), auditVerifyCommand(), auditCheckpointExportCommand(), auditWhoSawCommand(),
-		auditByRoleCommand(), auditReportCommand(),
+		auditByRoleCommand(), auditReportCommand(), auditPurgeCommand(),
 		configCommand(), configSchemaCommand(),
 		versionCommand(),
 	}

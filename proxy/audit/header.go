@@ -39,6 +39,11 @@ func (w *walker) header(l *line, first bool) {
 		w.problem(Missing, name, l.number, "the segments before it are not there; if they were moved to an archive, verify from %s on", name)
 	case !first:
 		w.continues(l, h)
+	case w.purged != nil:
+		w.followsPurged(l, h)
+	}
+	if w.follows != nil && h.Previous != nil {
+		w.follows[h.Previous.Segment] = h
 	}
 	w.listed = h.Unsigned
 	w.end.chain = h.Chain

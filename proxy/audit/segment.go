@@ -32,6 +32,9 @@ func segmentNumber(name string) int {
 	return number
 }
 
+// ownNames are the files of a log beside its segments.
+var ownNames = map[string]bool{headName: true, headTemporary: true, purgedName: true, purgedTemporary: true}
+
 // listSegments gives the numbers of the segments in a directory, ascending, and the
 // names of whatever else lies there.
 func listSegments(dir string) (numbers []int, others []string, err error) {
@@ -42,7 +45,7 @@ func listSegments(dir string) (numbers []int, others []string, err error) {
 	for _, e := range entries {
 		if n := segmentNumber(e.Name()); n > 0 {
 			numbers = append(numbers, n)
-		} else if e.Name() != headName && e.Name() != headTemporary {
+		} else if !ownNames[e.Name()] {
 			others = append(others, e.Name())
 		}
 	}

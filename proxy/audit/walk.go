@@ -29,8 +29,10 @@ type walker struct {
 	collected  []*checkpoint
 	signedTo   uint64 // highest number of a record that a checkpoint covers
 	demanded   demanded
-	from       int      // number of the first segment that is read
-	torn       []region // what a crash left, in reading order
+	follows    map[string]*header // by the segment that each follows; nil: nobody asks
+	purged     *Purged            // what is before the first segment, nil if that is nothing
+	from       int                // number of the first segment that is read
+	torn       []region           // what a crash left, in reading order
 	unfinished map[uint64]Unfinished
 	anchored   []bool
 	segment    *openSegment
@@ -101,6 +103,9 @@ func (w *walker) run() error {
 		w.problem(Head, headName, 0, "it is not authentic")
 	case headErr != nil:
 		w.problem(Head, headName, 0, "it is not there: nothing tells whether the end of the log is")
+	}
+	if err := w.beginPurged(); err != nil {
+		return err
 	}
 	numbers = w.fromFirst(numbers)
 	if err := w.readHeaders(numbers); err != nil {
@@ -234,12 +239,13 @@ func (w *walker) readSegment(number int) error {
 	if err != nil {
 		return err
 	}
+	told := len(w.torn) > 0 && w.torn[len(w.torn)-1].Segment == name
 	switch {
 	case limited:
 		return w.abandoned(region)
-	case size == 0 && len(w.torn) == 0 && w.pastHead():
+	case size == 0 && !told && w.pastHead(): // also behind another one that a crash left so
 		return w.tear(0)
-	case size == 0 && (len(w.torn) == 0 || w.torn[len(w.torn)-1].Segment != name):
+	case size == 0 && !told:
 		w.problem(Missing, name, 0, "it is empty")
 	}
 	return nil

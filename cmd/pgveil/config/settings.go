@@ -100,6 +100,7 @@ var settings = []*Setting{
 	{Key: "audit.signature_key", Kind: Text, Default: "audit-signature", Help: "`name` of the key of type signature that signs checkpoints", field: func(c *Config) any { return &c.Audit.SignatureKey }},
 	{Key: "audit.signature_transit", Kind: Text, Help: "`name` of an ed25519 key of keys.vault.transit_mount that signs checkpoints, instead of audit.signature_key", field: func(c *Config) any { return &c.Audit.SignatureTransit }},
 	{Key: "audit.subject_key", Kind: Text, Default: "audit-subject", Help: "`name` of the key of type mac that makes the tags of subjects, if the schema file names any", field: func(c *Config) any { return &c.Audit.SubjectKey }},
+	{Key: "audit.retain", Kind: Choice, Words: []string{"6 months", "1 year", "3 years"}, Help: "how long pgveil audit purge keeps records: 6 months, 1 year or 3 years", field: func(c *Config) any { return &c.Audit.Retain }},
 	{Key: "audit.segment_size", Kind: Size, Low: 4096, High: 1 << 40, Default: "64MB", Help: "a segment of the log ends at this size", field: func(c *Config) any { return &c.Audit.SegmentSize }},
 	{Key: "audit.segment_age", Kind: Duration, Default: "24h", Help: "a segment of the log ends at this age", field: func(c *Config) any { return &c.Audit.SegmentAge }},
 
