@@ -23,7 +23,7 @@ func policyBlocks(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile(`(?m)(^    path .*\n)+`).FindAllString(string(page), -1)
-	if len(blocks) != 6 {
+	if len(blocks) != 7 {
 		t.Fatalf("the page has %d policies", len(blocks))
 	}
 	return blocks
@@ -35,7 +35,7 @@ func policies(t *testing.T) (serves, roles, officer, destroyer, auditor string) 
 	return blocks[0], blocks[0] + blocks[1], blocks[3], blocks[3] + blocks[4], blocks[5]
 }
 
-// policyVault is a Vault with the names of the page, a keyset old, the audit log's, and a KEK of
+// policyVault is a Vault with the names of the page, a keyset old, one of a project, the audit log's, and a KEK of
 // somebody else.
 func policyVault(t *testing.T) (vault *testenv.Vault, as func(name, policy string) (*keys.VaultStore, *api.Client)) {
 	vault, setup := ownVault(t, testenv.VaultOptions{})
@@ -45,6 +45,7 @@ func policyVault(t *testing.T) (vault *testenv.Vault, as func(name, policy strin
 	create(t, admin, "old", keys.TypeRandomized)
 	create(t, admin, "audit-mac", keys.TypeMAC)
 	create(t, admin, "audit-signature", keys.TypeSignature)
+	create(t, admin, "cohort-2026", keys.TypePseudonym)
 	write(t, vault, "secret/data/pgveil/login", map[string]any{"data": map[string]any{"password": "of pgveil"}})
 	write(t, vault, "secret/data/elsewhere", map[string]any{"data": map[string]any{"password": "of others"}})
 	write(t, vault, "transit/keys/other", nil)
@@ -219,7 +220,7 @@ func TestOfficerPolicy(t *testing.T) {
 	officer, client := as("officer", officerPolicy)
 	destroyer, destroyerClient := as("destroyer", destroyerPolicy)
 	ctx := t.Context()
-	if infos, err := officer.List(ctx); err != nil || len(infos) != 3 {
+	if infos, err := officer.List(ctx); err != nil || len(infos) != 4 {
 		t.Errorf("List: %v, %v", infos, err)
 	}
 	version := func() string {
