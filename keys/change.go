@@ -3,6 +3,7 @@ package keys
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
@@ -15,8 +16,8 @@ type change func(*keyset.Handle) (*keyset.Handle, error)
 const maxChanges = 100
 
 // addKey gives the change that adds a key, which opens and does not seal yet, and sets id
-// to its ID.
-func addKey(id *uint32) change {
+// to its ID, which is none of those taken.
+func addKey(id *uint32, taken []uint32) change {
 	return func(handle *keyset.Handle) (*keyset.Handle, error) {
 		primary, err := handle.Primary()
 		if err != nil {
@@ -33,11 +34,15 @@ func addKey(id *uint32) change {
 		if err != nil {
 			return nil, err
 		}
-		manager := keyset.NewManagerFromHandle(handle)
-		if *id, err = manager.Add(template); err != nil {
-			return nil, err
+		for {
+			manager := keyset.NewManagerFromHandle(handle)
+			if *id, err = manager.Add(template); err != nil {
+				return nil, err
+			}
+			if !slices.Contains(taken, *id) {
+				return manager.Handle()
+			}
 		}
-		return manager.Handle()
 	}
 }
 

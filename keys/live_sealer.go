@@ -96,11 +96,15 @@ func (l *LiveSealer) Withhold(keyset string, err error) {
 func (l *LiveSealer) Exchange(k *Keyring) error {
 	before := l.current.Load()
 	at := slices.IndexFunc(before.rings, func(ring *Keyring) bool { return ring.Name() == k.Name() })
-	if at < 0 {
+	rings := slices.Clone(before.rings)
+	switch {
+	case at >= 0:
+		rings[at] = k
+	case before.isMember(k.Name()):
+		rings = append(rings, k)
+	default:
 		return fmt.Errorf("key %q: the column has other keys", k.Name())
 	}
-	rings := slices.Clone(before.rings)
-	rings[at] = k
 	s, err := before.with(rings)
 	if err != nil {
 		return err

@@ -32,6 +32,9 @@ type Sealer struct {
 	sealing *columnKey // nil if it is not there any more
 	keys    []openingKey
 	erased  []uint32 // IDs of keys that were destroyed
+	family  string   // of keysets, one of which seals: see FamilySealer; "" if there is none
+	members map[string]*columnKey
+	index   map[[prefixSize]byte]int // of keys, the first of each prefix; nil where they are few
 }
 
 // openingKey is a key that opens, and the keyring that it is of.
@@ -86,7 +89,8 @@ func (s *Sealer) with(rings []*Keyring) (*Sealer, error) {
 		want = TypeDeterministic
 	}
 	next := *s
-	next.rings, next.sealing, next.keys, next.erased = rings, nil, nil, nil
+	next.rings, next.sealing, next.keys, next.erased, next.index = rings, nil, nil, nil, nil
+	next.join()
 	for at, ring := range rings {
 		if err := ring.require(want, string(want)+" column"); err != nil {
 			return nil, err
@@ -95,11 +99,12 @@ func (s *Sealer) with(rings []*Keyring) (*Sealer, error) {
 		for i := range ring.columns {
 			key := &ring.columns[i]
 			next.keys = append(next.keys, openingKey{key, at})
-			if at == 0 && next.sealing == nil && (s.keyID == 0 || key.id() == s.keyID) {
+			if at == 0 && s.family == "" && next.sealing == nil && (s.keyID == 0 || key.id() == s.keyID) {
 				next.sealing = key
 			}
 		}
 	}
+	next.indexKeys()
 	return &next, nil
 }
 
@@ -111,11 +116,17 @@ func (s *Sealer) with(rings []*Keyring) (*Sealer, error) {
 func (s *Sealer) Seal(dst, plaintext []byte) ([]byte, error) {
 	key := s.sealing
 	switch {
+	case s.family != "":
+		return dst, ErrNoValue
 	case key == nil && len(s.rings[0].columns) == 0:
 		return dst, ErrDestroyed
 	case key == nil:
 		return dst, ErrNotEnabled
 	}
+	return s.sealWith(key, dst, plaintext)
+}
+
+func (s *Sealer) sealWith(key *columnKey, dst, plaintext []byte) ([]byte, error) {
 	if key.siv != nil {
 		return s.sealSIV(dst, plaintext, key)
 	}
@@ -167,6 +178,9 @@ func (s *Sealer) Open(dst, sealed []byte) ([]byte, error) {
 			return out, nil
 		}
 	}
+	if s.family != "" && s.isErased(sealed) { // a destroyed key had the ID of one that is there
+		return dst, ErrErased
+	}
 	return dst, ErrOpen
 }
 
@@ -212,7 +226,14 @@ func (s *Sealer) next(after *openingKey, sealed []byte) *openingKey {
 		return nil
 	}
 	prefix := [prefixSize]byte(sealed[HeaderSize:])
-	for i := range s.keys {
+	first := 0
+	if s.index != nil {
+		var known bool
+		if first, known = s.index[prefix]; !known {
+			return nil
+		}
+	}
+	for i := first; i < len(s.keys); i++ {
 		switch key := &s.keys[i]; {
 		case after == key:
 			after = nil
@@ -234,8 +255,12 @@ func (s *Sealer) isErased(sealed []byte) bool {
 
 func (k *columnKey) id() uint32 { return binary.BigEndian.Uint32(k.prefix[1:]) }
 
-// SealingKey gives the ID of the key that seals, 0 if there is none any more.
+// SealingKey gives the ID of the key that seals, 0 if there is none any more. Of a family it
+// is another number once other keys seal.
 func (s *Sealer) SealingKey() uint32 {
+	if s.family != "" {
+		return s.sealingKeys()
+	}
 	if s.sealing == nil {
 		return 0
 	}

@@ -17,11 +17,12 @@ type Store interface {
 	// Open reads a keyset and opens it.
 	Open(ctx context.Context, name string) (*Keyring, error)
 	// Create makes a keyset of one new key. It never replaces one: a name that
-	// exists is [ErrExists].
-	Create(ctx context.Context, name string, t KeyType) (Info, error)
-	// AddKey adds a new key of its type to a keyset, and returns its ID: with it values
+	// exists is [ErrExists]. The key's ID is none of those taken: keysets that open values
+	// of one column should share none.
+	Create(ctx context.Context, name string, t KeyType, taken ...uint32) (Info, error)
+	// AddKey adds a new key of its type to a keyset, and returns its ID: none of those taken; with it values
 	// are opened, and none is sealed before Promote.
-	AddKey(ctx context.Context, name string) (uint32, error)
+	AddKey(ctx context.Context, name string, taken ...uint32) (uint32, error)
 	// Promote makes an enabled key of a keyset its primary.
 	Promote(ctx context.Context, name string, id uint32) error
 	// Retire disables a key of a keyset, with which no value is opened any more; never the
@@ -43,6 +44,8 @@ type Store interface {
 	// List describes every keyset, in the order of the names, the destroyed ones too. A keyset that
 	// cannot be described is in the error and the others are still returned.
 	List(ctx context.Context) ([]Info, error)
+	// Names lists the keysets, as List does, without looking at them.
+	Names(ctx context.Context) ([]string, error)
 	// Close ends what the store does in the background. Keyrings stay usable.
 	Close() error
 }

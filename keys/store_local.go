@@ -157,11 +157,11 @@ func (s *LocalStore) read(name string) (*keyset.Handle, fs.FileInfo, error) {
 }
 
 // Create implements [Store].
-func (s *LocalStore) Create(_ context.Context, name string, t KeyType) (Info, error) {
+func (s *LocalStore) Create(_ context.Context, name string, t KeyType, taken ...uint32) (Info, error) {
 	if err := CheckName(name); err != nil {
 		return Info{}, &StoreError{Place: s.dir, Reason: ErrConfig, Detail: err.Error()}
 	}
-	handle, err := t.generate()
+	handle, err := t.generate(taken...)
 	if err == nil {
 		err = s.write(name, handle, s.root.Link)
 	}
@@ -216,17 +216,13 @@ func (s *LocalStore) sync() error {
 
 // List implements [Store].
 func (s *LocalStore) List(ctx context.Context) ([]Info, error) {
-	entries, err := fs.ReadDir(s.root.FS(), ".")
+	names, err := s.Names(ctx)
 	if err != nil {
-		return nil, localError("", s.dir, err)
+		return nil, err
 	}
 	var infos []Info
 	var errs []error
-	for _, entry := range entries {
-		name, ok := strings.CutSuffix(entry.Name(), localSuffix)
-		if !ok || CheckName(name) != nil {
-			continue
-		}
+	for _, name := range names {
 		keyring, err := s.Open(ctx, name)
 		var gone *StoreError
 		switch {
@@ -240,6 +236,21 @@ func (s *LocalStore) List(ctx context.Context) ([]Info, error) {
 	}
 	sortInfos(infos)
 	return infos, errors.Join(errs...)
+}
+
+// Names implements [Store].
+func (s *LocalStore) Names(context.Context) ([]string, error) {
+	entries, err := fs.ReadDir(s.root.FS(), ".")
+	if err != nil {
+		return nil, localError("", s.dir, err)
+	}
+	var names []string
+	for _, entry := range entries {
+		if name, ok := strings.CutSuffix(entry.Name(), localSuffix); ok && CheckName(name) == nil {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // Close implements [Store].

@@ -8,8 +8,8 @@ import (
 )
 
 // AddKey implements [Store].
-func (s *LocalStore) AddKey(_ context.Context, name string) (id uint32, err error) {
-	return id, s.change(name, "", addKey(&id))
+func (s *LocalStore) AddKey(_ context.Context, name string, taken ...uint32) (id uint32, err error) {
+	return id, s.change(name, "", addKey(&id, taken))
 }
 
 // Promote implements [Store].

@@ -133,11 +133,11 @@ func (s *VaultStore) created(ctx context.Context, name string, version *api.KVVe
 }
 
 // Create implements [Store].
-func (s *VaultStore) Create(ctx context.Context, name string, t KeyType) (Info, error) {
+func (s *VaultStore) Create(ctx context.Context, name string, t KeyType, taken ...uint32) (Info, error) {
 	if err := CheckName(name); err != nil {
 		return Info{}, &StoreError{Place: s.config.Address, Reason: ErrConfig, Detail: err.Error()}
 	}
-	handle, err := t.generate()
+	handle, err := t.generate(taken...)
 	if err != nil {
 		return Info{}, s.fail(name, "", "", &StoreError{Reason: ErrConfig, Detail: err.Error()})
 	}
@@ -191,26 +191,13 @@ func (s *VaultStore) write(ctx context.Context, name string, fields map[string]a
 // List implements [Store]. It decrypts nothing, so what it says of the keys is
 // what was stored with them.
 func (s *VaultStore) List(ctx context.Context) ([]Info, error) {
-	path := s.config.KVMount + "/metadata/" + s.config.KVPath
-	var listed *api.Secret
-	err := s.do(ctx, func() (err error) {
-		listed, err = s.session.client.Logical().ListWithContext(ctx, path)
-		return err
-	})
+	names, err := s.Names(ctx)
 	if err != nil {
-		return nil, s.fail("", path, "list", err)
+		return nil, err
 	}
-	if listed == nil {
-		return nil, nil
-	}
-	names, _ := listed.Data["keys"].([]any)
 	var infos []Info
 	var errs []error
-	for _, n := range names {
-		name, _ := n.(string)
-		if CheckName(name) != nil {
-			continue // a folder, or not ours
-		}
+	for _, name := range names {
 		_, info, err := s.read(ctx, name)
 		switch {
 		case errors.Is(err, ErrMissing): // deleted, and its metadata is still there
@@ -224,6 +211,30 @@ func (s *VaultStore) List(ctx context.Context) ([]Info, error) {
 	}
 	sortInfos(infos)
 	return infos, errors.Join(errs...)
+}
+
+// Names implements [Store].
+func (s *VaultStore) Names(ctx context.Context) ([]string, error) {
+	path := s.config.KVMount + "/metadata/" + s.config.KVPath
+	var listed *api.Secret
+	err := s.do(ctx, func() (err error) {
+		listed, err = s.session.client.Logical().ListWithContext(ctx, path)
+		return err
+	})
+	if err != nil {
+		return nil, s.fail("", path, "list", err)
+	}
+	if listed == nil {
+		return nil, nil
+	}
+	all, _ := listed.Data["keys"].([]any)
+	var names []string
+	for _, n := range all {
+		if name, _ := n.(string); CheckName(name) == nil { // else a folder, or not ours
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // ReadSecret reads one field of a secret below KVMount, such as the password of

@@ -9,8 +9,8 @@ import (
 )
 
 // AddKey implements [Store].
-func (s *VaultStore) AddKey(ctx context.Context, name string) (id uint32, err error) {
-	_, err = s.change(ctx, name, "", addKey(&id))
+func (s *VaultStore) AddKey(ctx context.Context, name string, taken ...uint32) (id uint32, err error) {
+	_, err = s.change(ctx, name, "", addKey(&id, taken))
 	return id, err
 }
 

@@ -88,13 +88,18 @@ func (t KeyType) template() (*tinkpb.KeyTemplate, error) {
 	}
 }
 
-// generate makes a keyset of one new key.
-func (t KeyType) generate() (*keyset.Handle, error) {
+// generate makes a keyset of one new key, whose ID is none of those taken.
+func (t KeyType) generate(taken ...uint32) (*keyset.Handle, error) {
 	template, err := t.template()
 	if err != nil {
 		return nil, err
 	}
-	return keyset.NewHandle(template)
+	for {
+		handle, err := keyset.NewHandle(template)
+		if err != nil || !slices.Contains(taken, handle.KeysetInfo().GetPrimaryKeyId()) {
+			return handle, err
+		}
+	}
 }
 
 // typeOf returns the type of a key with exactly the parameters that the type

@@ -96,7 +96,7 @@ func (c *conn) awaitCopy(in *copyIn) error {
 	case copied == nil || !copied.In:
 		return nil
 	}
-	stream, err := c.newCopyStream(in.result, copydata.Config{In: true, Change: c.sealCopied(in.result)})
+	stream, err := c.newCopyStream(in.result, c.sealing(in.result))
 	if e, ok := pgerror.As(err); ok {
 		return c.failCopy(e)
 	}
@@ -104,8 +104,18 @@ func (c *conn) awaitCopy(in *copyIn) error {
 	return nil
 }
 
-// sealCopied seals the values of one COPY.
-func (c *conn) sealCopied(r *result) copydata.Change {
+// sealing has the values of one COPY sealed.
+func (c *conn) sealing(r *result) copydata.Config {
+	config := copydata.Config{In: true}
+	byValue := c.newCopiedKeys(r.copied(), r.state)
+	if config.Change = c.sealCopied(r, byValue); byValue != nil {
+		config.Note = byValue.note
+	}
+	return config
+}
+
+// sealCopied seals the values of one COPY. byValue finds the keys of those that have keys by value.
+func (c *conn) sealCopied(r *result, byValue *copiedKeys) copydata.Change {
 	copied := r.copied()
 	sealers := make([]Sealer, len(copied.Tagged))
 	for i, tagged := range copied.Tagged {
@@ -130,9 +140,15 @@ func (c *conn) sealCopied(r *result) copydata.Change {
 		if err != nil {
 			return dst, false, sealError(logical.NameCopied(err), tagged)
 		}
+		sealer := sealers[column]
+		if tagged.KeyBy != nil && byValue != nil {
+			if sealer, err = byValue.sealerOf(column); err != nil {
+				return dst, false, sealError(err, tagged)
+			}
+		}
 		if format == 1 {
-			dst, err = sealers[column].Seal(dst, w.canonical)
-		} else if w.sealed, err = sealers[column].Seal(w.sealed[:0], w.canonical); err == nil {
+			dst, err = sealer.Seal(dst, w.canonical)
+		} else if w.sealed, err = sealer.Seal(w.sealed[:0], w.canonical); err == nil {
 			dst = logical.AppendByteaHex(dst, w.sealed)
 		}
 		if err != nil {

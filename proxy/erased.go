@@ -31,7 +31,13 @@ func (c *conn) showErased(dst []byte, col *column, tagged *schema.Column, st *st
 // noKey is the error for clients of a value that no key is left to seal; nil if that is not
 // why it cannot be sealed.
 func noKey(err error, column *schema.Column) *pgerror.Error {
+	var store *keys.StoreError
 	switch {
+	case column.KeyBy != nil && errors.As(err, &store) && store.Key != "":
+		return noMember(store, column)
+	case errors.Is(err, keys.ErrNoValue):
+		return pgerror.New(pgerror.FeatureNotSupported, "a value for column %s cannot be sealed here: which key is the row's is not known", column.QualifiedName()).
+			WithHint("Store it by INSERT or UPDATE of the table itself, with the value of %s beside it.", column.KeyBy.Column)
 	case errors.Is(err, keys.ErrDestroyed):
 		return pgerror.New(pgerror.ObjectNotInPrerequisiteState, "a value for column %s cannot be sealed: key %q was destroyed", column.QualifiedName(), column.Key).
 			WithHint("What the key sealed is erased, and nothing is sealed with it any more. In the schema file, give the column another key and name this one in its was.")

@@ -320,7 +320,16 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *sta
 	for params := m.Params; params.Next(); {
 		c.values = append(c.values, params.Value())
 	}
+	c.texts = nil
 	for _, t := range l.server {
+		if t.by != nil || t.picks != nil {
+			bound, err := c.sealOrPick(&t, m, types, moments, s)
+			if err != nil {
+				return err
+			}
+			c.bound = append(c.bound, bound)
+			continue
+		}
 		if t.computed != nil {
 			sealed, err := c.sealComputed(&t, m, types, moments, s)
 			if err != nil {
@@ -357,6 +366,20 @@ func (c *conn) sealParams(m *wire.BindMessage, l *layout, types []uint32, s *sta
 // sealComputed computes the value of an expression over parameters and seals it; nil is
 // NULL.
 func (c *conn) sealComputed(t *target, m *wire.BindMessage, types []uint32, moments *statement.Moments, s *state) ([]byte, error) {
+	canonical, err := c.computedPlaintext(t, m, types, moments, s)
+	if err != nil || canonical == nil {
+		return nil, err
+	}
+	sealed, err := c.sealerFor(t.column, t.use, t.both, s).Seal(nil, canonical)
+	if err != nil {
+		return nil, sealError(err, t.column)
+	}
+	return sealed, nil
+}
+
+// computedPlaintext computes the value of an expression over parameters; nil is NULL. It is valid
+// until the next.
+func (c *conn) computedPlaintext(t *target, m *wire.BindMessage, types []uint32, moments *statement.Moments, s *state) ([]byte, error) {
 	var untranslated error
 	result, err := t.computed.Eval(types, func(n int) statement.Argument {
 		format := m.ParamFormats.Of(n - 1)
@@ -376,15 +399,14 @@ func (c *conn) sealComputed(t *target, m *wire.BindMessage, types []uint32, mome
 		return nil, nil
 	}
 	r := &c.rewriter
+	if r.canonical == nil {
+		r.canonical = []byte{} // nil is NULL
+	}
 	f := reading{column: t.column, use: t.use, both: t.both}
 	if r.canonical, err = f.canonical(r.canonical[:0], result.Value, result.From, 1, &s.settings); err != nil {
 		return nil, sealError(err, t.column)
 	}
-	sealed, err := c.sealerFor(t.column, t.use, t.both, s).Seal(nil, r.canonical)
-	if err != nil {
-		return nil, sealError(err, t.column)
-	}
-	return sealed, nil
+	return r.canonical, nil
 }
 
 func (c *conn) describe(body []byte) error {

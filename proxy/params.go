@@ -31,7 +31,14 @@ type target struct {
 
 	as       logical.Type // the type that the value is read as; zero: the column's
 	unpadded bool
+
+	by       *statement.By    // which of its column's keys by value seals it; nil: that has one key
+	constant *statement.Value // it is that, and no client's
+	picks    *statement.By    // it is the texts by which the server picks one of the sealed forms
 }
+
+// spread reports whether the value is sealed with each key of keys by value.
+func (t *target) spread() bool { return t.by != nil && t.by.SQL != "" }
 
 // layout says how the client's parameters become the server's. Parameter $n keeps
 // its number; where it is needed in several forms (for a tagged and an untagged
@@ -76,6 +83,11 @@ func newLayout(edits *statement.Edits, text *statement.Text, declared []uint32) 
 			l.server = append(l.server, t)
 		}
 	}
+	for i := range edits.Params {
+		if by := edits.Params[i].By; by != nil && by.SQL != "" {
+			l.server = append(l.server, target{picks: by})
+		}
+	}
 	for n := range l.client {
 		l.server[n].unused = !taken[n]
 	}
@@ -87,7 +99,7 @@ func newLayout(edits *statement.Edits, text *statement.Text, declared []uint32) 
 func (l *layout) check(edits *statement.Edits) error {
 	for i := range edits.Params {
 		p := &edits.Params[i]
-		if p.Computed != nil || p.From != 0 && !p.Implied || l.types[p.Number-1] == 0 {
+		if p.Computed != nil || p.Constant != nil || p.From != 0 && !p.Implied || l.types[p.Number-1] == 0 {
 			continue
 		}
 		oid := l.types[p.Number-1]
@@ -116,7 +128,7 @@ func refuseMixedParam(p *statement.Param) error {
 
 func targetOf(p *statement.Param) target {
 	if p.Computed != nil {
-		t := target{column: p.Column, use: p.Use, computed: p.Computed, both: p.Both}
+		t := target{column: p.Column, use: p.Use, computed: p.Computed, both: p.Both, by: p.By}
 		if params := p.Computed.Params(); len(params) > 0 {
 			t.client = params[0]
 		}
@@ -125,6 +137,7 @@ func targetOf(p *statement.Param) target {
 	return target{
 		client: p.Number, column: p.Column, use: p.Use, array: p.Array, from: statement.Listed(p.Column, p.From, p.Listed),
 		chars: p.Chars, implied: p.Implied, both: p.Both, as: p.As, unpadded: p.Unpadded,
+		by: p.By, constant: p.Constant,
 	}
 }
 
@@ -145,10 +158,16 @@ func (l *layout) number(p *statement.Param) int { return l.find(targetOf(p)) }
 func (l *layout) deduce(edits *statement.Edits, text *statement.Text) error {
 	for i := range edits.Params {
 		p := &edits.Params[i]
+		for _, n := range p.By.Params() { // they are an untagged column's: the server knows them
+			l.deduced = l.deduced || l.types[n-1] == 0
+		}
 		if p.Computed != nil {
 			if err := l.infer(p, edits, text); err != nil {
 				return err
 			}
+			continue
+		}
+		if p.Constant != nil {
 			continue
 		}
 		n := p.Number
@@ -202,7 +221,9 @@ func firstUse(text *statement.Text, n int) int {
 func (l *layout) oids(dst []uint32) []uint32 {
 	for i, t := range l.server {
 		switch {
-		case t.column != nil && t.array:
+		case t.picks != nil:
+			dst = append(dst, textArrayOID)
+		case t.column != nil && (t.array || t.spread()):
 			dst = append(dst, byteaArrayOID)
 		case t.column != nil:
 			dst = append(dst, byteaOID)
@@ -243,9 +264,11 @@ func ownOID(p *statement.Param) uint32 {
 }
 
 const (
-	textOID    = 25
-	unknownOID = 705
-	bpcharOID  = 1042
+	textOID = 25
+
+	textArrayOID = 1009
+	unknownOID   = 705
+	bpcharOID    = 1042
 )
 
 // isString reports whether a type, or the element type of an array type, is a
@@ -261,25 +284,43 @@ func isString(oid uint32) bool {
 // seal appends the server's form of a parameter to dst: a bytea in binary format, or a
 // bytea[] in the format arrays. source is the type that the client sends.
 func (t target) seal(dst []byte, scratch *rewriter, sealer Sealer, value []byte, format int16, source uint32, arrays int16, settings *logical.Settings) ([]byte, error) {
-	element := format
-	if isString(source) && t.from != 0 && !t.implied { // the cast of a string reads it as a literal
-		source, element = t.from, 0
-	}
-	f := reading{column: t.column, use: t.use, both: t.both, as: t.as, unpadded: t.unpadded}
 	if t.array {
+		source, element := t.readAs(source, format)
+		f := t.reading()
 		sealed, err := sealArray(sealer, &f, value, logical.ElementOf(source), format, element, settings)
 		if err != nil {
 			return dst, err
 		}
 		return logical.AppendByteaArray(dst, arrays, sealed), nil
 	}
-	if isString(source) {
-		value = statement.Cut(value, t.chars)
-	}
 	var err error
-	scratch.canonical, err = f.canonical(scratch.canonical[:0], value, source, element, settings)
+	scratch.canonical, err = t.plaintext(scratch.canonical[:0], value, format, source, settings)
 	if err != nil {
 		return dst, err
 	}
 	return sealer.Seal(dst, scratch.canonical)
+}
+
+// plaintext appends the canonical form of a parameter that is no array. format and source are
+// those of the client's value.
+func (t target) plaintext(dst, value []byte, format int16, source uint32, settings *logical.Settings) ([]byte, error) {
+	source, format = t.readAs(source, format)
+	if isString(source) {
+		value = statement.Cut(value, t.chars)
+	}
+	f := t.reading()
+	return f.canonical(dst, value, source, format, settings)
+}
+
+func (t target) reading() reading {
+	return reading{column: t.column, use: t.use, both: t.both, as: t.as, unpadded: t.unpadded}
+}
+
+// readAs gives the type and format that a value, or an element of an array, is read in: the cast
+// of a string reads it as a literal.
+func (t target) readAs(source uint32, format int16) (uint32, int16) {
+	if isString(source) && t.from != 0 && !t.implied {
+		return t.from, 0
+	}
+	return source, format
 }

@@ -55,7 +55,15 @@ func (c *conn) rewrite(text *statement.Text, s *state, l *layout) ([]byte, *rema
 	for i := range r.edits.Values {
 		v := &r.edits.Values[i]
 		from := len(r.added)
-		if err := r.literal(v, c.sealerFor(v.Column, v.Use, v.Both, s), &s.settings); err != nil {
+		sealer := Sealer(keyless{}) // NULL needs none
+		var err error
+		if !v.Null {
+			sealer, err = c.keyedSealer(v.Column, v.Use, v.Both, v.By, nil, nil, s)
+		}
+		if err == nil {
+			err = r.literal(v, sealer, &s.settings)
+		}
+		if err != nil {
 			e := sealError(err, v.Column)
 			if !afterReading(e) {
 				e.Position = v.Start + 1
@@ -67,6 +75,11 @@ func (c *conn) rewrite(text *statement.Text, s *state, l *layout) ([]byte, *rema
 	for i := range r.edits.Params {
 		p := &r.edits.Params[i]
 		from := len(r.added)
+		if p.By != nil && p.By.SQL != "" {
+			r.added = append(r.added, l.pickedParam(p)...)
+			r.splices = append(r.splices, splice{p.Start, p.End, from, len(r.added)})
+			continue
+		}
 		r.added = append(r.added, '$')
 		r.added = strconv.AppendInt(r.added, int64(l.number(p)), 10)
 		r.splices = append(r.splices, splice{p.Start, p.End, from, len(r.added)})
@@ -153,6 +166,9 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 	f := reading{column: v.Column, use: v.Use, both: v.Both, as: v.As, unpadded: v.Unpadded}
 	if r.canonical, err = f.canonical(r.canonical[:0], value, from, format, settings); err != nil {
 		return err
+	}
+	if v.By != nil && v.By.SQL != "" {
+		return r.spread(v.By, sealer, r.canonical)
 	}
 	if r.sealed, err = sealer.Seal(r.sealed[:0], r.canonical); err != nil {
 		return err

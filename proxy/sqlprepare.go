@@ -41,6 +41,9 @@ func (c *conn) layoutOf(text *statement.Text) (*layout, error) {
 	if err != nil {
 		return nil, err
 	}
+	if l.keyed() {
+		return nil, errKeyed()
+	}
 	if l.computes() {
 		return nil, errComputes()
 	}
@@ -216,6 +219,9 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 // parameters of a prepared statement.
 func (c *conn) sealArguments(text *statement.Text, i int, p *prepared, s *state) error {
 	types := p.layout.types
+	if p.layout.keyed() {
+		return errKeyed()
+	}
 	if p.layout.computes() {
 		return errComputes()
 	}

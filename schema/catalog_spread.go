@@ -83,7 +83,11 @@ func isTable(r *Relation) bool { return r.Kind == 'r' || r.Kind == 'p' || r.Kind
 // SealsAlike reports whether values sealed for one column open in the other and
 // mean the same there.
 func (c *Column) SealsAlike(o *Column) bool {
-	return c == o || c.Context == o.Context && c.Key == o.Key && c.Mode == o.Mode && c.Type == o.Type && c.Padding == o.Padding && c.KeyID == o.KeyID
+	return c == o || c.Context == o.Context && c.Key == o.Key && sameKeyBy(c, o) && c.Mode == o.Mode && c.Type == o.Type && c.Padding == o.Padding && c.KeyID == o.KeyID
+}
+
+func sameKeyBy(a, b *Column) bool {
+	return (a.KeyBy == nil) == (b.KeyBy == nil) && (a.KeyBy == nil || *a.KeyBy == *b.KeyBy)
 }
 
 // tagConflict says that two tags meet in one column.

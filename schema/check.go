@@ -89,7 +89,7 @@ func Check(ctx context.Context, conn *pgx.Conn, db *Database) ([]Problem, error)
 			}
 		}
 		for _, step := range []func(context.Context, Querier) error{
-			c.readRelations, c.readAttributes, c.readInheritance, c.readSealing, c.checkTables, c.checkColumns,
+			c.readRelations, c.readAttributes, c.readInheritance, c.readSealing, c.checkTables, c.checkColumns, c.checkKeyBy,
 			c.checkConstraints, c.checkStrayConstraints, c.checkIndexes, c.checkTriggers, c.checkPolicies, c.checkRoles,
 		} {
 			if err := step(ctx, tx); err != nil {

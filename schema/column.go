@@ -48,7 +48,8 @@ type Column struct {
 	// Context is the full name that sealed values are bound to, such as
 	// "column:lab.patient.nir" or "domain:nir".
 	Context string
-	Key     string            // name of the keyset
+	Key     string            // name of the keyset or, with KeyBy, of the family of keysets
+	KeyBy   *KeyBy            // what a row's key is picked by; nil: all have one
 	Padding int               // bytes; 0 for none
 	Access  map[string]Access // by PostgreSQL role; "public" is every role
 	// Subject is the column of its table, in the file, whose values tell whom a row is

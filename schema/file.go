@@ -36,7 +36,7 @@ var (
 	databaseKeys = []string{"tables", "functions"}
 	functionKeys = []string{"arguments", "returns", "columns"}
 	tableKeys    = []string{"access", "subject", "columns"}
-	columnKeys   = []string{"type", "encryption", "key", "domain", "context", "padding", "was", "erased", "access"}
+	columnKeys   = []string{"type", "encryption", "key", "key_by", "domain", "context", "padding", "was", "erased", "access"}
 	wasKeys      = []string{"encryption", "key", "domain", "context", "padding"}
 	accessKeys   = []string{"verdict", "search", "mask", "project", "format", "write"}
 	maskKeys     = []string{"keep_first", "keep_last", "fill", "length", "truncate", "round", "bucket", "email", "nir", "fixed"}
@@ -46,7 +46,6 @@ var (
 // laterKeys are keys that the design has a meaning for and this version not.
 var laterKeys = map[string]bool{
 	"budget": true, "budgets": true, "networks": true, "alerts": true,
-	"key_by": true,
 }
 
 // ReadFile reads and parses a schema file.
@@ -98,6 +97,7 @@ type keyUse struct {
 	KeySpec
 	at   yamlfile.Position
 	used bool
+	by   *parsedColumn // the first column that has it
 }
 
 func (p *fileParser) parse(root ast.Node) {

@@ -13,6 +13,7 @@ func (p *fileParser) checkDatabase() {
 	p.checkDomains(p.earlier(), false)
 	p.checkContexts()
 	p.checkPseudonyms()
+	p.checkKeyBy()
 }
 
 // checkDomains asks that all columns of an equality domain seal a value into the

@@ -76,7 +76,7 @@ func (p *fileParser) parseColumn(e yamlfile.Entry, table relationName, fallback 
 // beside another form.
 func (p *fileParser) columnForm(c *parsedColumn, fields map[string]yamlfile.Entry, what string, clear bool) {
 	if p.columnEncryption(c, fields, what, clear); c.inClear {
-		for _, key := range []string{"key", "domain", "context", "padding"} {
+		for _, key := range []string{"key", "key_by", "domain", "context", "padding"} {
 			if _, ok := fields[key]; ok {
 				p.Errorf(c.fields[key], "%s has encryption: none and no %s", what, key)
 			}
@@ -86,6 +86,7 @@ func (p *fileParser) columnForm(c *parsedColumn, fields map[string]yamlfile.Entr
 	p.columnContext(c, fields, what)
 	if c.Mode != 0 {
 		p.columnKey(c, fields, what)
+		p.columnKeyBy(c, fields, what)
 	}
 	if c.Type.Kind != 0 {
 		p.columnPadding(c, fields, what)

@@ -19,6 +19,9 @@ type KeySpec struct {
 	// Retain is for how long what the key seals is to be kept, from when the key was made; zero
 	// for no bound. Nothing is erased by it: it makes the key's destruction due.
 	Retain Period
+	// ByValue says that it is a family: a keyset for each value of a column, and no other. ByYear
+	// says that the values are years.
+	ByValue, ByYear bool
 }
 
 var keyKeys = []string{"type", "retain"}
@@ -56,6 +59,10 @@ func (p *fileParser) parseKeys(e yamlfile.Entry) {
 	for _, e := range p.Mapping(e.Value, "keys") {
 		if err := keys.CheckName(e.Key); err != nil {
 			p.Errorf(e.At, "%v", err)
+			continue
+		}
+		if _, _, member := keys.SplitMember(e.Key); member {
+			p.Errorf(e.At, "key %q: such a name is that of a key by value; give it another", e.Key)
 			continue
 		}
 		what := "key " + quote(e.Key)

@@ -23,12 +23,16 @@ func keysCreateCommand() *command {
 		long: `
 Makes a keyset of one new key for each NAME. It never replaces one. With --all it makes
 those that the schema file and the audit log need and that are not there yet, each of
-the type that it needs.`,
+the type that it needs.
+
+The key of one value of a key by value is called as the schema file calls the key, .by. and
+the value: results.by.42. It needs no type.`,
 		examples: []string{
 			"pgveil keys create identity --type deterministic",
 			"pgveil keys create medical billing --type randomized",
 			"pgveil keys create cohort-2026 --type pseudonym",
 			"pgveil keys create --all",
+			"pgveil keys create results.by.42",
 		},
 		settings: append([]string{"keys", "schema", "log"}, recordSettings...),
 		flags: func(flags *pflag.FlagSet) {
@@ -126,7 +130,12 @@ func (c *call) createKeys(ctx context.Context, store *secrets, wanted []neededKe
 		rec.did(info.Name, primaryOf(info), "created")
 	}
 	for _, key := range wanted {
-		info, err := store.Create(ctx, key.name, key.kind)
+		taken, err := takenIDs(ctx, store, key.name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		info, err := store.Create(ctx, key.name, key.kind, taken...)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -202,6 +211,8 @@ func (c *call) wantedKeys() ([]neededKey, error) {
 	switch {
 	case len(c.args) == 0:
 		return nil, usageErrorf(cmd, "the name of a key is missing, or --all")
+	case c.text("type") == "" && slices.ContainsFunc(c.args, isMember):
+		return c.wantedMembers()
 	case c.text("type") == "":
 		return nil, usageErrorf(cmd, "--type is missing: randomized, deterministic, pseudonym, mac or signature")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/pgveil/pgveil/keys"
@@ -41,7 +42,9 @@ func tellDue(l *keyList, specs map[string]schema.KeySpec, now time.Time) {
 		if k.KEKVersion < newest[k.KEK] {
 			k.Due = append(k.Due, keyDue{Do: "rewrap", Why: fmt.Sprintf("other keysets are encrypted by version %d of the KEK", newest[k.KEK])})
 		}
-		if retain := specs[k.Name].Retain; !retain.IsZero() && !k.Created.IsZero() && now.After(retain.After(k.Created)) {
+		if due, ok := dueByYear(k.Name, specs, now); ok {
+			k.Due = append(k.Due, due...)
+		} else if retain := specOf(k.Name, specs).Retain; !retain.IsZero() && !k.Created.IsZero() && now.After(retain.After(k.Created)) {
 			k.Due = append(k.Due, keyDue{Do: "destroy", Why: fmt.Sprintf("it was made on %s, and the schema file retains what it seals for %s", k.Created.UTC().Format(time.DateOnly), retain)})
 		}
 		if l.Counted && (k.Type == keys.TypeRandomized || k.Type == keys.TypeDeterministic) {
@@ -73,4 +76,28 @@ func dueOf(k *listedKey, version keys.KeyInfo) []keyDue {
 	default:
 		return []keyDue{{Do: "retire", Key: version.ID, Why: "no stored value needs it"}}
 	}
+}
+
+// specOf gives what the schema file says of a key, or of the key by value that it is of.
+func specOf(name string, specs map[string]schema.KeySpec) schema.KeySpec {
+	if family, _, ok := keys.SplitMember(name); ok && specs[family].ByValue {
+		return specs[family]
+	}
+	return specs[name]
+}
+
+// dueByYear says of the key of a year whether its destruction is due: what it seals is retained
+// from the end of that year, whenever the key was made. ok is false for any other key.
+func dueByYear(name string, specs map[string]schema.KeySpec, now time.Time) (due []keyDue, ok bool) {
+	spec := specOf(name, specs)
+	_, value, _ := keys.SplitMember(name)
+	year, err := strconv.Atoi(value)
+	if !spec.ByYear || err != nil {
+		return nil, false
+	}
+	end := time.Date(year+1, time.January, 1, 0, 0, 0, 0, time.UTC)
+	if !spec.Retain.IsZero() && now.After(spec.Retain.After(end)) {
+		due = append(due, keyDue{Do: "destroy", Why: fmt.Sprintf("the schema file retains what it seals for %s after the end of %d", spec.Retain, year)})
+	}
+	return due, true
 }

@@ -120,7 +120,11 @@ func keysRotate(ctx context.Context, c *call) error {
 // rotate adds keys, waits, and makes them the primaries.
 func (c *call) rotate(ctx context.Context, store *secrets, plans []rotated, rec *recording) (err error) {
 	for i := range plans {
-		if plans[i].Key, err = store.AddKey(ctx, plans[i].Name); err != nil {
+		taken, err := takenIDs(ctx, store, plans[i].Name)
+		if err != nil {
+			return err
+		}
+		if plans[i].Key, err = store.AddKey(ctx, plans[i].Name, taken...); err != nil {
 			return err
 		}
 		rec.did(plans[i].Name, plans[i].Key, "added")

@@ -80,6 +80,9 @@ type neededKey struct {
 func neededKeys(c *config.Config, file *schema.File) []neededKey {
 	var needed []neededKey
 	for _, name := range slices.Sorted(maps.Keys(file.Keys)) {
+		if file.Keys[name].ByValue { // there is none of that name
+			continue
+		}
 		kind := keys.TypeRandomized
 		if file.Keys[name].Mode == schema.Deterministic {
 			kind = keys.TypeDeterministic

@@ -27,6 +27,7 @@ type liveKeys struct {
 	refresh  time.Duration
 	maxStale time.Duration
 	told     faultLog // of watch alone
+	families *liveFamilies
 
 	mu   sync.Mutex          // guards what follows, and that a key is exchanged or withheld
 	keys map[string]*liveKey // the map itself is exchanged, not changed
@@ -60,7 +61,7 @@ type liveColumn struct {
 const reopenEach = 6
 
 func newLiveKeys(store keys.Store, rings map[string]*keys.Keyring, c *config.Config, log *slog.Logger) *liveKeys {
-	l := &liveKeys{store: store, log: log, refresh: c.KeysRefresh, maxStale: c.KeysMaxStale, told: faultLog{log: log}, keys: make(map[string]*liveKey)}
+	l := &liveKeys{families: newLiveFamilies(), store: store, log: log, refresh: c.KeysRefresh, maxStale: c.KeysMaxStale, told: faultLog{log: log}, keys: make(map[string]*liveKey)}
 	for name, ring := range rings {
 		l.keys[name] = newLiveKey(name, ring)
 	}
@@ -124,8 +125,8 @@ func (l *liveKeys) sealer(column *schema.Column) (proxy.Sealer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	rings := make(map[string]*keys.Keyring)
-	for _, name := range column.Keysets() {
-		if key := l.keys[name]; key != nil {
+	for name, key := range l.keys {
+		if column.OpensWith(name) {
 			rings[name] = key.ring
 		}
 	}
@@ -140,6 +141,10 @@ func (l *liveKeys) sealer(column *schema.Column) (proxy.Sealer, error) {
 		if key.withheld {
 			live.Withhold(name, withheldError(name, column, l.maxStale))
 		}
+	}
+	if column.KeyBy != nil {
+		l.families.columns = append(l.families.columns, liveColumn{column, live})
+		return familySealer{live, l}, nil
 	}
 	return live, nil
 }
@@ -171,6 +176,7 @@ func (l *liveKeys) watch(ctx context.Context) {
 // round asks the store for every keyset, several at once for one that is slow: pgveil keys rotate
 // counts on all having noticed the new key soon.
 func (l *liveKeys) round(ctx context.Context) {
+	lookErr := l.lookRegularly(ctx)
 	known := l.known()
 	names := slices.Sorted(maps.Keys(known))
 	errs := make([]error, len(names))
@@ -188,6 +194,9 @@ func (l *liveKeys) round(ctx context.Context) {
 	}
 	faults := make(map[string]error)
 	var everywhere error // what each key would say
+	if lookErr != nil && !errors.Is(lookErr, keys.ErrUnreachable) && !errors.Is(lookErr, keys.ErrVaultSealed) {
+		faults["keys by value"] = lookErr
+	}
 	for i, name := range names {
 		err := errs[i]
 		if err == nil {

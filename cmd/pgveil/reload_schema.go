@@ -30,16 +30,21 @@ func (s *server) describe(ctx context.Context, c *call, file *schema.File, log *
 	if hasSubjects(file) && !s.tags {
 		return errors.New("no table had a subject when pgveil started, and now one has: restart pgveil")
 	}
-	if err := s.keys.add(ctx, neededKeys(c.config, file)); err != nil {
+	needed, err := c.servedKeys(ctx, s.keys.store, file)
+	if err != nil {
 		return err
 	}
+	if err := s.keys.add(ctx, needed); err != nil {
+		return err
+	}
+	s.keys.expect(file)
 	for _, database := range file.Databases {
 		database.Holds = s.keys.holds
 	}
 	if err := checkStart(ctx, s.login, file, log); err != nil {
 		return err
 	}
-	err := s.proxy.Reload(file.Databases)
+	err = s.proxy.Reload(file.Databases)
 	if err != nil {
 		if again := s.proxy.Reload(s.file.Databases); again != nil {
 			err = fmt.Errorf("%w; going back: %w", err, again)

@@ -115,7 +115,18 @@ func (c *call) openColumnKeys(ctx context.Context, store *secrets) (apply.Keys, 
 			needed = append(needed, key)
 		}
 	}
-	return openKeys(ctx, store, needed)
+	members, err := memberKeys(ctx, store, families(file))
+	if err != nil {
+		return nil, err
+	}
+	opened, err := openKeys(ctx, store, needed)
+	if err != nil {
+		return nil, err
+	}
+	// Of a member that was destroyed nothing has to be opened: what it sealed stays.
+	ofMembers, err := openServed(ctx, store, members, c.logger())
+	maps.Copy(opened, ofMembers)
+	return opened, err
 }
 
 // holding tells a database what keys there are.

@@ -119,7 +119,11 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		return err
 	}
 	s.closers = append(s.closers, store.Close)
-	rings, err := openServed(ctx, store, neededKeys(c.config, file), log)
+	needed, err := c.servedKeys(ctx, store, file)
+	if err != nil {
+		return err
+	}
+	rings, err := openServed(ctx, store, needed, log)
 	if err != nil {
 		return err
 	}
@@ -136,6 +140,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		return err
 	}
 	s.keys = newLiveKeys(store, rings, c.config, log)
+	s.keys.expect(file)
 	for _, database := range file.Databases {
 		database.Holds = s.keys.holds
 	}

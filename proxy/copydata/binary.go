@@ -21,7 +21,7 @@ const (
 	binaryPassing                      // want bytes that go on as they are
 	binaryCount                        // the number of fields of a row
 	binaryLength                       // the length of a field
-	binaryValue                        // a value to be changed
+	binaryValue                        // a value to be changed, or noted
 	binaryEnd                          // the trailer has come
 )
 
@@ -89,6 +89,14 @@ func (b *binaryStream) take(dst, piece []byte) ([]byte, error) {
 		return b.count(dst, piece)
 	case binaryLength:
 		return b.length(dst, piece)
+	}
+	if b.Columns[b.column].Note {
+		if err := b.Note(b.column, piece, false); err != nil {
+			return dst, b.inColumn(err, b.row, b.column, nil)
+		}
+		dst = append(dst, piece...)
+		b.nextField()
+		return dst, nil
 	}
 	err := b.change(piece)
 	if err != nil {
@@ -158,17 +166,26 @@ func (b *binaryStream) count(dst, piece []byte) ([]byte, error) {
 
 func (b *binaryStream) length(dst, piece []byte) ([]byte, error) {
 	n := int32(binary.BigEndian.Uint32(piece))
+	note := b.Columns[b.column].Note
 	switch {
 	case n == -1:
+		if note {
+			if err := b.Note(b.column, nil, true); err != nil {
+				return dst, b.inColumn(err, b.row, b.column, nil)
+			}
+		}
 		b.nextField()
 		return append(dst, piece...), nil
 	case n < 0:
 		return dst, b.inColumn(b.malformed("invalid field size"), b.row, b.column, nil)
-	case !b.Columns[b.column].Change:
+	case !b.Columns[b.column].Change && !note:
 		b.pass(int(n))
 		return append(dst, piece...), nil
 	case int(n) > b.MaxRow:
 		return dst, b.inColumn(tooLong("field", b.MaxRow), b.row, b.column, nil)
+	}
+	if note { // its length goes on, too
+		dst = append(dst, piece...)
 	}
 	b.state, b.want = binaryValue, int(n)
 	if n == 0 {

@@ -115,6 +115,15 @@ func (l *lineStream) row(dst, content []byte) ([]byte, error) {
 	case n < len(l.fields):
 		return dst, l.inLine(l.malformed("missing data for column \"%s\"", l.Columns[n].Name), l.lines, content)
 	}
+	for i := range l.fields {
+		if !l.Columns[i].Note {
+			continue
+		}
+		value, null := l.read(content, &l.fields[i], i)
+		if err := l.Note(i, value, null); err != nil {
+			return dst, l.inColumn(err, l.lines, i, value)
+		}
+	}
 	at := 0 // up to where content has gone on
 	for i := range l.fields {
 		if !l.Columns[i].Change {

@@ -34,6 +34,7 @@ type Options struct {
 type Column struct {
 	Name         string // as messages have it
 	Change       bool   // its values are to be replaced
+	Note         bool   // Config.Note is to have its values
 	ForceQuote   bool   // CSV, out
 	ForceNotNull bool   // CSV, in
 	ForceNull    bool   // CSV, in
@@ -47,8 +48,11 @@ type Change func(dst []byte, column int, value []byte) (out []byte, null bool, e
 // Config says how a stream is rewritten.
 type Config struct {
 	Options
-	Columns  []Column
-	Change   Change
+	Columns []Column
+	Change  Change
+	// Note, which may be nil if no column asks for it, gets values that stay as they are, of a row
+	// before any that is changed; in the binary format in the order of the fields.
+	Note     func(column int, value []byte, null bool) error
 	In       bool   // from the client to the server
 	Relation string // as messages have it
 	Version  int    // the server's major version

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgveil/pgveil/proxy/copydata"
 	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/logical"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
@@ -22,6 +23,10 @@ type CopyPlan struct {
 	Columns  []copydata.Column // the fields of a row
 	Tagged   []*schema.Column  // of each of Columns, or the first in its JSON; nil: not sealed
 	Outputs  []Output          // of each of Columns
+	// KeyOf gives, of each of Columns that is sealed with keys by value, the column that picks the
+	// key, and KeyTypes the types of those. They are nil if there is none.
+	KeyOf    []int
+	KeyTypes []logical.Type
 }
 
 // copy analyses COPY. Its rows are no result that the server describes.
@@ -42,6 +47,9 @@ func (x *analysis) copy(st *pg.CopyStmt) []target {
 		return nil
 	}
 	x.copyOptions(st.Options, c)
+	if st.IsFrom {
+		x.copyKeys(st.Relation, c)
+	}
 	x.copying = c
 	return nil
 }

@@ -137,7 +137,7 @@ func (x *analysis) computedArgument(n *pg.Node, slot Slot, number int32) bool {
 	if from == 0 || from != to && !text {
 		return false
 	}
-	x.edits = append(x.edits, edit{kind: editComputed, use: logical.Assign, first: s.first, last: s.last, token: s.first, column: slot.Column, computed: e, slot: number})
+	x.edits = append(x.edits, edit{kind: editComputed, pick: x.pickFor(slot.Column, s.first), use: logical.Assign, first: s.first, last: s.last, token: s.first, column: slot.Column, computed: e, slot: number})
 	return true
 }
 

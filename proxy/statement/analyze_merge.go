@@ -39,7 +39,7 @@ func (x *analysis) merge(st *pg.MergeStmt, outer *scope) []target {
 		case pg.CmdType_CMD_INSERT:
 			x.mergeInsert(w, r, s)
 		case pg.CmdType_CMD_UPDATE:
-			x.set(w.TargetList, r, s)
+			x.set(w.TargetList, r, it, s)
 		case pg.CmdType_CMD_DELETE, pg.CmdType_CMD_NOTHING:
 		default:
 			x.fail(refuseForm("this form of MERGE"), -1)
@@ -58,9 +58,11 @@ func (x *analysis) mergeInsert(w *pg.MergeWhenClause, r *schema.Relation, s *sco
 		x.fail(errTooManyValues(), x.token(locationOf(w.Values[len(attributes)])))
 		return
 	}
-	for i, n := range w.Values {
-		x.assign(attributes[i], n, s, false)
-	}
+	x.inRow(insertRow(said(r, w.Override), attributes, w.Values), func() {
+		for i, n := range w.Values {
+			x.assign(attributes[i], n, s, false)
+		}
+	})
 }
 
 // insertColumns gives the columns that INSERT names, or all.

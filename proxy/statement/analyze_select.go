@@ -97,6 +97,11 @@ const maxTargets = 1664
 // targets analyses a select list or a RETURNING list.
 func (x *analysis) targets(list []*pg.Node, s *scope, g *goals) []target {
 	targets := make([]target, 0, len(list))
+	if row := g.selectRow(list); row != nil {
+		before := x.row
+		defer func() { x.row = before }()
+		x.row = row
+	}
 	for _, n := range list {
 		if len(targets) > maxTargets {
 			x.fail(errTargets(), -1)

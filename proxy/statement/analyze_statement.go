@@ -162,18 +162,18 @@ func (x *analysis) insert(st *pg.InsertStmt, outer *scope) []target {
 		return nil
 	}
 	if st.SelectStmt != nil {
-		x.source(st.SelectStmt.GetSelectStmt(), attributes, outer)
+		x.source(st.SelectStmt.GetSelectStmt(), said(r, st.Override), attributes, outer)
 	}
 	x.onConflict(st.OnConflictClause, r, it, outer)
 	return x.returningList(st.ReturningList, &scope{items: []*item{it}, outer: outer})
 }
 
-// source analyses what an INSERT inserts.
-func (x *analysis) source(st *pg.SelectStmt, attributes []*schema.Attribute, outer *scope) {
+// source analyses what an INSERT inserts. r is nil if the values are not those that are stored.
+func (x *analysis) source(st *pg.SelectStmt, r *schema.Relation, attributes []*schema.Attribute, outer *scope) {
 	if len(st.GetValuesLists()) == 0 || len(st.SortClause) > 0 || st.LimitCount != nil || st.LimitOffset != nil ||
 		st.WithClause != nil || len(st.LockingClause) > 0 { // for the server, too, a query like any other
 		settled := len(st.GetValuesLists()) > 0 || st.Larg != nil
-		if targets := x.queryInto(st, outer, &goals{attributes: attributes, settled: settled}); len(targets) > len(attributes) {
+		if targets := x.queryInto(st, outer, &goals{attributes: attributes, settled: settled, relation: r}); len(targets) > len(attributes) {
 			x.fail(errTooManyValues(), targets[len(attributes)].token)
 		}
 		return
@@ -185,9 +185,11 @@ func (x *analysis) source(st *pg.SelectStmt, attributes []*schema.Attribute, out
 			x.fail(errTooManyValues(), x.token(locationOf(values[len(attributes)])))
 			return
 		}
-		for i, n := range values {
-			x.assign(attributes[i], n, s, false)
-		}
+		x.inRow(insertRow(r, attributes, values), func() {
+			for i, n := range values {
+				x.assign(attributes[i], n, s, false)
+			}
+		})
 	}
 }
 
@@ -209,10 +211,10 @@ func (x *analysis) onConflict(c *pg.OnConflictClause, r *schema.Relation, it *it
 	}
 	excluded := &item{name: "excluded", columns: slices.Clone(it.columns)}
 	for i := range excluded.columns {
-		excluded.columns[i].made = true
+		excluded.columns[i].made, excluded.columns[i].excluded = true, true
 	}
 	s = &scope{items: []*item{it, excluded}, outer: outer}
-	x.set(c.TargetList, r, s)
+	x.set(c.TargetList, r, it, s, inferred(c.Infer)...)
 	x.condition(c.WhereClause, s, "WHERE")
 }
 
@@ -222,13 +224,20 @@ func (x *analysis) update(st *pg.UpdateStmt, outer *scope) []target {
 		return nil
 	}
 	s := x.withTarget(it, st.FromClause, outer)
-	x.set(st.TargetList, r, s)
+	x.set(st.TargetList, r, it, s)
 	x.condition(st.WhereClause, s, "WHERE")
 	return x.returningList(st.ReturningList, s)
 }
 
-// set analyses the list after SET.
-func (x *analysis) set(list []*pg.Node, r *schema.Relation, s *scope) {
+// set analyses the list after SET, of the row that an item is. In agreeing columns it has the
+// values of excluded.
+func (x *analysis) set(list []*pg.Node, r *schema.Relation, it *item, s *scope, agreeing ...string) {
+	row := x.setRow(list, r, it)
+	row.agrees = agreeing
+	x.inRow(row, func() { x.setList(list, r, s) })
+}
+
+func (x *analysis) setList(list []*pg.Node, r *schema.Relation, s *scope) {
 	for i, n := range list {
 		t := n.GetResTarget()
 		a := x.attribute(r, t)

@@ -19,6 +19,8 @@ type goals struct {
 	// union says that the query is part of a set operation, whose other parts have a
 	// say in that type.
 	union bool
+	// relation is that of the columns of an INSERT: the result's rows are its rows. Nil elsewhere.
+	relation *schema.Relation
 }
 
 // of gives the column in which result column i is stored, nil if none.
@@ -34,7 +36,7 @@ func (g *goals) settle() *goals {
 	if g == nil || g.settled {
 		return g
 	}
-	return &goals{attributes: g.attributes, settled: true}
+	return &goals{attributes: g.attributes, settled: true, relation: g.relation}
 }
 
 // inUnion says of the same columns that the query is part of a set operation.
@@ -42,7 +44,7 @@ func (g *goals) inUnion() *goals {
 	if g == nil || g.union {
 		return g
 	}
-	return &goals{attributes: g.attributes, settled: true, union: true}
+	return &goals{attributes: g.attributes, settled: true, union: true, relation: g.relation}
 }
 
 // item analyses an item of a select list, result column i.
@@ -61,7 +63,9 @@ func (x *analysis) item(n *pg.Node, s *scope, g *goals, i int) operand {
 // result that is none of a table's is worth, constants and parameters, is sealed.
 func (x *analysis) queryInto(st *pg.SelectStmt, outer *scope, g *goals) []target {
 	x.goals = g
-	return x.query(st, outer, useMatch)
+	var targets []target
+	x.inRow(x.row.nested(), func() { targets = x.query(st, outer, useMatch) })
+	return targets
 }
 
 // takeGoals gives the goals of the query that is about to be analysed, and of no other.
@@ -105,6 +109,8 @@ func (x *analysis) copied(c *schema.Column, o operand) {
 	switch {
 	case !o.column.storable(c):
 		x.fail(refuseCopy(c, from), o.token)
+	case c.KeyBy != nil && !x.carried(c, o):
+		x.fail(refuseCarry(c), o.token)
 	case o.column.made: // nothing of a table's
 	default:
 		for _, from := range o.column.columns() {

@@ -75,6 +75,8 @@ func (x *analysis) supplied(o operand, c *schema.Column, use logical.Use) bool {
 	}
 	v := o.column.supply
 	switch {
+	case c.KeyBy != nil: // the values of several rows may be meant
+		x.fail(refuseKeyless(c, "the value is that of a list or of a subquery"), o.token)
 	case v.plain:
 		x.fail(refuseSupply(c), o.token)
 	case v.column == nil:

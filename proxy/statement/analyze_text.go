@@ -251,6 +251,7 @@ type analysis struct {
 	ranges    []*item                // the relations of all FROM clauses
 	goals     *goals                 // of the query analysed next
 	supplying *supply                // what is being sealed
+	row       *row                   // in which it is stored; nil where that is not known
 
 	used       bool
 	private    bool

@@ -98,7 +98,7 @@ func (x *analysis) compute(n *pg.Node, c *schema.Column, use logical.Use) bool {
 	x.edits = slices.DeleteFunc(x.edits, func(d edit) bool {
 		return (d.kind == editNullTest || d.kind == editFree) && d.first >= s.first && d.last <= s.last
 	})
-	x.edits = append(x.edits, edit{kind: editComputed, uses: x.usesNow(), use: use, first: s.first, last: s.last, token: token, column: c, computed: e})
+	x.edits = append(x.edits, edit{kind: editComputed, uses: x.usesNow(), use: use, first: s.first, last: s.last, token: token, column: c, computed: e, pick: x.pickFor(c, token)})
 	return true
 }
 

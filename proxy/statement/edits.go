@@ -72,6 +72,7 @@ type Value struct {
 	// other value. Extra says that the value follows the last argument, behind a comma.
 	Slot  int
 	Extra bool
+	By    *By   // which of its column's keys by value seals it; nil for a column of one key
 	list  int32 // as in edit
 }
 
@@ -98,6 +99,10 @@ type Param struct {
 	// Computed, if it is not nil, gives the value; Number is then 0.
 	Computed *Computed
 	Both     bool // as in Value
+	By       *By  // as in Value
+	// Constant, if it is not nil, is the value, which has a key that a parameter picks; Number is
+	// then 0.
+	Constant *Value
 	list     int32
 }
 
@@ -239,6 +244,10 @@ func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 	start := int(t.Token(int(d.first + first)).Start)
 	end := int(t.Token(int(d.last + last)).End)
 	token := int(d.token + own)
+	by, err := r.by(d, first, group)
+	if err != nil {
+		return err
+	}
 	switch d.kind {
 	case editText:
 		e.Splices = append(e.Splices, Splice{start, end, d.text})
@@ -254,7 +263,7 @@ func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 	case editFree:
 		e.free = append(e.free, int32(token))
 	case editComputed:
-		return r.computed(d, start, end, first, group)
+		return r.computed(d, start, end, first, group, by)
 	case editParam, editNullTest:
 		n := t.Param(token)
 		if n == 0 {
@@ -262,16 +271,20 @@ func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 		}
 		e.Params = append(e.Params, Param{
 			Start: start, End: end, Number: n, Array: d.array, Column: d.column, Use: d.usage(), From: d.from, Chars: int(d.chars), Implied: d.implied,
-			Both: d.both(), Listed: r.listed(d), As: d.as, Unpadded: d.unpadded, list: d.list,
+			Both: d.both(), Listed: r.listed(d), As: d.as, Unpadded: d.unpadded, list: d.list, By: by,
 		})
 		e.tokens = append(e.tokens, int32(token))
 	default:
 		v := Value{
 			Start: start, End: end, Array: d.array, Column: d.column, Use: d.usage(), From: Listed(d.column, d.from, r.listed(d)), Both: d.both(),
-			As: d.as, Unpadded: d.unpadded, list: d.list,
+			As: d.as, Unpadded: d.unpadded, list: d.list, By: by,
 		}
 		if err := e.constant(t, token, d, &v); err != nil {
 			return err
+		}
+		if len(by.Params()) > 0 {
+			e.constantParam(&v)
+			return nil
 		}
 		v.Slot, v.Extra = int(d.slot), d.extra
 		if d.extra {

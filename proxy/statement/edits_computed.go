@@ -4,7 +4,7 @@ import "bytes"
 
 // computed resolves a computed expression on a text. first is the shift of its first
 // token.
-func (r *resolver) computed(d *edit, start, end int, first int32, group bool) error {
+func (r *resolver) computed(d *edit, start, end int, first int32, group bool, by *By) error {
 	t, e := r.t, r.e
 	c := &Computed{root: d.computed.root, column: d.column, use: d.usage(), asks: d.computed.asks, leaves: make([]computedLeaf, len(d.computed.leaves))}
 	for i, l := range d.computed.leaves {
@@ -34,11 +34,11 @@ func (r *resolver) computed(d *edit, start, end int, first int32, group bool) er
 			}
 		}
 	}
-	if len(c.params) > 0 || c.asks && e.Bound {
-		e.Params = append(e.Params, Param{Start: start, End: end, Column: d.column, Use: d.usage(), Computed: c, Both: d.both()})
+	if len(c.params) > 0 || len(by.Params()) > 0 || c.asks && e.Bound {
+		e.Params = append(e.Params, Param{Start: start, End: end, Column: d.column, Use: d.usage(), Computed: c, Both: d.both(), By: by})
 		e.tokens = append(e.tokens, -1)
 		return nil
 	}
-	e.Values = append(e.Values, Value{Start: start, End: end, Column: d.column, Use: d.usage(), Computed: c, Both: d.both(), Slot: int(d.slot)})
+	e.Values = append(e.Values, Value{Start: start, End: end, Column: d.column, Use: d.usage(), Computed: c, Both: d.both(), Slot: int(d.slot), By: by})
 	return nil
 }

@@ -158,6 +158,7 @@ type edit struct {
 	uses     *uses        // what the value is for, if that is not use alone
 	as       logical.Type // the type the value is read as; zero: the column's
 	unpadded bool
+	pick     *pick  // of a column with keys by value: which of them
 	text     string // of editText, editBefore and editAfter
 }
 

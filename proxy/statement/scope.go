@@ -12,10 +12,11 @@ type column struct {
 	tagged *schema.Column // nil: not sealed
 	origin origin         // zero also where it is not known
 	// made: it holds no column's values but ones that were sealed for the column.
-	made   bool
-	supply *supply // nothing but constants and parameters are in it
-	via    string  // what qualifies it where it came through a join; empty: nothing does
-	side   string  // what qualifies the column of a join that it is equal to, of one that USING has made
+	made     bool
+	excluded bool    // it is of the row that ON CONFLICT excludes
+	supply   *supply // nothing but constants and parameters are in it
+	via      string  // what qualifies it where it came through a join; empty: nothing does
+	side     string  // what qualifies the column of a join that it is equal to, of one that USING has made
 	sealing
 }
 

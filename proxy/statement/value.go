@@ -223,7 +223,12 @@ func (v *value) typeWithin(from uint32) uint32 {
 }
 
 func (v *value) edit(kind editKind, s span) edit {
+	var by *pick
+	if kind != editNull {
+		by = v.x.pickFor(v.column, v.token)
+	}
 	return edit{
+		pick: by,
 		uses: v.x.usesNow(), kind: kind, array: v.array, negative: v.negative, use: v.use, as: v.as, unpadded: v.unpadded,
 		first: s.first, last: s.last, token: v.token, column: v.column,
 	}

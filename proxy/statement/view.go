@@ -14,6 +14,7 @@ type view struct {
 	columns []column // of each attribute
 	touches []Touch  // what every use of the view does, whatever it reads
 	ruled   bool     // rules say what changes it, or a view that it reads
+	keyed   bool     // a relation that it reads has keys by value
 	err     *refusal
 }
 
@@ -85,6 +86,9 @@ func (a *Analyzer) analyzeView(r *schema.Relation, deep int) *view {
 	v := &view{columns: make([]column, len(targets)), touches: x.touches, ruled: r.Rules || x.ruled}
 	for i := range targets {
 		v.columns[i] = targets[i].column
+	}
+	for _, it := range x.ranges {
+		v.keyed = v.keyed || it.of != nil && (hasKeyBy(it.of) || isView(it.of) && a.view(it.of, deep+1).keyed)
 	}
 	return v
 }

@@ -22,8 +22,9 @@ func (c *Column) canonical(dst, value []byte) ([]byte, error) {
 var errConverted = errors.New("does not come back as it was from its new form")
 
 // convert makes of a stored value what is to be stored, in binary format, and looks that this
-// leads back to the same value. No error holds a value.
-func (j *job) convert(c *Column, value []byte) (stored []byte, err error) {
+// leads back to the same value. No error holds a value. text is that by which the row picks a key
+// of keys by value.
+func (j *job) convert(c *Column, value []byte, text *string) (stored []byte, err error) {
 	if c.from == nil {
 		j.plain, err = c.canonical(j.plain[:0], value)
 	} else {
@@ -42,7 +43,7 @@ func (j *job) convert(c *Column, value []byte) (stored []byte, err error) {
 			return nil, errors.New("is none of its column's type")
 		}
 	default:
-		if stored, err = j.sealers[c.to].Seal(nil, j.plain); err != nil {
+		if stored, err = j.seal(c, j.plain, text); err != nil {
 			return nil, err
 		}
 		if j.again, err = j.sealers[c.to].Open(j.again[:0], stored); err != nil {
@@ -61,7 +62,7 @@ func (j *job) convertDefault(c *Column) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	stored, err := j.convert(c, value)
+	stored, err := j.convert(c, value, nil)
 	if err != nil {
 		return "", errors.New("the default of column " + c.Name + " " + err.Error())
 	}

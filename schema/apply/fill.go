@@ -220,10 +220,20 @@ func (t *Table) update(columns []string, source string) string {
 		WHERE t.ctid = ANY ($1::pg_catalog.text[]::pg_catalog.tid[]) AND t.ctid = v.place::pg_catalog.tid AND t.xmin = v.version::pg_catalog.xid`, t.sql(), sets.String(), source)
 }
 
+// convert is given the text by which the row picks the key of keys by value, nil for NULL or none.
+//
 // readRows reads up to a batch of rows, and makes of each value what is to be written. Rows
 // that somebody changes are left for later: whoever waits for a row while it holds others
 // may be in a deadlock with a client.
-func (j *job) readRows(ctx context.Context, tx pgx.Tx, t *Table, columns []string, where string, convert func(c *Column, value []byte) ([]byte, error)) (*batch, error) {
+func (j *job) readRows(ctx context.Context, tx pgx.Tx, t *Table, columns []string, where string, convert func(c *Column, value []byte, text *string) ([]byte, error)) (*batch, error) {
+	texts := make([]int, len(t.Columns)) // where a row says which key it picks
+	for i, c := range t.Columns {
+		if c.byValue != nil {
+			texts[i] = 2 + len(columns)
+			columns = append(columns, c.byValue.sql)
+		}
+	}
+
 	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT ctid::pg_catalog.text, xmin::pg_catalog.text, %s FROM ONLY %s WHERE %s LIMIT %d FOR NO KEY UPDATE SKIP LOCKED", strings.Join(columns, ", "), t.sql(), where, j.Batch), pgx.QueryResultFormats{1})
 	if err != nil {
 		return nil, err
@@ -236,7 +246,12 @@ func (j *job) readRows(ctx context.Context, tx pgx.Tx, t *Table, columns []strin
 		for i, c := range t.Columns {
 			var stored []byte
 			if value := values[2+i]; value != nil {
-				if stored, err = convert(c, value); err != nil {
+				var text *string
+				if at := texts[i]; at > 0 && values[at] != nil {
+					s := string(values[at])
+					text = &s
+				}
+				if stored, err = convert(c, value, text); err != nil {
 					return nil, fmt.Errorf("the value of column %s in the row at ctid %s of %s: %w", c.Name, values[0], t, err)
 				}
 			}

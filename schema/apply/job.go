@@ -284,6 +284,9 @@ func (j *job) unit(ctx context.Context, u *Unit, result *Result) error {
 			return err
 		}
 	}
+	if err := j.rekey(ctx, u, result); err != nil {
+		return err
+	}
 	return j.after(ctx, u, result)
 }
 

@@ -63,6 +63,7 @@ type Column struct {
 	hasNull     bool     // its default is NULL or none
 	beneath     bool     // views, that keep the server from altering its type
 	key         uint32   // that seals its values now, of one that is sealed
+	byValue     *byValue // of a column that is to have keys by value; else nil
 }
 
 // Step says what is done to the column.
@@ -189,7 +190,7 @@ func Read(ctx context.Context, conn *pgx.Conn, db *schema.Database, keys Keys) (
 			return err
 		}
 		for _, step := range []func(context.Context) error{
-			r.columns, r.tables, r.indexes, r.foreignKeys, r.dependents, r.literals, r.defaults, r.triggers, r.unverified, r.reseals, r.leftovers,
+			r.columns, r.tables, r.indexes, r.foreignKeys, r.dependents, r.literals, r.defaults, r.keyless, r.triggers, r.unverified, r.reseals, r.leftovers,
 		} {
 			if err := step(ctx); err != nil {
 				return err

@@ -104,12 +104,16 @@ func (r *reader) forms(ctx context.Context, c *Column, oid, typeOID uint32) erro
 	if r.keys == nil {
 		return nil
 	}
-	if c.from != nil {
+	if c.from != nil && c.from.KeyBy == nil {
 		if c.key = c.from.KeyID; c.key == 0 {
 			if c.key, _, err = r.keys.ids(c.from); err != nil {
 				return err
 			}
 		}
+	}
+	if c.to != nil && c.to.KeyBy != nil {
+		c.byValue = r.keys.byValue(relation, c.to)
+		return nil
 	}
 	if c.to != nil {
 		if _, c.Key, err = r.keys.ids(c.to); err != nil {

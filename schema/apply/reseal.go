@@ -17,11 +17,15 @@ import (
 // cannot be seen.
 func (c *Column) older() string {
 	prefix := binary.BigEndian.AppendUint32([]byte{1}, c.Key) // Tink's
-	condition := fmt.Sprintf("pg_catalog.substr(%s, %d, %d) OPERATOR(pg_catalog.<>) '\\x%x'::pg_catalog.bytea", identifier(c.Name), keys.HeaderSize+1, len(prefix), prefix)
+	is := fmt.Sprintf("pg_catalog.substr(%s, %d, %d)", identifier(c.Name), keys.HeaderSize+1, len(prefix))
+	short := ""
 	if c.to.Padding > 1 {
-		condition += fmt.Sprintf(" OR (pg_catalog.octet_length(%s) - %d) %% %d <> 0", identifier(c.Name), c.to.MinSealedLength()-1, c.to.Padding)
+		short = fmt.Sprintf(" OR (pg_catalog.octet_length(%s) - %d) %% %d <> 0", identifier(c.Name), c.to.MinSealedLength()-1, c.to.Padding)
 	}
-	return condition
+	if c.byValue != nil {
+		return c.byValue.older(is, short)
+	}
+	return fmt.Sprintf("%s OPERATOR(pg_catalog.<>) '\\x%x'::pg_catalog.bytea%s", is, prefix, short)
 }
 
 func (t *Table) older() string {
@@ -44,7 +48,7 @@ func (r *reader) reseals(ctx context.Context) error {
 	for _, t := range r.done {
 		var columns []*Column
 		for _, c := range t.Columns {
-			if c.to != nil && c.to.Mode == schema.Randomized {
+			if c.to != nil && c.to.Mode == schema.Randomized && (c.byValue == nil || c.byValue.missing == "") {
 				columns = append(columns, c)
 			}
 		}
@@ -52,8 +56,7 @@ func (r *reader) reseals(ctx context.Context) error {
 			continue
 		}
 		for _, leaf := range t.leaves() {
-			own := &Table{Schema: leaf.Schema, Name: leaf.Name, Columns: columns, Rows: leaf.Rows, Bytes: leaf.Bytes, oid: leaf.oid, kind: leaf.kind}
-			own.family = []*Table{own}
+			own := leaf.alone(columns)
 			var any bool
 			if err := r.tx.QueryRow(ctx, fmt.Sprintf("SELECT EXISTS (SELECT FROM ONLY %s WHERE %s)", own.sql(), own.older())).Scan(&any); err != nil {
 				return err
@@ -76,9 +79,9 @@ func (j *job) reseal(ctx context.Context, u *Unit, result *Result) error {
 	}
 	err := j.passes(ctx, u, t, StateReseal, func(ctx context.Context, tx pgx.Tx, where string) (int, error) {
 		values := int64(0)
-		b, err := j.readRows(ctx, tx, t, read, where+t.older(), func(c *Column, value []byte) ([]byte, error) {
+		b, err := j.readRows(ctx, tx, t, read, where+t.older(), func(c *Column, value []byte, text *string) ([]byte, error) {
 			values++
-			return j.convert(c, value)
+			return j.convert(c, value, text)
 		})
 		if err != nil {
 			return 0, err

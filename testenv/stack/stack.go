@@ -32,6 +32,7 @@ type Options struct {
 	Postgres testenv.PostgresOptions
 	Database string   // Database of this package when empty
 	Schema   string   // the schema file's text; Schema of this package when empty
+	Members  []string // the keysets of keys by value that there are
 	Tables   []string // DDL beside what the schema file needs; Tables of this package when nil
 	Clients  *proxy.ClientTLS
 	EndUser  *regexp.Regexp // as proxy.Config has it
@@ -123,7 +124,13 @@ func Start(t testing.TB, opts Options) *Stack {
 	must(err)
 	t.Cleanup(func() { store.Close() })
 	s.Store = store
+	for _, name := range opts.Members {
+		s.Keys[name] = s.key(t, store, name, keys.TypeRandomized)
+	}
 	for name, spec := range s.File.Keys {
+		if spec.ByValue {
+			continue
+		}
 		keyType := keys.TypeRandomized
 		if spec.Mode == schema.Deterministic {
 			keyType = keys.TypeDeterministic
