@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"errors"
 	"math"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
@@ -158,19 +157,13 @@ func (c *conn) bind(body []byte) error {
 	if p == nil || p.refused || c.notAccepted(&v.naming) {
 		return precedes{error: noStatement(m.Statement)}
 	}
-	if err := c.guardRun(p); err != nil {
-		return err
-	}
 	if p.named.runs() {
 		if err := p.keyChanged(); err != nil {
 			return err
 		}
 		return c.bindRun(&m, p)
 	}
-	if p, err = c.still(v); errors.Is(err, errStoredOtherwise) {
-		p, err = c.prepareAgain(v)
-	}
-	if err != nil {
+	if p, err = c.upToDate(v); err != nil {
 		return err
 	}
 	if !p.watched {
@@ -422,8 +415,18 @@ func (c *conn) describe(body []byte) error {
 		if v != nil && v.value != nil && v.value.named.runs() {
 			return c.describeRun(v.value)
 		}
-		if v != nil && v.value.planned() {
-			return c.forward(pipeline.Describe, &work{prepared: v.value})
+		if v == nil || v.value == nil || v.value.refused || c.notAccepted(&v.naming) {
+			return c.forward(pipeline.Describe, nil)
+		}
+		p, err := c.upToDate(v)
+		if hasFailed(err) { // the server says so itself, of one that gives rows
+			p, err = v.value, nil
+		}
+		if err != nil {
+			return err
+		}
+		if p.planned() {
+			return c.forward(pipeline.Describe, &work{prepared: p})
 		}
 		return c.forward(pipeline.Describe, nil)
 	}

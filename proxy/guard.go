@@ -64,6 +64,9 @@ const guardTries = 5
 
 // guardRun is guard for what is about to run a prepared statement.
 func (c *conn) guardRun(p *prepared) error {
+	if _, err := c.reachedSince(p); err != nil {
+		return err
+	}
 	if !p.watched || p.alone || p.named.runs() {
 		return nil
 	}

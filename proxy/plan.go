@@ -22,6 +22,9 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	if endsTransaction(text) { // that can be done whatever is amiss
 		return text, nil, nil, nil
 	}
+	if locksOnly(text) { // to ask the session first would give its transaction an older snapshot
+		return text, nil, nil, nil
+	}
 	snapshot, err := c.watching()
 	if err != nil {
 		return text, nil, nil, err
@@ -45,6 +48,9 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	begins := len(text.Commands()) > 1 && text.Commands()[0].Verb == statement.VerbBegin
 	if begins && c.pooled() {
 		return text, nil, nil, errChanged() // to ask the session would begin the transaction
+	}
+	if text.SetsTransaction() && c.inBlock() {
+		return text, nil, nil, errChanged()
 	}
 	if snapshot.analyzer.PathDependent(text) {
 		c.changed.Store(true) // a trigger may have changed search_path, which nothing tells
@@ -152,6 +158,12 @@ func namesNothing(err error) bool {
 func endsTransaction(text *statement.Text) bool {
 	commands := text.Commands()
 	return len(commands) == 1 && !text.Odd() && commands[0].Verb.EndsTransaction()
+}
+
+// locksOnly reports that a text is LOCK and nothing else.
+func locksOnly(text *statement.Text) bool {
+	commands := text.Commands()
+	return len(commands) == 1 && !text.Odd() && commands[0].Verb == statement.VerbLock
 }
 
 // changesMidway reports that a statement may change, for a later one of the same

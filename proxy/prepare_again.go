@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
+	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
 	"github.com/pgveil/pgveil/schema"
 )
@@ -11,6 +12,43 @@ import (
 // errStoredOtherwise is that the columns of a prepared statement are stored otherwise than
 // when it was prepared, and are the same to the client.
 var errStoredOtherwise = errors.New("columns are stored otherwise")
+
+// upToDate gives what a prepared statement is by the catalog of the moment, once no job can change
+// that before the transaction ends. Where its columns are stored otherwise by now, or where it
+// was prepared before the schema file named its table, it is prepared again.
+func (c *conn) upToDate(v *version[prepared]) (*prepared, error) {
+	was := v.value
+	reached, err := c.reachedSince(was)
+	if err != nil {
+		return nil, err
+	}
+	if reached && was.source != nil && was.named == nil && looksAlike(was.seen.catalog, c.tracked.current.Load().catalog) {
+		return c.prepareAgain(v)
+	}
+	if err := c.guardRun(v.value); err != nil {
+		return nil, err
+	}
+	p, err := c.still(v)
+	if errors.Is(err, errStoredOtherwise) {
+		return c.prepareAgain(v)
+	}
+	return p, err
+}
+
+// reachedSince reports whether a prepared statement that named nothing of the schema file may
+// name something of it by now. From then on it is watched.
+func (c *conn) reachedSince(p *prepared) (bool, error) {
+	if p.watched || p.seen == nil {
+		return false, nil
+	}
+	now, err := c.watching()
+	if err != nil || now == p.seen {
+		return false, err
+	}
+	var lexer statement.Lexer
+	p.watched = now.analyzer.Reaches(lexer.Lex([]byte(p.text)))
+	return p.watched, nil
+}
 
 // prepareAgain prepares a statement of the client's, whose columns are stored otherwise by
 // now, once more under its name, before the message at hand.

@@ -272,6 +272,9 @@ func (x *analysis) parent(t *table, rv *pg.RangeVar, bound *pg.PartitionBoundSpe
 		return
 	}
 	token := x.token(rv.Location)
+	if bound == nil && p.it.of.Hides() {
+		x.fail(refuseHidden("INHERITS"), token)
+	}
 	for _, c := range p.it.columns {
 		x.inherit(t, c, p.it.of, token)
 	}
@@ -301,6 +304,9 @@ func (x *analysis) like(t *table, n *pg.TableLikeClause) {
 	from := x.existingOrAny(n.Relation)
 	if from == nil {
 		return
+	}
+	if from.it.of.Hides() {
+		x.fail(refuseHidden("LIKE"), token)
 	}
 	const constraints = 1 << 2 // CREATE_TABLE_LIKE_CONSTRAINTS of parsenodes.h
 	for _, c := range from.it.columns {

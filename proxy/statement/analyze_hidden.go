@@ -81,3 +81,13 @@ func refuseHidden(form string) *pgerror.Error {
 func refuseShadow(a *schema.Attribute) *pgerror.Error {
 	return pgerror.New(pgerror.FeatureNotSupported, "column %q is pgveil's own while pgveil schema apply runs", a.Name)
 }
+
+// shiftsNames reports whether some of the first columns of a join, which gets so many names for
+// them, have others before them that clients do not see: to the server the names would be those
+// of other columns.
+func shiftsNames(names, merged int, left, right *item) bool {
+	if left.hides { // a table's own are its last
+		return left.of == nil && names > merged || names > len(left.columns)
+	}
+	return right.of == nil && names > len(left.columns)
+}

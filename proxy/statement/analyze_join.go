@@ -50,6 +50,9 @@ func (x *analysis) join(j *pg.JoinExpr, s *scope) (*item, []*item) {
 	}
 	if j.Alias != nil {
 		it.unnamed = false
+		if it.hides && shiftsNames(len(j.Alias.Colnames), len(merged), left, right) {
+			x.fail(refuseHidden("these column aliases of a join"), -1)
+		}
 		x.alias(it, j.Alias, -1)
 		names = nil
 	}

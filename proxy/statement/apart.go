@@ -20,6 +20,21 @@ func (t *Text) StandsAlone() bool {
 	return false
 }
 
+// SetsTransaction reports that a command before the last, behind none but SETs, is SET TRANSACTION,
+// which no query of the transaction may stand before.
+func (t *Text) SetsTransaction() bool {
+	commands := t.Commands()
+	for i := range commands[:max(len(commands)-1, 0)] {
+		if commands[i].Verb != VerbSet {
+			return false
+		}
+		if commands[i].First+1 < commands[i].Last && t.Word(commands[i].First+1) == WordTransaction {
+			return true
+		}
+	}
+	return false
+}
+
 // EndsMidway reports that a command before the last ends a transaction.
 func (t *Text) EndsMidway() bool {
 	commands := t.Commands()

@@ -183,10 +183,14 @@ func (j *job) announce(ctx context.Context) error {
 	if _, err := j.conn.Exec(ctx, `COMMENT ON TABLE pgveil.epoch IS 'a job of schema apply is underway'`); err != nil {
 		return err
 	}
-	if j.Settle > 0 {
-		j.report(Progress{Table: j.plan.Units[0].name(), State: StateFill, Why: "all pgveils have to see that columns are about to change"})
+	if j.Settle == 0 {
+		return nil
 	}
-	return sleep(ctx, j.Settle)
+	j.report(Progress{Table: j.plan.Units[0].name(), State: StateFill, Why: "all pgveils have to see that columns are about to change"})
+	if err := sleep(ctx, j.Settle); err != nil {
+		return err
+	}
+	return j.drain(ctx)
 }
 
 func (j *job) begin(ctx context.Context, opened Keys) (err error) {
