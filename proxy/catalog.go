@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,6 +66,12 @@ type tracked struct {
 	login       keptLogin
 	moved       atomic.Bool // the kept login leads to a server that sessions have left
 	fingerprint string
+
+	purse   purse
+	ledgers struct {
+		mu sync.Mutex // of the beginning of statements that a budget bounds
+		of map[string]*ledger
+	}
 
 	reads, readErrors atomic.Uint64 // of the whole catalog; attempts to compare it that failed
 

@@ -96,6 +96,7 @@ type conn struct {
 	subject    []byte   // whose date is shown; nil: nobody's
 	cast       [2][]byte
 	arrays     arrayOpener
+	counted    counted // for a budget
 }
 
 // run carries messages both ways until one side ends, then closes both. Only the

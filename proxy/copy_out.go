@@ -38,6 +38,7 @@ func (c *conn) copyOutResponse(w *work) error {
 	}
 	binary := copied.Options.Format == copydata.Binary
 	r.columns = make([]column, len(copied.Columns))
+	r.spends = c.spends(r, copied.Outputs)
 	for i, tagged := range copied.Tagged {
 		if tagged == nil {
 			continue
@@ -66,12 +67,15 @@ func (c *conn) openCopied(r *result) copydata.Change {
 		c.opensFor(r)
 		defer func() { r.erased += c.erased }()
 		col := &r.columns[column]
+		r.spends.field(column)
+		r.spends.see(column, value, col.binary)
 		if col.json != nil {
 			dst, e := col.json.open(dst, value, col.binary)
 			if e != nil {
 				return dst, false, e
 			}
 			r.opened += col.json.opened
+			r.spends.opened(column, col.json.opened)
 			return dst, false, nil
 		}
 		if col.hidden() {
@@ -86,6 +90,7 @@ func (c *conn) openCopied(r *result) copydata.Change {
 			return dst, true, nil
 		}
 		r.opened += n
+		r.spends.opened(column, n)
 		return dst, false, nil
 	}
 }
@@ -120,6 +125,11 @@ func (c *conn) copyOut(r *result, rewrite func([]byte) ([]byte, error)) error {
 	tail := w.Tail()
 	start := len(tail)
 	tail, err := rewrite(tail)
+	if err == nil {
+		if e := c.settle(r.spends); e != nil {
+			err = e
+		}
+	}
 	if err == nil && c.tracked.seals.Load().found(tail[start:]) {
 		c.unopened()
 		err = errUnopened

@@ -16,7 +16,7 @@ type counters struct {
 	rows                        atomic.Uint64
 	opened                      [schema.Decrypt + 1]atomic.Uint64 // by verdict
 	erased                      atomic.Uint64
-	unopened                    atomic.Uint64
+	unopened, exceeded          atomic.Uint64
 }
 
 // add adds what others have counted.
@@ -30,6 +30,7 @@ func (s *Stats) add(c *counters) {
 	}
 	s.Erased += c.erased.Load()
 	s.Unopened += c.unopened.Load()
+	s.Exceeded += c.exceeded.Load()
 }
 
 // Stats are counts since the Server was made. It holds nothing that a client has chosen.
@@ -45,6 +46,7 @@ type Stats struct {
 	Opened                      [schema.Decrypt + 1]uint64 // values, by the verdict that they were shown under
 	Erased                      uint64                     // values shown as erased
 	Unopened                    uint64                     // values that could not be opened
+	Exceeded                    uint64                     // statements that a budget has stopped
 	CatalogReads, CatalogErrors uint64
 }
 
@@ -98,6 +100,7 @@ func (s *Server) retire(c *conn) {
 	}
 	s.ended.erased.Add(last.Erased)
 	s.ended.unopened.Add(last.Unopened)
+	s.ended.exceeded.Add(last.Exceeded)
 }
 
 // count counts a message that is about to be sent.

@@ -152,6 +152,7 @@ func (c *conn) prepare(r *result) *pgerror.Error {
 	}
 	outputs := r.outputs()
 	r.columns = make([]column, len(outputs))
+	r.spends = c.spends(r, outputs)
 	explains := r.plan.Statements[r.index].Explains
 	for i := range outputs {
 		if shape := outputs[i].JSON; shape != nil {
@@ -211,6 +212,9 @@ func (c *conn) dataRow(r *result) error {
 	}
 	for i := 0; row.Next(); i++ {
 		col := &r.columns[i]
+		if r.spends != nil && !row.Null() {
+			r.spends.see(i, row.Value(), col.binary)
+		}
 		switch {
 		case col.scrub && !row.Null():
 			out.Value(hideInPlan(row.Value()))
@@ -224,6 +228,7 @@ func (c *conn) dataRow(r *result) error {
 			out.SetTail(value)
 			out.EndValue()
 			opened += col.json.opened
+			r.spends.opened(i, col.json.opened)
 		case col.output == nil && !row.Null() && c.tracked.seals.Load().found(row.Value()):
 			out.Abandon()
 			c.unopened()
@@ -247,7 +252,12 @@ func (c *conn) dataRow(r *result) error {
 			out.SetTail(value)
 			out.EndValue()
 			opened += n
+			r.spends.opened(i, n)
 		}
+	}
+	if e := c.settle(r.spends); e != nil {
+		out.Abandon()
+		return c.fail(r, e)
 	}
 	r.rows++
 	c.did.rows.Add(1)

@@ -122,6 +122,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.running.Wait()
 		close(ended)
 	}()
+	defer s.releaseBudgets(ctx)
 	select {
 	case <-ended:
 		return nil

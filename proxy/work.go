@@ -70,6 +70,7 @@ type portal struct {
 	asked    []int16         // the same, as asked of the server
 	fetched  []int16         // of its rows when FETCH in a Query gives them
 	searched []audit.Tag     // of subjects, by parameters
+	spent    *spent          // of a budget; the backend goroutine's
 	cursor   bool            // DECLARE has made it
 	holds    bool            // WITH HOLD
 	from     source          // of a FETCH, MOVE or EXECUTE
@@ -107,6 +108,7 @@ type result struct {
 	opened   int64
 	erased   int64
 	subjects subjects
+	spends   *spending // of a budget, once columns is there
 }
 
 func (r *result) outputs() []statement.Output {

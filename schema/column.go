@@ -151,6 +151,8 @@ type Database struct {
 	Columns []*Column // in the order of the file
 	// Functions are those whose arguments or results are sealed values.
 	Functions []*Function
+	// Budgets say how much is opened, by role; "public" is every role.
+	Budgets map[string]Budget
 	// Holds tells whether a keyset has a key of that ID. By that a catalog tells a
 	// column's key from the one that it had, where nothing else differs. It is set before
 	// the first catalog is read; nil if nobody knows.

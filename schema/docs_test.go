@@ -25,7 +25,7 @@ func TestManualPage(t *testing.T) {
 		case whole:
 			complete++
 			example = text // ends with its database
-		case strings.HasPrefix(text, "functions:"): // of a database
+		case strings.HasPrefix(text, "functions:"), strings.HasPrefix(text, "budgets:"): // of a database
 			text = example + "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
 			fragments++
 		case strings.HasPrefix(text, "access:"): // of a table, whose columns suit every mask
@@ -53,7 +53,7 @@ func TestManualPage(t *testing.T) {
 	if complete != 1 || fragments < 4 {
 		t.Errorf("%d complete examples and %d fragments", complete, fragments)
 	}
-	for _, keys := range [][]string{fileKeys, keyKeys, projectKeys, databaseKeys, functionKeys, tableKeys, columnKeys, accessKeys, maskKeys, bucketKeys, verdictWords, pseudonymFormats} {
+	for _, keys := range [][]string{fileKeys, keyKeys, projectKeys, databaseKeys, budgetKeys, functionKeys, tableKeys, columnKeys, accessKeys, maskKeys, bucketKeys, verdictWords, pseudonymFormats} {
 		for _, key := range keys {
 			if !strings.Contains(string(page), "`"+key+"`") && !strings.Contains(string(page), key+":") {
 				t.Errorf("the page does not name %q", key)

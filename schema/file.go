@@ -33,7 +33,8 @@ const maxNameLength = 63
 var (
 	fileKeys     = []string{"version", "keys", "projects", "profiles", "databases"}
 	projectKeys  = []string{"key", "epoch", "shift"}
-	databaseKeys = []string{"tables", "functions"}
+	databaseKeys = []string{"tables", "functions", "budgets"}
+	budgetKeys   = []string{"rows", "values", "patients_per_hour", "patients_per_day"}
 	functionKeys = []string{"arguments", "returns", "columns"}
 	tableKeys    = []string{"access", "subject", "columns"}
 	columnKeys   = []string{"type", "encryption", "key", "key_by", "domain", "context", "padding", "was", "erased", "access"}
@@ -45,7 +46,7 @@ var (
 
 // laterKeys are keys that the design has a meaning for and this version not.
 var laterKeys = map[string]bool{
-	"budget": true, "budgets": true, "networks": true, "alerts": true,
+	"budget": true, "networks": true, "alerts": true,
 }
 
 // ReadFile reads and parses a schema file.
@@ -167,6 +168,9 @@ func (p *fileParser) parseDatabase(e yamlfile.Entry) {
 	}
 	if e, ok := fields["functions"]; ok {
 		p.parseFunctions(e, db)
+	}
+	if e, ok := fields["budgets"]; ok {
+		p.parseBudgets(e, db)
 	}
 	p.file.Databases[e.Key] = db
 }

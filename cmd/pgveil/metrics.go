@@ -26,6 +26,7 @@ var (
 	descOpened      = describe("values_opened_total", "Values that were opened, by the verdict that they were shown under.", "verdict")
 	descErased      = describe("values_erased_total", "Values that were shown as erased, as their key was destroyed.")
 	descUnopened    = describe("values_unopened_total", "Values that could not be opened.")
+	descExceeded    = describe("budgets_exceeded_total", "Statements that a budget has stopped.")
 	descReads       = describe("catalog_reads_total", "Times that a catalog was read as a whole.")
 	descReadErrors  = describe("catalog_errors_total", "Times that a catalog could not be compared or read.")
 	descFlush       = describe("audit_flush_seconds", "How long it took to make a group of audit records durable.")
@@ -98,6 +99,7 @@ func collectServer(to chan<- prometheus.Metric, stats proxy.Stats) {
 	}
 	counter(to, descErased, stats.Erased)
 	counter(to, descUnopened, stats.Unopened)
+	counter(to, descExceeded, stats.Exceeded)
 	counter(to, descReads, stats.CatalogReads)
 	counter(to, descReadErrors, stats.CatalogErrors)
 }

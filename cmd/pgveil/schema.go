@@ -52,11 +52,12 @@ keeps everything out but values sealed for it.`,
 			"pgveil schema sql | psql laboratory",
 			"pgveil schema sql --database laboratory --form tables",
 			"pgveil schema sql --form constraints      # for columns that are there already",
+			"pgveil schema sql --form budgets          # what budgets are counted in",
 		},
-		settings: []string{"schema"},
+		settings: []string{"schema", "login.user"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringP("database", "d", "", "`name` of one database; all of the schema file without")
-			flags.String("form", "columns", "`what` to print: columns (ALTER TABLE … ADD COLUMN), tables (lines for CREATE TABLE) or constraints (ALTER TABLE … ADD CONSTRAINT)")
+			flags.String("form", "columns", "`what` to print: columns (ALTER TABLE … ADD COLUMN), tables (lines for CREATE TABLE), constraints (ALTER TABLE … ADD CONSTRAINT) or budgets (the tables that budgets are counted in, and what login.user may do with them)")
 		},
 		run: schemaSQL,
 	}
@@ -68,8 +69,9 @@ var ddlForms = map[string]schema.DDLForm{
 
 func schemaSQL(_ context.Context, c *call) error {
 	form, ok := ddlForms[c.text("form")]
-	if !ok {
-		return usageErrorf(schemaSQLCommand(), "unknown form %q%s", c.text("form"), yamlfile.DidYouMean(c.text("form"), slices.Sorted(maps.Keys(ddlForms))))
+	budgets := c.text("form") == "budgets"
+	if !ok && !budgets {
+		return usageErrorf(schemaSQLCommand(), "unknown form %q%s", c.text("form"), yamlfile.DidYouMean(c.text("form"), append(slices.Sorted(maps.Keys(ddlForms)), "budgets")))
 	}
 	file, err := c.readSchema()
 	if err != nil {
@@ -89,7 +91,11 @@ func schemaSQL(_ context.Context, c *call) error {
 			}
 			fmt.Fprintf(c.out, "-- database %q\n", name)
 		}
-		if _, err := io.WriteString(c.out, schema.DDL(file.Databases[name], form)); err != nil {
+		ddl := schema.BudgetDDL(c.config.Login.User)
+		if !budgets {
+			ddl = schema.DDL(file.Databases[name], form)
+		}
+		if _, err := io.WriteString(c.out, ddl); err != nil {
 			return err
 		}
 	}

@@ -70,9 +70,12 @@ func (x *analysis) copyQuery(n *pg.Node, c *CopyPlan) {
 	}
 }
 
-// tableOutput is a table's column as an output.
-func tableOutput(a *schema.Attribute) Output {
+// tableOutput is a relation's column as an output. All of a table are of one row.
+func tableOutput(r *schema.Relation, a *schema.Attribute) Output {
 	t := target{column: column{tagged: a.Tagged}}
+	if !isView(r) {
+		t.row = 1
+	}
 	return t.output()
 }
 
@@ -105,7 +108,7 @@ func (x *analysis) copyTable(st *pg.CopyStmt, c *CopyPlan) {
 		how = Assign
 	}
 	add := func(a *schema.Attribute) {
-		c.add(a.Name, a.Tagged, tableOutput(a))
+		c.add(a.Name, a.Tagged, tableOutput(r, a))
 		if a.Tagged != nil {
 			x.touch(a.Tagged, how)
 		}

@@ -50,7 +50,10 @@ type Output struct {
 	// Subject is the number, from 1, of the result column that holds the [schema.Column.Subject] of
 	// the same row of the same table; 0 for none.
 	Subject int
-	JSON    *JSON // of JSON with sealed values in it; else nil
+	// Row tells which outputs are of one and the same row of a table: those of one number.
+	// 0 is not known.
+	Row  int32
+	JSON *JSON // of JSON with sealed values in it; else nil
 
 	origin origin
 }

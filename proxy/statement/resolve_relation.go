@@ -44,6 +44,7 @@ func (x *analysis) attributes(r *schema.Relation, token int32) []column {
 		columns[i] = column{name: a.Name, tagged: a.Tagged, origin: origin{r.OID, a.Num}, sealing: sealing{row: row}}
 		if v != nil {
 			columns[i].tagged, columns[i].sealing = v.columns[i].tagged, v.columns[i].sealing
+			columns[i].row = v.columns[i].ownRow()
 			columns[i].computed = false // it is the view's own column
 		}
 		sealed = sealed || columns[i].tagged != nil

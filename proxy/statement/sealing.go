@@ -153,6 +153,7 @@ func (t *target) output() Output {
 	o := Output{Column: t.tagged, origin: t.origin}
 	if t.tagged != nil {
 		o.Also, o.Type, o.Casts, o.Array, o.Computed = t.also, t.logicalType(), t.casts, t.array, t.computed
+		o.Row = t.ownRow()
 	}
 	return o
 }

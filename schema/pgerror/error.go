@@ -30,6 +30,7 @@ const (
 	UndefinedFunction            = "42883"
 	IndeterminateDatatype        = "42P18"
 	ProgramLimitExceeded         = "54000"
+	ConfigurationLimitExceeded   = "53400"
 	StatementTooComplex          = "54001"
 	CannotConnectNow             = "57P03"
 	AdminShutdown                = "57P01"

@@ -71,7 +71,9 @@ type Stack struct {
 	File     *schema.File
 	Addr     string // of pgveil, host:port
 	Port     int
+	Stop     func() // ends pgveil, as the end of the test does
 
+	config   proxy.Config
 	sealer   func(*schema.Column, proxy.Sealer) proxy.Sealer
 	exchange sync.RWMutex // of Keys, and of made
 	made     []*keys.Pseudonymizer
@@ -187,7 +189,7 @@ func Start(t testing.TB, opts Options) *Stack {
 			must(err)
 		}
 	}
-	s.Server, err = proxy.New(proxy.Config{
+	s.config = proxy.Config{
 		Databases:  s.File.Databases,
 		Sealer:     s.Sealer,
 		Pseudonyms: s.pseudonymizer,
@@ -200,7 +202,34 @@ func Start(t testing.TB, opts Options) *Stack {
 		Login:      login,
 		Refresh:    opts.Refresh,
 		Log:        opts.Log,
-	})
+	}
+	s.serve(t)
+	return s
+}
+
+// Another starts a second pgveil for the same database, with the same keys and audit log.
+func (s *Stack) Another(t testing.TB) *Stack {
+	t.Helper()
+	another := &Stack{
+		Postgres: s.Postgres, Database: s.Database, Audit: s.Audit, AuditDir: s.AuditDir, MAC: s.MAC, Signer: s.Signer,
+		Keys: s.Keys, Store: s.Store, File: s.File, config: s.config,
+	}
+	another.serve(t)
+	return another
+}
+
+// serve makes the Server and has it serve until the test ends, or Stop is called.
+func (s *Stack) serve(t testing.TB) {
+	t.Helper()
+	ctx := context.Background()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var err error
+	s.Server, err = proxy.New(s.config)
 	must(err)
 	must(s.Server.Check(ctx))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -212,7 +241,7 @@ func Start(t testing.TB, opts Options) *Stack {
 		defer close(served)
 		_ = s.Server.Serve(serving, l)
 	}()
-	t.Cleanup(func() {
+	s.Stop = sync.OnceFunc(func() {
 		stop()
 		<-served
 		ending, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -221,7 +250,7 @@ func Start(t testing.TB, opts Options) *Stack {
 			t.Errorf("pgveil did not shut down: %v", err)
 		}
 	})
-	return s
+	t.Cleanup(s.Stop)
 }
 
 func (s *Stack) key(t testing.TB, store keys.Store, name string, keyType keys.KeyType) *keys.Keyring {
