@@ -235,6 +235,10 @@ func openAudit(c *call, store *secrets, rings map[string]*keys.Keyring, log *slo
 	if err := c.auditOptions(&options, store, rings); err != nil {
 		return nil, err
 	}
+	var err error
+	if options.Copies, err = c.auditCopies(); err != nil {
+		return nil, err
+	}
 	trail, err := audit.Open(options)
 	var broken *audit.BrokenError
 	if errors.As(err, &broken) {

@@ -36,6 +36,8 @@ type Options struct {
 	// NewChain begins a new chain where the old one is broken, which the log then
 	// says. Without it Open fails.
 	NewChain bool
+	// Copies are given the records once they are durable. Close closes them.
+	Copies []Copy
 	// Program is the name and version of the program, for the record.
 	Program string
 	// Log is the operator's log. It gets an anchor of each checkpoint.
@@ -83,9 +85,11 @@ type Log struct {
 	stop     chan struct{}
 	stopped  chan struct{}
 	once     sync.Once
+	ended    sync.Once
 	closed   error // what Close gives; set before stopped is closed
 
 	signWake chan struct{}
+	copies   []*copier
 
 	mu      sync.Mutex
 	signing signing
@@ -303,6 +307,7 @@ func (l *Log) Close() error {
 		close(l.stop)
 	})
 	<-l.stopped
+	l.ended.Do(l.endCopies)
 	return l.closed
 }
 

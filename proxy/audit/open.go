@@ -35,6 +35,7 @@ func Open(o Options) (*Log, error) {
 	l := &Log{options: o, dir: dir, wake: make(chan struct{}, 1), stop: make(chan struct{}), signWake: make(chan struct{}, 1), stopped: make(chan struct{})}
 	l.space.L = &l.mu
 	if err = l.resume(); err == nil {
+		l.makeCopies()
 		l.signLater(l.writer.unsigned...)
 		err = l.writer.replaceHead(&l.options)
 	}
@@ -56,6 +57,9 @@ func Open(o Options) (*Log, error) {
 	o.Log.Info("audit log opened", "segment", segmentName(l.writer.at.segment), "anchor", l.writer.at.anchor().String())
 	go l.run()
 	go l.sign()
+	for _, c := range l.copies {
+		go c.run()
+	}
 	return l, nil
 }
 

@@ -163,6 +163,7 @@ func (l *Log) putSegment(at *cursor, h header, late *checkpoint, why string, con
 		return err
 	}
 	w.headDirty = time.Time{}
+	l.copyOut(data)
 	if late != nil {
 		l.announce(late, w.at.anchor())
 	}

@@ -62,22 +62,27 @@ func TestSignedLater(t *testing.T) {
 		}
 	}
 	write(l)
+	var r *Report
+	waitFor(t, "the outcomes", func() bool {
+		n, _, _ := l.Unsigned()
+		r = verify(t, dir)
+		return len(r.Unfinished) == 0 && unsigned(r) == n
+	})
 	n, _, err := l.Unsigned()
 	if n < 2 || err == nil || !strings.Contains(err.Error(), "sealed") {
 		t.Errorf("%d unsigned, %v", n, err)
 	}
-	r := verify(t, dir)
 	wantOK(t, r)
 	if unsigned(r) != n || r.Kinds[kindCheckpoint] != 0 {
 		t.Errorf("%d unsigned, %q, %v", n, r.Notes, r.Kinds)
 	}
 	key.set(nil)
-	waitFor(t, "signatures", func() bool { n, _, err := l.Unsigned(); return n == 0 && err == nil })
-	r = verify(t, dir)
+	waitFor(t, "signatures", func() bool {
+		n, _, err := l.Unsigned()
+		r = verify(t, dir)
+		return n == 0 && err == nil && unsigned(r) == 0 && r.Kinds[kindCheckpoint] == r.Segments-1
+	})
 	wantOK(t, r)
-	if unsigned(r) != 0 || r.Kinds[kindCheckpoint] != r.Segments-1 {
-		t.Errorf("%d checkpoints of %d segments, %q", r.Kinds[kindCheckpoint], r.Segments, r.Notes)
-	}
 
 	// Away again, until after a restart, twice.
 	key.set(errors.New("away"))

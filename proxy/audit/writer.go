@@ -185,6 +185,7 @@ func (l *Log) commit(batch []*entry) error {
 	}
 	at.hash.Write(w.buf)
 	w.at = at
+	l.copyOut(w.buf)
 	return nil
 }
 

@@ -102,12 +102,12 @@ type Vault struct {
 
 // Audit is the audit log.
 type Audit struct {
-	Dir                                                        string
-	Commands                                                   string // directory of the records of commands that change keys
-	EndUser                                                    string // regular expression, "" for none
-	MACKey, SignatureKey, SignatureTransit, SubjectKey, Retain string
-	SegmentSize                                                int
-	SegmentAge                                                 time.Duration
+	Dir                                                                      string
+	Commands                                                                 string // directory of the records of commands that change keys
+	EndUser                                                                  string // regular expression, "" for none
+	MACKey, SignatureKey, SignatureTransit, SubjectKey, Retain, Copy, CopyCA string
+	SegmentSize                                                              int
+	SegmentAge                                                               time.Duration
 }
 
 // Log is the operator's log, on standard error.
