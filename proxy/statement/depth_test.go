@@ -173,7 +173,7 @@ func TestDepthStopsCounting(t *testing.T) {
 		if depth := l.Lex(sql).Depth(); depth < 5000 {
 			t.Errorf("%d bytes of %q: Depth is %d", size, piece, depth)
 		}
-		if d := time.Since(start); d > 500*time.Millisecond*slowdown {
+		if d := time.Since(start); d > 5*time.Second*slowdown {
 			t.Errorf("%q took %v", piece, d)
 		}
 	}
