@@ -93,7 +93,7 @@ func (t *target) covers(r *target) bool {
 	}
 	merged := t.column
 	merged.add(&r.column)
-	return reflect.DeepEqual(t.json, r.json) && len(merged.also) == len(t.also) && r.logicalType() == t.logicalType() && r.mixed == t.mixed
+	return reflect.DeepEqual(t.json.withoutRows(), r.json.withoutRows()) && len(merged.also) == len(t.also) && r.logicalType() == t.logicalType() && r.mixed == t.mixed
 }
 
 func onlyNulls(c *constants) bool {

@@ -12,6 +12,7 @@ func (x *analysis) renumber(columns []column) {
 	var known map[int32]int32
 	for i := range columns {
 		c := &columns[i]
+		c.json = c.json.withoutRows()
 		if c.row == 0 {
 			continue
 		}
@@ -28,7 +29,7 @@ func (x *analysis) renumber(columns []column) {
 // forgetRows says of columns that it is not known which rows they are of.
 func forgetRows(columns []column) {
 	for i := range columns {
-		columns[i].row = 0
+		columns[i].row, columns[i].json = 0, columns[i].json.withoutRows()
 	}
 }
 

@@ -47,6 +47,33 @@ func (j *JSON) typeOID() uint32 {
 	return jsonOID
 }
 
+// withoutRows gives the same JSON, of values of which it is not known what rows they are of.
+func (j *JSON) withoutRows() *JSON {
+	if j == nil {
+		return nil
+	}
+	c := *j
+	if j.Value != nil {
+		value := *j.Value
+		value.Row = 0
+		c.Value = &value
+	}
+	c.Element = j.Element.withoutRows()
+	if j.Members != nil {
+		c.Members = make(map[string]*JSON, len(j.Members))
+		for key, m := range j.Members {
+			c.Members[key] = m.withoutRows()
+		}
+	}
+	if j.Ordered != nil {
+		c.Ordered = make([]*JSON, len(j.Ordered))
+		for i, m := range j.Ordered {
+			c.Ordered[i] = m.withoutRows()
+		}
+	}
+	return &c
+}
+
 // merge gives the JSON that is of either shape. ok is false if a sealed value of one
 // would stand where the other has none.
 func (j *JSON) merge(o *JSON) (both *JSON, ok bool) {
@@ -68,6 +95,9 @@ func (j *JSON) merge(o *JSON) (both *JSON, ok bool) {
 		padded := a.Type.Kind == logical.Bpchar || b.Type.Kind == logical.Bpchar
 		if padded && a.Type != b.Type || !slices.Equal(a.Casts, b.Casts) {
 			return nil, false
+		}
+		if a.Row != b.Row {
+			a.Row = 0
 		}
 		for _, c := range b.Columns() {
 			if !slices.Contains(a.Columns(), c) {
