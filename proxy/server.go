@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pgveil/pgveil/proxy/socket"
 	"github.com/pgveil/pgveil/proxy/wire"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -158,6 +159,7 @@ func (s *Server) handle(client net.Conn) {
 	defer client.Close()
 	s.door.accepted.Add(1)
 	log := s.config.Log.With("client", client.RemoteAddr().String())
+	client = socket.Wrap(client)
 	each := &session{client: client}
 	defer s.leave(each)
 	err := guarded(log, func() error { return s.session(each, client) })
@@ -207,7 +209,7 @@ func (s *Server) session(each *session, client net.Conn) error {
 		s.door.full.Add(1)
 		return reject(refusal)
 	}
-	cr := readerOf(client)
+	cr := wire.NewReader(client, bufferSize)
 	var own *ownLogin
 	if s.terminator != nil {
 		if own, err = s.terminator.authenticate(starting, first, cr, cw); err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgveil/pgveil/proxy/socket"
 	"github.com/pgveil/pgveil/proxy/wire"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -136,7 +137,7 @@ func dialPlain(ctx context.Context, u *UpstreamConfig) (net.Conn, error) {
 		return nil, pgerror.New(pgerror.CannotConnect, "pgveil cannot connect to the server at %s", address).Fatal().
 			WithDetail("%s.", err)
 	}
-	return conn, nil // Go sets TCP_NODELAY itself
+	return socket.Wrap(conn), nil // Go sets TCP_NODELAY itself
 }
 
 // dialTLS connects with TLS. For prefer a server that offers none is accepted in

@@ -65,7 +65,7 @@ func openServer(ctx context.Context, u *UpstreamConfig, params []wire.StartupPar
 func begin(ctx context.Context, u *UpstreamConfig, conn net.Conn, params []wire.StartupParam) (*backend, bool, error) {
 	release := boundBy(ctx, conn)
 	defer release()
-	b := &backend{server: u, conn: conn, r: readerOf(conn), w: wire.NewWriter(conn, 0), local: u.local()}
+	b := &backend{server: u, conn: conn, r: wire.NewReader(conn, bufferSize), w: wire.NewWriter(conn, 0), local: u.local()}
 	b.r.SetLimits(wire.BackendLimits)
 	if secured, ok := conn.(*tls.Conn); ok {
 		state := secured.ConnectionState()

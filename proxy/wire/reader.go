@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"syscall"
 
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -35,27 +34,26 @@ type Reader struct {
 	guard  func(piece []byte, first, last bool) error
 	err    error
 
-	raw     syscall.RawConn // of src; nil: not known
-	attempt func(fd uintptr) bool
-	late    int // what attempt has read
-	lateErr error
+	late  LateSource // src; nil: it is none
+	space func() []byte
+	none  func()
 
-	waiting *buffer // of waitSize, where there is no raw
+	waiting *buffer // of waitSize, where src is no LateSource
 	last    int     // bytes that were read last
 }
 
 // NewReader makes a Reader with a buffer of size bytes, 32 KiB when 0. It accepts
-// every type and any length up to MaxLength until SetLimits is called.
+// every type and any length up to MaxLength until SetLimits is called. It waits without a
+// buffer if src is a LateSource.
 func NewReader(src io.Reader, size int) *Reader {
 	if size <= 0 {
 		size = defaultSize
 	}
-	return &Reader{src: src, size: max(size, 64), max: MaxLength, wiped: true}
-}
-
-// SetRaw has the Reader wait for src, of which this is the file descriptor, without a buffer.
-func (r *Reader) SetRaw(raw syscall.RawConn) {
-	r.raw, r.attempt = raw, r.tryRead
+	r := &Reader{src: src, size: max(size, 64), max: MaxLength, wiped: true}
+	if late, ok := src.(LateSource); ok {
+		r.late, r.space, r.none = late, r.takeSpace, r.dropSpace
+	}
+	return r
 }
 
 // hold makes b the buffer; what is in the one before must have been copied.
@@ -368,8 +366,8 @@ func (r *Reader) read() error {
 }
 
 func (r *Reader) readOnce() (int, error) {
-	if r.raw != nil {
-		return r.readLate()
+	if r.late != nil {
+		return r.late.ReadLate(r.space, r.none)
 	}
 	if r.w == 0 {
 		r.wait()

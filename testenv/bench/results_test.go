@@ -94,7 +94,7 @@ func (r *results) print() {
 	for _, name := range r.names {
 		fmt.Printf("\n%s\n", name)
 		byWay, printed := r.Measured[name], make(map[string]bool)
-		for _, way := range append([]string{direct, relay, pgbouncer, recording, veil, inMemory}, slices.Sorted(maps.Keys(byWay))...) {
+		for _, way := range append([]string{direct, relay, pgbouncer, recording, veil, inMemory, other}, slices.Sorted(maps.Keys(byWay))...) {
 			values := byWay[way]
 			if len(values) == 0 || printed[way] {
 				continue
@@ -102,7 +102,7 @@ func (r *results) print() {
 			printed[way] = true
 			fmt.Printf("  %-28s %10.0f  ±%3.0f %%", way, median(values), 50*spread(values))
 			for _, other := range []string{direct, relay, pgbouncer, recording} {
-				if than := median(byWay[other]); than > 0 && (way == veil || way == inMemory) {
+				if than := median(byWay[other]); than > 0 && (way == veil || way == inMemory || way == other) {
 					fmt.Printf("  %4.2f of %s", median(values)/than, other)
 				}
 			}

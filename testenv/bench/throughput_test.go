@@ -13,10 +13,11 @@ import (
 )
 
 var (
-	seconds = flag.Int("seconds", 3, "length of one measurement")
-	only    = flag.String("only", "", "measure only the workloads whose name contains this")
-	rounds  = flag.Int("rounds", 5, "measurements of each way, of which the median counts")
-	rows    = flag.Int("rows", 100_000, "rows of the large reads and writes")
+	seconds      = flag.Int("seconds", 3, "length of one measurement")
+	only         = flag.String("only", "", "measure only the workloads whose name contains this")
+	rounds       = flag.Int("rounds", 5, "measurements of each way, of which the median counts")
+	otherProgram = flag.String("other", "", "`path` of another pgveil program, to be measured beside this one")
+	rows         = flag.Int("rows", 100_000, "rows of the large reads and writes")
 )
 
 // load is one workload of pgbench.
@@ -100,7 +101,7 @@ func BenchmarkThroughput(b *testing.B) {
 func (w *ways) measure(b *testing.B, l load, r *results) {
 	b.Helper()
 	for range *rounds {
-		for _, way := range l.ways {
+		for _, way := range append(l.ways, other) {
 			if w.addr[way] == "" {
 				continue
 			}
@@ -123,7 +124,7 @@ func (w *ways) once(b *testing.B, l load, way, dir string) float64 {
 	args := append([]string{"-n", "-T", strconv.Itoa(*seconds), "-j", "1", "-l"}, l.options...)
 	if l.around != "" {
 		script := l.around
-		if way == veil || way == inMemory {
+		if way == veil || way == inMemory || way == other {
 			script = l.through
 		}
 		if err := os.WriteFile(filepath.Join(dir, "script.sql"), []byte(script), 0o600); err != nil {

@@ -23,6 +23,7 @@ const (
 	veil      = "pgveil"
 	inMemory  = "pgveil, audit log in memory" // on a file system without a disk
 	recording = "recording relay"             // makes a record of each message durable
+	other     = "pgveil, another build"       // of -other
 )
 
 // ways are all of them, to one server.
@@ -41,6 +42,9 @@ func start(b *testing.B) *ways {
 	s := stack.Start(b, stack.Options{Postgres: serverOptions})
 	w := &ways{Stack: s, addr: map[string]string{direct: s.Postgres.Addr()}, program: program(b), dir: files(b, s)}
 	w.addr[veil] = serve(b, w.program, w.dir).addr
+	if *otherProgram != "" {
+		w.addr[other] = serve(b, *otherProgram, files(b, s)).addr
+	}
 	if memory, err := os.MkdirTemp("/dev/shm", "pgveil-bench-"); err == nil {
 		b.Cleanup(func() { _ = os.RemoveAll(memory) })
 		w.addr[inMemory] = serve(b, w.program, w.dir, "--audit-dir", filepath.Join(memory, "audit")).addr

@@ -1,5 +1,3 @@
-//go:build unix
-
 package wire
 
 import (
@@ -11,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pgveil/pgveil/proxy/socket"
 )
 
 // pipe is a connection of sockets, and a Reader of its near end that knows how to wait for it.
@@ -31,13 +31,8 @@ func pipe(t *testing.T) (r *Reader, near, far net.Conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { far.Close() })
-	raw, err := near.(syscall.Conn).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r = NewReader(near, 0)
-	r.SetRaw(raw)
-	return r, near, far
+	near = socket.Wrap(near)
+	return NewReader(near, 0), near, far
 }
 
 // TestWaitsWithoutBuffer: a Reader of a socket holds a buffer only when there is something in it.
@@ -73,8 +68,8 @@ func TestWaitsWithoutBuffer(t *testing.T) {
 	}
 }
 
-// TestRawEnds: the ends of a connection are what they are without raw reads.
-func TestRawEnds(t *testing.T) {
+// TestLateEnds: the ends of a connection are what they are otherwise.
+func TestLateEnds(t *testing.T) {
 	r, _, far := pipe(t)
 	far.Close()
 	if _, _, err := r.Next(); err != io.EOF {
