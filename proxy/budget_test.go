@@ -152,8 +152,11 @@ func TestBudgetOfPatients(t *testing.T) {
 		{`SELECT p.nir, last_name, r.nir, outcome FROM lab.patient p JOIN lab.result r ON p.nir = r.nir WHERE p.id < 5`, 10, 1},
 		{`WITH x AS (SELECT nir, last_name FROM lab.patient WHERE id < 5) SELECT a.nir, a.last_name FROM x a`, 5, 0},
 		{`SELECT nir FROM lab.patient WHERE id = 5`, 1, 1},
-		{`SELECT last_name FROM lab.patient WHERE id = 5`, 1, 1},
-		{`WITH x AS (SELECT nir, last_name, id FROM lab.patient WHERE id < 2) SELECT a.nir, b.last_name FROM x a, x b WHERE a.id = 0 AND b.id = 1`, 1, 1},
+		{`SELECT last_name FROM lab.patient WHERE id IN (5, 6)`, 2, 1},
+		{`SELECT last_name AS nir FROM lab.patient WHERE id IN (5, 6) LIMIT 1`, 1, 0},
+		{`UPDATE lab.patient SET city = '' WHERE id = 6 RETURNING last_name`, 1, 0},
+		{`SELECT last_name FROM (SELECT last_name FROM lab.patient WHERE id = 5) x`, 1, 1},
+		{`WITH x AS (SELECT nir, last_name, id FROM lab.patient WHERE id < 2) SELECT a.nir, b.last_name FROM x a, x b WHERE a.id = 0 AND b.id = 1`, 1, 0},
 		{`SELECT p.nir, (SELECT q.last_name FROM lab.patient q WHERE q.id = 1) FROM lab.patient p WHERE id = 0`, 1, 1},
 		{`SELECT array_agg(nir) FROM lab.patient WHERE id < 2`, 1, 2},
 	} {

@@ -183,11 +183,20 @@ func (c *conn) bind(body []byte) error {
 	if s.problem != nil {
 		return s.problem
 	}
+	if !p.plan.TellsTo(s.roles) { // the role has changed since
+		if p, err = c.prepareAgain(v); err != nil {
+			return err
+		}
+	}
 	planned := &p.plan.Statements[0]
 	if refusal := c.mayTouch(planned, s.roles); refusal != nil {
 		return refusal
 	}
 	if err := checkASCII("portal", m.Portal); err != nil {
+		return err
+	}
+	formats := appendFormats(nil, m.ResultFormats)
+	if err := checkFormats(planned, formats); err != nil {
 		return err
 	}
 	types := p.layout.types
@@ -199,8 +208,8 @@ func (c *conn) bind(body []byte) error {
 	if err := c.sealParams(&m, p.layout, types, s); err != nil {
 		return err
 	}
-	bound := &portal{prepared: p, plan: p.plan, state: s, formats: appendFormats(nil, m.ResultFormats), searched: c.rewriter.searched.take()}
-	bound.asked = serverFormats(planned.Outputs, bound.formats)
+	bound := &portal{prepared: p, plan: p.plan, state: s, formats: formats, searched: c.rewriter.searched.take()}
+	bound.asked = serverFormats(planned, bound.formats)
 	c.send.Lock()
 	defer c.send.Unlock()
 	c.push(pipeline.Entry[*work]{Kind: pipeline.Bind, Data: &work{naming: c.newPortal(string(m.Portal), bound)}})

@@ -11,12 +11,13 @@ import (
 // serverFormats gives the result formats for the server: sealed columns in binary,
 // which is half as long, except for a logical bytea, whose text form follows the
 // session's bytea_output as the server writes it.
-func serverFormats(outputs []statement.Output, client []int16) []int16 {
+func serverFormats(planned *statement.Statement, client []int16) []int16 {
+	outputs := planned.Outputs
 	sealed := false
 	for _, o := range outputs {
 		sealed = sealed || o.Column != nil
 	}
-	if !sealed || (len(client) > 1 && len(client) != len(outputs)) {
+	if !sealed || (len(client) > 1 && len(client) != len(planned.Shown())) {
 		return client
 	}
 	formats := make([]int16, len(outputs))

@@ -127,7 +127,7 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 			return text, nil, nil, refusal
 		}
 	}
-	return text, plan, s, nil
+	return text, c.withSubjects(plan, s), s, nil
 }
 
 // hasFailed reports that err is what is said of a transaction that has failed.

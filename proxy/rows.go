@@ -111,10 +111,10 @@ func (c *conn) rowDescription(w *work) error {
 	if plan == nil {
 		return c.sr.Forward(c.cw)
 	}
-	outputs := plan.Statements[index].Outputs
-	if outputs == nil {
+	if plan.Statements[index].Outputs == nil {
 		return c.sr.Forward(c.cw)
 	}
+	outputs := plan.Statements[index].Shown()
 	body, err := c.sr.Body()
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (c *conn) rowDescription(w *work) error {
 	}
 	out := c.cw
 	wire.StartRowDescription(out, len(outputs))
-	for i := 0; description.Next(); i++ {
+	for i := 0; i < len(outputs) && description.Next(); i++ {
 		f := description.Field()
 		if o := &outputs[i]; o.Column != nil {
 			f.TypeOID, f.Size, f.Modifier = o.Type.OID(), o.Type.Size(), o.Type.Typmod
@@ -151,6 +151,7 @@ func (c *conn) prepare(r *result) *pgerror.Error {
 		return e
 	}
 	outputs := r.outputs()
+	r.shown = len(outputs) - r.plan.Statements[r.index].Hidden
 	r.columns = make([]column, len(outputs))
 	r.spends = c.spends(r, outputs)
 	explains := r.plan.Statements[r.index].Explains
@@ -204,13 +205,17 @@ func (c *conn) dataRow(r *result) error {
 		return c.fail(r, pgerror.New(pgerror.InternalError, "the server sent a row of %d columns where %d were described", row.Len(), len(r.columns)))
 	}
 	out := c.cw
-	wire.StartDataRow(out, len(r.columns))
+	wire.StartDataRow(out, r.shown)
 	opened := int64(0)
 	c.opensFor(r)
 	if r.shifts {
 		c.readCells(row)
 	}
 	for i := 0; row.Next(); i++ {
+		if i >= r.shown {
+			c.noteHiddenOutput(r, i, &row)
+			continue
+		}
 		col := &r.columns[i]
 		if r.spends != nil && !row.Null() {
 			r.spends.see(i, row.Value(), col.binary)

@@ -113,7 +113,7 @@ func (c *conn) runNamed(text *statement.Text, i int, n *named, r *result) error 
 	if changesBefore(text.Commands(), i, nil) {
 		return errChanged()
 	}
-	s, err := c.mayRun(from.plan)
+	s, err := c.mayRun(from)
 	if err != nil {
 		return err
 	}
@@ -130,8 +130,8 @@ func (c *conn) runNamed(text *statement.Text, i int, n *named, r *result) error 
 	return nil
 }
 
-// mayRun gives the session's present state, if its role may run a plan.
-func (c *conn) mayRun(plan *statement.Plan) (*state, error) {
+// mayRun gives the session's present state, if its role may run what a name means.
+func (c *conn) mayRun(from source) (*state, error) {
 	s, err := c.fresh()
 	if err != nil {
 		return nil, err
@@ -139,8 +139,11 @@ func (c *conn) mayRun(plan *statement.Plan) (*state, error) {
 	if s.problem != nil {
 		return nil, s.problem
 	}
-	if refusal := c.mayTouch(&plan.Statements[0], s.roles); refusal != nil {
+	if refusal := c.mayTouch(&from.plan.Statements[0], s.roles); refusal != nil {
 		return nil, refusal
+	}
+	if from.portal == nil && !from.owner.plan.TellsTo(s.roles) { // another role has prepared it
+		return nil, errChangedSince()
 	}
 	return s, nil
 }
@@ -164,12 +167,15 @@ func (c *conn) bindRun(m *wire.BindMessage, p *prepared) error {
 		if err := checkASCII("portal", m.Portal); err != nil {
 			return err
 		}
-		if bound.state, err = c.mayRun(from.plan); err != nil {
+		if err := checkFormats(&from.plan.Statements[0], bound.formats); err != nil {
+			return err
+		}
+		if bound.state, err = c.mayRun(from); err != nil {
 			return err
 		}
 		if p.named.verb != statement.VerbMove {
 			bound.plan = from.plan
-			bound.asked = serverFormats(from.plan.Statements[0].Outputs, bound.formats)
+			bound.asked = serverFormats(&from.plan.Statements[0], bound.formats)
 		}
 	}
 	c.bound = c.bound[:0]
@@ -278,7 +284,7 @@ func (c *conn) executeRun(p *portal, r *result) error {
 		r.guard = n.verb != statement.VerbCreate
 		return nil
 	}
-	if r.state, err = c.mayRun(from.plan); err != nil {
+	if r.state, err = c.mayRun(from); err != nil {
 		return err
 	}
 	r.plan, r.owner, r.via = from.plan, from.owner, p.prepared

@@ -181,6 +181,9 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 	if !whole.Tagged() {
 		whole = nil
 	}
+	if p.whole.Tells() {
+		whole = whole.WithSubjects()
+	}
 	if err != nil || !whole.Same(p.whole) {
 		if p.source != nil && p.named == nil && looksAlike(p.seen.catalog, s.snapshot.catalog) {
 			return nil, errStoredOtherwise
@@ -334,7 +337,7 @@ func (c *conn) parseLayouts(text *statement.Text, p *prepared, declared []uint32
 	if err != nil || from.plan == nil {
 		return inner, err
 	}
-	s, err := c.mayRun(from.plan)
+	s, err := c.mayRun(from)
 	if err != nil {
 		return inner, err
 	}

@@ -68,7 +68,7 @@ func TestSubjects(t *testing.T) {
 		t.Fatal("two patients have one tag")
 	}
 	biologist, researcher := s.Connect(t, "biologist"), s.Connect(t, "researcher")
-	if _, err := biologist.Exec(ctx, `DECLARE held CURSOR WITH HOLD FOR SELECT nir AS q14 FROM lab.patient ORDER BY id`); err != nil {
+	if _, err := biologist.Exec(ctx, `DECLARE held CURSOR WITH HOLD FOR SELECT nir AS q19 FROM lab.patient ORDER BY id`); err != nil {
 		t.Fatal(err)
 	}
 	both := []string{one, two}
@@ -82,9 +82,14 @@ func TestSubjects(t *testing.T) {
 		{conn: biologist, sql: `SELECT nir AS %s FROM lab.patient`, opened: both},
 		{conn: biologist, sql: `SELECT r.outcome AS %s, r.nir FROM lab.result r`, opened: both},
 		{conn: biologist, sql: `SELECT p.nir AS %s, r.nir FROM lab.patient p JOIN lab.result r USING (nir)`, opened: both},
-		{conn: biologist, sql: `SELECT last_name AS %s FROM lab.patient`, unnamed: 2},
+		{conn: biologist, sql: `SELECT last_name AS %s FROM lab.patient`, opened: both},
+		{conn: biologist, sql: `SELECT last_name AS %s FROM lab.patient WHERE id = $1`, params: []any{2}, opened: []string{two}},
+		{conn: biologist, sql: `SELECT last_name AS %s FROM (SELECT last_name FROM lab.patient) p`, unnamed: 2},
+		{conn: biologist, sql: `SELECT email AS %s FROM lab.patient GROUP BY email`, unnamed: 2},
+		{conn: biologist, sql: `DELETE FROM lab.result WHERE id = 9 RETURNING outcome AS %s`},
+		{conn: biologist, sql: `UPDATE lab.patient SET city = 'Nice' WHERE id = 2 RETURNING last_name AS %s`, opened: []string{two}},
 		{conn: biologist, sql: `SELECT id AS %s FROM lab.patient WHERE nir = '` + nir1 + `'`, sought: []string{one}},
-		{conn: biologist, sql: `SELECT last_name AS %s FROM lab.patient WHERE nir = '` + nir1 + `'`, sought: []string{one}, unnamed: 1},
+		{conn: biologist, sql: `SELECT last_name AS %s FROM lab.patient WHERE nir = '` + nir1 + `'`, opened: []string{one}, sought: []string{one}},
 		{conn: biologist, sql: `SELECT nir AS %s FROM lab.patient WHERE nir = $1`, params: []any{nir2}, opened: []string{two}, sought: []string{two}},
 		{conn: biologist, sql: `SELECT nir AS %s FROM lab.patient WHERE nir = ANY ($1)`, params: []any{[]string{nir1, nir2}}, opened: both, sought: both},
 		{conn: biologist, sql: `SELECT nir AS %s FROM lab.patient WHERE id = $1 AND nir <> '` + nir2 + `'`, params: []any{1}, opened: []string{one}, sought: []string{two}},
@@ -96,7 +101,7 @@ func TestSubjects(t *testing.T) {
 		{conn: biologist, sql: `FETCH ALL FROM held --%s`, opened: both},
 		// The identifier is hidden from the role, and the row is about a patient all the same.
 		{conn: researcher, sql: `SELECT birth_date AS %s, nir FROM lab.patient`, opened: both},
-		{conn: researcher, sql: `SELECT outcome AS %s FROM lab.result`, unnamed: 2},
+		{conn: researcher, sql: `SELECT outcome AS %s FROM lab.result`, opened: both},
 	} {
 		name := fmt.Sprintf("q%d", n)
 		sql, mode := fmt.Sprintf(test.sql, name), pgx.QueryExecModeSimpleProtocol

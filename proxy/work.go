@@ -101,6 +101,7 @@ type result struct {
 	ended    bool
 	durable  bool
 	columns  []column
+	shown    int             // of columns the client sees so many, the first
 	shifts   bool            // dates of the columns are shifted
 	stream   copydata.Stream // of a COPY TO STDOUT
 	failure  *pgerror.Error  // why pgveil has ended a COPY FROM STDIN; guarded by conn.mu

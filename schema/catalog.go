@@ -21,6 +21,9 @@ type Catalog struct {
 
 	ownEquality bool
 
+	aggregates map[string]struct{} // names of functions; nil: not known
+	everything readers             // who may read everything
+
 	changing bool
 	epoch    int64
 }
@@ -54,6 +57,8 @@ type Relation struct {
 	// InClear says that columns of the file are stored in the clear in the table, and that
 	// it reaches by nothing else.
 	InClear bool
+
+	readers readers // on the server, of all columns
 }
 
 // Attribute is a column of a relation.
@@ -71,6 +76,8 @@ type Attribute struct {
 	// Shadow says that a job keeps values in the column until they take the place of
 	// others: see [Catalog.Changing]. Clients do not see it.
 	Shadow bool
+
+	readers readers // on the server, beside those of the relation
 }
 
 // Attribute returns the attribute of that name, or nil.

@@ -50,7 +50,7 @@ func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error)
 	l := newLoader(db)
 	for _, step := range []func(context.Context, Querier) error{
 		l.readRelations, l.readAttributes, l.readInheritance, l.readSealing, l.readDependencies, l.readFunctions, l.readNamesakes,
-		l.readShadowed, l.readOperators,
+		l.readShadowed, l.readOperators, l.readAggregates,
 	} {
 		if err := step(ctx, q); err != nil {
 			return nil, err
@@ -60,7 +60,7 @@ func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error)
 		return nil, err
 	}
 	l.spread()
-	for _, step := range []func(context.Context, Querier) error{l.readDefinitions, l.readPartitionKeys, l.readIndexes, l.readChecks, l.readEpoch} {
+	for _, step := range []func(context.Context, Querier) error{l.readDefinitions, l.readPartitionKeys, l.readIndexes, l.readChecks, l.readReaders, l.readEpoch} {
 		if err := step(ctx, q); err != nil {
 			return nil, err
 		}
@@ -94,6 +94,9 @@ type loader struct {
 	epoch    int64
 
 	ownEquality bool // an operator that Catalog.OwnEquality is about
+
+	aggregates map[string]struct{} // names of functions
+	everything readers             // who may read everything
 }
 
 type function struct {
@@ -295,7 +298,7 @@ func oidArray(oids []uint32) string {
 // sessions' temporary tables do not count, but for what inherits or reads.
 const fingerprintQuery = `
 WITH relation AS (
-	SELECT c.oid, c.relname, c.relnamespace, c.relkind FROM pg_catalog.pg_class c
+	SELECT c.oid, c.relname, c.relnamespace, c.relkind, c.relowner, c.relacl FROM pg_catalog.pg_class c
 	WHERE c.relkind IN ` + relationKinds + ` AND (c.relpersistence <> 't' OR c.relkind = 'v')
 )
 SELECT concat_ws(' ',
@@ -303,6 +306,9 @@ SELECT concat_ws(' ',
 		FROM relation),
 	(SELECT concat(count(*), ',', sum(hashtextextended(a.attname::text, hashint8extended(a.atttypid::bigint * 256 + ascii(a.attgenerated::text), a.attrelid::bigint * 65536 + a.attnum))))
 		FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped),
+	(SELECT sum(hashtextextended(concat(relowner, relacl), oid::bigint)) FROM relation),
+	(SELECT concat(count(*), ',', sum(hashtextextended(a.attacl::text, a.attrelid::bigint * 65536 + a.attnum))) FROM pg_catalog.pg_attribute a WHERE a.attnum > 0 AND a.attacl IS NOT NULL),
+	(SELECT concat(count(*), ',', sum(hashtextextended(rolname::text, 0))) FROM pg_catalog.pg_roles WHERE rolsuper),
 	(SELECT concat(count(*), ',', sum(hashtextextended(nspname::text, oid::bigint))) FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'),
 	(SELECT concat(count(*), ',', sum(hashtextextended(c.xmin::text, c.oid::bigint))) FROM pg_catalog.pg_constraint c JOIN relation r ON r.oid = c.conrelid WHERE c.contype = 'c'),
 	(SELECT concat(count(*), ',', sum(hashint8extended(i.indexrelid::bigint * 2 + i.indisprimary::int, i.indrelid::bigint))) FROM pg_catalog.pg_index i JOIN relation r ON r.oid = i.indrelid),

@@ -180,6 +180,7 @@ func (l *loader) catalog() *Catalog {
 	c := NewCatalog(kept, functions, l.tags()...)
 	c.shadowed, c.ownEquality = l.shadowed, l.ownEquality
 	c.changing, c.epoch = l.changing, l.epoch
+	c.aggregates, c.everything = l.aggregates, l.everything
 	for name := range l.watched {
 		c.watched[name] = struct{}{}
 	}

@@ -97,6 +97,9 @@ const maxTargets = 1664
 // targets analyses a select list or a RETURNING list.
 func (x *analysis) targets(list []*pg.Node, s *scope, g *goals) []target {
 	targets := make([]target, 0, len(list))
+	if len(list) > 0 && len(x.ownList) > 0 && list[0] == x.ownList[0] {
+		x.ownScope = s
+	}
 	if row := g.selectRow(list); row != nil {
 		before := x.row
 		defer func() { x.row = before }()

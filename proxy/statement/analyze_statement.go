@@ -36,6 +36,9 @@ func (x *analysis) statement(raw *pg.RawStmt) {
 	if x.err != nil {
 		return
 	}
+	if inner == raw.Stmt {
+		x.ownList = x.ownTargets(inner)
+	}
 	targets := work()
 	x.leftover()
 	if targets != nil {
@@ -45,6 +48,7 @@ func (x *analysis) statement(raw *pg.RawStmt) {
 		x.outputs[i] = targets[i].output()
 	}
 	pairSubjects(x.outputs, targets)
+	x.tell(targets)
 	x.wrap(raw.Stmt, inner)
 }
 

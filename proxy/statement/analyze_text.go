@@ -124,7 +124,8 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 	overlays := folded.Mentions(a.overlaid)
 	changed, path := VerbUnknown, false
 	spread := false // something may reach a tagged table by a name that is not watched yet
-	now := a        // as the definitions before leave the catalog
+	tellings := make([]*telling, len(commands))
+	now := a // as the definitions before leave the catalog
 	for i, raw := range tree.Stmts {
 		c := &commands[i]
 		x := &analysis{a: now, env: env, text: folded, verb: c.Verb, first: int32(folded.At(int(raw.StmtLocation)))}
@@ -151,6 +152,7 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 			s.Explains, s.Later = x.explains, x.later
 			s.Copy = x.copying
 			plan.edits = append(plan.edits, x.edits...)
+			tellings[i] = x.telling
 		}
 		if changed == VerbUnknown && overlays {
 			plan.edits = append(plan.edits, x.overlay(raw)...)
@@ -175,6 +177,7 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 			return &outcome{refusal: &refusal{*refuseOdd(), -1}, private: true}
 		}
 	}
+	plan.tell(tellings)
 	return &outcome{plan: plan, private: private}
 }
 
@@ -258,6 +261,10 @@ type analysis struct {
 	ruled      bool // it reads a view that rules change
 	defines    bool // it is a definition, whose constants may be sealed already
 	outputs    []Output
+	ownList    []*pg.Node // of what the statement itself shows, if it can be made longer
+	ownScope   *scope     // in which it stands
+	selects    bool       // it is a select list
+	telling    *telling   // nil: it tells, or cannot
 	touches    []Touch
 	edits      []edit
 	nullTested bool // what is analysed is only asked whether it is NULL

@@ -62,7 +62,7 @@ func verbOf(n *pg.Node) Verb {
 // Explained gives the plan of EXPLAIN EXECUTE of what p is the plan of.
 func (p *Plan) Explained() *Plan {
 	s := p.Statements[0]
-	s.Verb, s.Outputs, s.Returning, s.Explains = VerbExplain, []Output{{}}, false, true
+	s.Verb, s.Outputs, s.Hidden, s.Returning, s.Explains = VerbExplain, []Output{{}}, 0, false, true
 	return &Plan{analyzer: p.analyzer, Statements: []Statement{s}}
 }
 

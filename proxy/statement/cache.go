@@ -26,10 +26,10 @@ type outcome struct {
 // cost estimates the bytes an outcome holds.
 func (o *outcome) cost() int {
 	n := 512
-	if o.plan != nil {
-		n += 64 * len(o.plan.edits)
-		for i := range o.plan.Statements {
-			s := &o.plan.Statements[i]
+	for p := o.plan; p != nil; p = p.telling {
+		n += 64 * len(p.edits)
+		for i := range p.Statements {
+			s := &p.Statements[i]
 			n += 96 + 24*len(s.Outputs) + 16*len(s.Touches)
 			if s.Later != nil {
 				n += 256 + 24*len(s.Later.Statements[0].Outputs)

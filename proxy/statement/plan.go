@@ -69,6 +69,7 @@ type Statement struct {
 	// Outputs are the result columns; nil if the statement gives no rows, or
 	// touches nothing tagged and is none of the plan's business.
 	Outputs   []Output
+	Hidden    int     // so many of Outputs, the last, are for pgveil alone: see [Plan.WithSubjects]
 	Touches   []Touch // without repetitions, in the order of the text
 	Returning bool    // it has a RETURNING clause
 	Writes    bool    // it changes tables in a WITH clause or as the query of a COPY
@@ -90,6 +91,9 @@ type Plan struct {
 
 	analyzer *Analyzer
 	edits    []edit // in the order of the text, not overlapping
+	telling  *Plan  // see WithSubjects; nil: p itself
+	tells    bool
+	needs    []origin // see TellsTo
 }
 
 // Tagged reports whether a statement uses a relation that is or reaches a tagged table.
