@@ -35,6 +35,7 @@ exit status is 1 if anything is wrong.`,
 			"pgveil audit verify --public-keyset auditor.json --anchor 4711:AcYX6KPyO3…",
 			"pgveil audit verify --public-keyset auditor.json --checkpoints exported.jsonl",
 			"pgveil audit verify --public-keyset auditor.json --signatures-only /mnt/archive/audit",
+			`psql evidence -AtXc "SELECT line FROM pgveil.audit_record ORDER BY chain, seq" | pgveil audit verify --lines -`,
 		},
 		settings: append([]string{"audit.dir", "keys", "log"}, auditKeySettings...),
 		flags: func(flags *pflag.FlagSet) {
@@ -42,6 +43,7 @@ exit status is 1 if anything is wrong.`,
 			flags.StringArray("anchor", nil, "`anchor` of a record that is known to have been in the log; may be repeated")
 			flags.String("checkpoints", "", "`file` of checkpoints that were exported from the log, which has to fit them")
 			flags.Bool("signatures-only", false, "verify by the signatures of --public-keyset alone, without any secret key")
+			flags.String("lines", "", "verify the lines of a copy, in their order, from a `file` or standard input (-), instead of a directory")
 			flags.Bool("json", false, "print JSON")
 		},
 		most: 1,
@@ -54,10 +56,23 @@ func auditVerify(ctx context.Context, c *call) error {
 	if len(c.args) > 0 {
 		options.Dir = c.args[0]
 	}
-	if options.Dir == "" {
+	lines := c.text("lines")
+	if lines != "" && len(c.args) > 0 {
+		return usageErrorf(auditVerifyCommand(), "--lines is verified instead of a directory")
+	}
+	if options.Dir == "" && lines == "" {
 		return c.config.Missing("audit.dir")
 	}
 	var err error
+	dir := options.Dir
+	if lines != "" {
+		split, done, err := c.splitLines(lines)
+		if err != nil {
+			return err
+		}
+		defer done()
+		dir, options.Dir, options.Copy = "", split, true
+	}
 	if options.Anchors, err = c.anchors(); err != nil {
 		return err
 	}
@@ -74,7 +89,7 @@ func auditVerify(ctx context.Context, c *call) error {
 	if c.bool("json") {
 		err = c.printJSON(report)
 	} else {
-		err = printReport(c.out, options.Dir, report)
+		err = printReport(c.out, dir, report)
 	}
 	if err == nil && !report.OK() {
 		err = &exitError{status: statusFails}

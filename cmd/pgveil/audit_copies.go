@@ -11,7 +11,7 @@ import (
 )
 
 // auditCopies gives the places of audit.copy.
-func (c *call) auditCopies() ([]audit.Copy, error) {
+func (c *call) auditCopies(store *secrets) ([]audit.Copy, error) {
 	var copies []audit.Copy
 	for place := range strings.SplitSeq(c.config.Audit.Copy, ",") {
 		place = strings.TrimSpace(place)
@@ -22,9 +22,16 @@ func (c *call) auditCopies() ([]audit.Copy, error) {
 		case "stdout":
 			copies = append(copies, audit.NewStreamCopy("stdout", c.out))
 			continue
+		case "postgres", "postgresql":
+			to, err := c.tableCopy(place, store)
+			if err != nil {
+				return nil, err
+			}
+			copies = append(copies, to)
+			continue
 		case "syslog+tls", "syslog+tcp":
 		default:
-			return nil, c.config.Errorf("audit.copy", "%q is none of stdout, syslog+tls://host:port and syslog+tcp://host:port", place)
+			return nil, c.config.Errorf("audit.copy", "%q is none of stdout, syslog+tls://host:port, syslog+tcp://host:port and postgres://user@host:port/database", place)
 		}
 		host, port, err := net.SplitHostPort(address)
 		if err != nil || host == "" || port == "" {

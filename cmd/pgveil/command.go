@@ -53,7 +53,7 @@ func commands() []*command {
 		keysCommand(), keysCreateCommand(), keysListCommand(), keysShowCommand(), keysRotateCommand(), keysRewrapCommand(),
 		keysRetireCommand(), keysDestroyCommand(), keysPublicCommand(),
 		reidentifyCommand(),
-		auditCommand(), auditVerifyCommand(), auditCheckpointExportCommand(), auditWhoSawCommand(),
+		auditCommand(), auditVerifyCommand(), auditCheckpointExportCommand(), auditTableCommand(), auditWhoSawCommand(),
 		auditByRoleCommand(), auditReportCommand(), auditPurgeCommand(),
 		configCommand(), configSchemaCommand(),
 		versionCommand(),

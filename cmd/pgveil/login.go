@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -174,51 +172,7 @@ func (l *login) read(ctx context.Context) (string, error) {
 
 func (l *login) fetch(ctx context.Context) (string, error) {
 	from := &l.config.Login
-	switch {
-	case from.PasswordFile != "":
-		return l.fetchFile(from.PasswordFile)
-	case from.PasswordEnv != "":
-		password, ok := l.env(from.PasswordEnv)
-		if !ok || password == "" {
-			return "", l.config.Errorf("login.password_env", "the variable %s of the environment is not set", from.PasswordEnv)
-		}
-		return password, nil
-	case from.PasswordVault != "":
-		path, field, _ := strings.Cut(from.PasswordVault, "#")
-		return l.vault.ReadSecret(ctx, path, field)
-	default:
-		return "", nil
-	}
-}
-
-// maxPassword bounds what is read of a password's file, in bytes.
-const maxPassword = 64 << 10
-
-func (l *login) fetchFile(name string) (string, error) {
-	wrong := func(format string, args ...any) error {
-		return l.config.Errorf("login.password_file", "login.password_file: "+format, args...)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return "", wrong("%v", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", wrong("%v", err)
-	}
-	if perm := info.Mode().Perm(); perm&0o027 != 0 {
-		return "", wrong("%s has mode %04o, with which others may read or change it; run chmod 0400 on it", name, perm)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxPassword))
-	if err != nil {
-		return "", wrong("%v", err)
-	}
-	password := strings.TrimRight(string(data), "\r\n")
-	if password == "" || len(data) == maxPassword {
-		return "", wrong("%s does not hold a password", name)
-	}
-	return password, nil
+	return (&passwordPlace{l.config, "login.password", from.PasswordFile, from.PasswordEnv, from.PasswordVault, l.env, l.vault}).fetch(ctx)
 }
 
 // upstreams says how the servers are reached.

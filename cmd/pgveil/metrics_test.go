@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -118,6 +119,10 @@ func TestMetricsOfRejected(t *testing.T) {
 	s := stack.Start(t, stack.Options{})
 	if _, err := pgx.Connect(t.Context(), strings.Replace(s.DSN("biologist"), stack.Password, "wrong", 1)); err == nil {
 		t.Fatal("a wrong password lets in")
+	}
+	// The client has its answer before the session is over.
+	for deadline := time.Now().Add(20 * time.Second); s.Server.Stats().RejectedLogins == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
 	}
 	if got := s.Server.Stats(); got.RejectedLogins != 1 || got.Accepted == 0 {
 		t.Errorf("%+v", got)

@@ -236,7 +236,7 @@ func openAudit(c *call, store *secrets, rings map[string]*keys.Keyring, log *slo
 		return nil, err
 	}
 	var err error
-	if options.Copies, err = c.auditCopies(); err != nil {
+	if options.Copies, err = c.auditCopies(store); err != nil {
 		return nil, err
 	}
 	trail, err := audit.Open(options)

@@ -16,6 +16,9 @@ type VerifyOptions struct {
 	// over all bytes of their segments. What none of them covers is not verified, and the
 	// report says what that is.
 	SignaturesOnly bool
+	// Copy says that Dir holds the lines of a copy (see [SplitLines]): it has no head, so that nothing tells whether its
+	// end is there but Anchors and Checkpoints, and nothing of what crashes left behind.
+	Copy bool
 	// First is the name of the segment to begin with, when those before it were
 	// moved to an archive. Without it their absence is a problem.
 	First string

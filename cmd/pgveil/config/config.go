@@ -106,6 +106,9 @@ type Audit struct {
 	Commands                                                                 string // directory of the records of commands that change keys
 	EndUser                                                                  string // regular expression, "" for none
 	MACKey, SignatureKey, SignatureTransit, SubjectKey, Retain, Copy, CopyCA string
+	CopyPasswordFile                                                         string
+	CopyPasswordEnv                                                          string // name of a variable of the environment
+	CopyPasswordVault                                                        string // path#field
 	SegmentSize                                                              int
 	SegmentAge                                                               time.Duration
 }

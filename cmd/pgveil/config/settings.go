@@ -101,8 +101,11 @@ var settings = []*Setting{
 	{Key: "audit.signature_transit", Kind: Text, Help: "`name` of an ed25519 key of keys.vault.transit_mount that signs checkpoints, instead of audit.signature_key", field: func(c *Config) any { return &c.Audit.SignatureTransit }},
 	{Key: "audit.subject_key", Kind: Text, Default: "audit-subject", Help: "`name` of the key of type mac that makes the tags of subjects, if the schema file names any", field: func(c *Config) any { return &c.Audit.SubjectKey }},
 	{Key: "audit.retain", Kind: Choice, Words: []string{"6 months", "1 year", "3 years"}, Help: "how long pgveil audit purge keeps records: 6 months, 1 year or 3 years", field: func(c *Config) any { return &c.Audit.Retain }},
-	{Key: "audit.copy", Kind: Text, Help: "`places` to which records are copied once they are durable: stdout, syslog+tls://host:port, syslog+tcp://host:port; several with commas", field: func(c *Config) any { return &c.Audit.Copy }},
-	{Key: "audit.copy_ca", Kind: Path, Help: "`file` of the authorities of the syslog server's certificate, in PEM; the system's without", field: func(c *Config) any { return &c.Audit.CopyCA }},
+	{Key: "audit.copy", Kind: Text, Help: "`places` to which records are copied once they are durable: stdout, syslog+tls://host:port, syslog+tcp://host:port, postgres://user@host:port/database; several with commas", field: func(c *Config) any { return &c.Audit.Copy }},
+	{Key: "audit.copy_ca", Kind: Path, Help: "`file` of the authorities of the certificates of syslog and PostgreSQL servers that records are copied to, in PEM; the system's without", field: func(c *Config) any { return &c.Audit.CopyCA }},
+	{Key: "audit.copy_password_file", Kind: Path, Help: "`file` that holds the password for the PostgreSQL server of audit.copy", field: func(c *Config) any { return &c.Audit.CopyPasswordFile }},
+	{Key: "audit.copy_password_env", Kind: Variable, Help: "`name` of the variable of the environment that holds it", field: func(c *Config) any { return &c.Audit.CopyPasswordEnv }},
+	{Key: "audit.copy_password_vault", Kind: Reference, Help: "`path#field` of the secret in Vault that holds it", field: func(c *Config) any { return &c.Audit.CopyPasswordVault }},
 	{Key: "audit.segment_size", Kind: Size, Low: 4096, High: 1 << 40, Default: "64MB", Help: "a segment of the log ends at this size", field: func(c *Config) any { return &c.Audit.SegmentSize }},
 	{Key: "audit.segment_age", Kind: Duration, Default: "24h", Help: "a segment of the log ends at this age", field: func(c *Config) any { return &c.Audit.SegmentAge }},
 
