@@ -76,6 +76,7 @@ func (s *server) close() error {
 
 func serve(ctx context.Context, c *call) error {
 	defer proxy.Ballast()()
+	go proxy.Tidy(ctx)
 	log := c.logger()
 	file, err := c.readSchema()
 	if err != nil {

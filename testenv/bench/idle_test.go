@@ -39,11 +39,11 @@ func BenchmarkIdle(b *testing.B) {
 		}
 	}
 	open(50) // what is there once
-	time.Sleep(3 * time.Second)
+	time.Sleep(15 * time.Second) // until it has been tidied up, see proxy.Tidy
 	before := resident(b, p.pid, "VmRSS")
 	for range b.N {
 		open(*idle)
-		time.Sleep(10 * time.Second) // several collections' time
+		time.Sleep(15 * time.Second)
 		after := resident(b, p.pid, "VmRSS")
 		fmt.Printf("\n%d idle connections: %.1f KiB of resident memory each; ready %v after its start\n",
 			*idle, float64(after-before)/float64(*idle)/1024, p.ready.Round(time.Millisecond))

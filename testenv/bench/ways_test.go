@@ -43,7 +43,7 @@ func start(b *testing.B) *ways {
 	w := &ways{Stack: s, addr: map[string]string{direct: s.Postgres.Addr()}, program: program(b), dir: files(b, s)}
 	w.addr[veil] = serve(b, w.program, w.dir).addr
 	if *otherProgram != "" {
-		w.addr[other] = serve(b, *otherProgram, files(b, s)).addr
+		w.addr[other] = serve(b, *otherProgram, w.dir, "--audit-dir", filepath.Join(b.TempDir(), "audit")).addr
 	}
 	if memory, err := os.MkdirTemp("/dev/shm", "pgveil-bench-"); err == nil {
 		b.Cleanup(func() { _ = os.RemoveAll(memory) })
