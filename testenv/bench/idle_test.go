@@ -38,7 +38,7 @@ func BenchmarkIdle(b *testing.B) {
 			}
 		}
 	}
-	open(50) // what is there once
+	open(50)                     // what is there once
 	time.Sleep(15 * time.Second) // until it has been tidied up, see proxy.Tidy
 	before := resident(b, p.pid, "VmRSS")
 	for range b.N {
