@@ -18,6 +18,12 @@ func checkAccess(touches []statement.Touch, roles []string) *pgerror.Error {
 		if access.Clashes() {
 			return refuseClash(roles[0], touch.Column)
 		}
+		if touch.Column.Controlled() {
+			if refusal := checkControlled(touch, access, roles); refusal != nil {
+				return refusal
+			}
+			continue
+		}
 		switch touch.How {
 		case statement.Read:
 			if access.Verdict == schema.Deny {

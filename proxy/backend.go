@@ -171,6 +171,10 @@ func (c *conn) answer(w *work, typ byte) error {
 			return c.dataRow(r)
 		case r != nil && r.refused() != nil:
 			return c.fail(r, r.refused())
+		case r != nil && r.free():
+			if e := c.countFree(r); e != nil {
+				return c.fail(r, e)
+			}
 		}
 	case 'G':
 		return c.copyInResponse(w)
@@ -179,6 +183,10 @@ func (c *conn) answer(w *work, typ byte) error {
 	case 'd':
 		if r := w.result(); r != nil && r.stream != nil {
 			return c.copyOutData(r)
+		} else if r != nil && r.free() {
+			if e := c.countFree(r); e != nil {
+				return c.fail(r, e)
+			}
 		}
 	case 'c':
 		if r := w.result(); r != nil && r.stream != nil {
@@ -377,13 +385,17 @@ func (c *conn) receiveError(w *work, typ byte) error {
 	if err != nil {
 		return err
 	}
+	write := writeUnsealed
+	if c.conceals(w, fields) {
+		write = writeConcealed
+	}
 	if typ == 'N' {
-		return writeUnsealed(c.cw, typ, fields, fields.Position())
+		return write(c.cw, typ, fields, fields.Position())
 	}
 	c.changed.Store(true)
 	code := string(fields.Get(wire.FieldCode))
 	if w == nil {
-		return writeUnsealed(c.cw, typ, fields, fields.Position())
+		return write(c.cw, typ, fields, fields.Position())
 	}
 	w.part.fail()
 	own := c.copyFailure(w.result(), fields.Get(wire.FieldMessage))
@@ -409,7 +421,7 @@ func (c *conn) receiveError(w *work, typ byte) error {
 			return wire.WriteErrorResponse(c.cw, c.inTransaction(w.refusal))
 		}
 	}
-	return writeUnsealed(c.cw, typ, fields, w.remap.position(fields.Position()))
+	return write(c.cw, typ, fields, w.remap.position(fields.Position()))
 }
 
 // inTransaction gives the error that a client gets for a refused statement: in a

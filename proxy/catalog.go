@@ -20,8 +20,30 @@ type snapshot struct {
 	catalog  *schema.Catalog
 	analyzer *statement.Analyzer
 	members  memberships
-	builtin  map[string]struct{} // functions that change nothing of the session
-	mark     string              // the catalog's fingerprint
+	functions
+	mark string // the catalog's fingerprint
+	// free plans texts as if the controlled columns of analyzer's were columns like any other.
+	// It is nil if there are none.
+	free       *statement.Analyzer
+	controlled []*schema.Column
+	trusted    *schema.Database // says which functions may be called all the same
+}
+
+// functions are names of functions.
+type functions struct {
+	builtin  map[string]struct{} // that change nothing of the session
+	computed map[string]struct{} // that a.f may call, a being a row
+}
+
+// newSnapshot makes a snapshot of a catalog, and of the same with its controlled columns, nil if
+// there are none.
+func newSnapshot(database *schema.Database, catalog, controlled *schema.Catalog, members memberships, names functions, mark string) *snapshot {
+	s := &snapshot{catalog: catalog, analyzer: statement.NewAnalyzer(catalog), members: members, functions: names, mark: mark, trusted: database}
+	if controlled != nil {
+		s.free, s.analyzer = s.analyzer, statement.NewAnalyzer(controlled)
+		s.controlled = s.analyzer.Controlled()
+	}
+	return s
 }
 
 // calm reports whether calling a function of that name changes nothing of the session.
@@ -34,8 +56,9 @@ func (s *snapshot) calm(name []byte) bool {
 const calmFunctions = `SELECT proname::text FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
 	EXCEPT SELECT proname::text FROM pg_catalog.pg_proc WHERE pronamespace <> 'pg_catalog'::regnamespace`
 
-func loadCalm(ctx context.Context, login *pgx.Conn) (map[string]struct{}, error) {
-	rows, err := login.Query(ctx, calmFunctions, pgx.QueryExecModeExec)
+// loadNames gives the names that a query gives.
+func loadNames(ctx context.Context, login *pgx.Conn, query string) (map[string]struct{}, error) {
+	rows, err := login.Query(ctx, query, pgx.QueryExecModeExec)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +70,11 @@ func loadCalm(ctx context.Context, login *pgx.Conn) (map[string]struct{}, error)
 	})
 	return names, err
 }
+
+// rowFunctions are the names outside pg_catalog of functions that may take a row of any kind alone.
+const rowFunctions = `SELECT p.proname::text FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
+	WHERE t.typtype IN ('c', 'd', 'p') AND p.pronargs - p.pronargdefaults <= 1
+		AND p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`
 
 // tracked is a described database and the newest snapshot of it.
 type tracked struct {
@@ -257,17 +285,22 @@ func (t *tracked) readNewer(ctx context.Context, login *pgx.Conn) error {
 	if mark == t.fingerprint && t.current.Load() != nil {
 		return nil
 	}
-	catalog, err := schema.LoadCatalog(ctx, login, t.database.Load())
+	database := t.database.Load()
+	catalog, controlled, err := schema.LoadCatalogs(ctx, login, database)
 	if err != nil {
 		return err
 	}
-	calm, err := loadCalm(ctx, login)
+	calm, err := loadNames(ctx, login, calmFunctions)
+	if err != nil {
+		return err
+	}
+	computed, err := loadNames(ctx, login, rowFunctions)
 	if err != nil {
 		return err
 	}
 	t.reads.Add(1)
 	t.tell(catalog.Gaps())
-	t.current.Store(&snapshot{catalog: catalog, analyzer: statement.NewAnalyzer(catalog), members: members, builtin: calm, mark: catalogMark})
+	t.current.Store(newSnapshot(database, catalog, controlled, members, functions{calm, computed}, catalogMark))
 	t.fingerprint = mark
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -137,12 +136,13 @@ func (c *conn) readOwn(settings *probe, order uint64, shared *snapshot) error {
 	if err == nil && mark == shared.mark { // of temporary tables only, or undone
 		c.own.snapshot = shared
 	} else if err == nil && (c.own.snapshot == nil || mark != c.own.snapshot.mark) {
-		var catalog *schema.Catalog
-		if catalog, err = schema.ReadCatalog(c.ctx, through, c.tracked.database.Load()); err == nil {
-			c.own.snapshot = &snapshot{
-				catalog: catalog, analyzer: statement.NewAnalyzer(catalog),
-				members: shared.members, builtin: shared.builtin, mark: mark,
-			}
+		database := c.tracked.database.Load()
+		var catalog, controlled *schema.Catalog
+		if catalog, err = schema.ReadCatalog(c.ctx, through, database); err == nil {
+			controlled, err = schema.ReadControlled(c.ctx, through, database)
+		}
+		if err == nil {
+			c.own.snapshot = newSnapshot(database, catalog, controlled, shared.members, shared.functions, mark)
 		}
 	}
 	if err != nil {

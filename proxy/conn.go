@@ -60,7 +60,8 @@ type conn struct {
 	lexer       statement.Lexer
 	rewriter    rewriter
 	state       *state
-	process     uint32 // of the server, that the state was learnt from; 0 before the first time
+	seen        atomic.Pointer[state] // the newest, for the backend
+	process     uint32                // of the server, that the state was learnt from; 0 before the first time
 	own         own
 	blocked     time.Time         // when pgveil's login could last not read the catalog in time
 	sequence    uint64            // of the messages between two Syncs

@@ -205,5 +205,8 @@ func (c *conn) countCopied(r *result) error {
 	tag, err := wire.DecodeCommandComplete(body)
 	r.rows = wire.TagRows(tag)
 	c.did.rows.Add(uint64(r.rows))
+	if r.free() {
+		r.opened += r.rows
+	}
 	return err
 }

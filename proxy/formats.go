@@ -15,7 +15,7 @@ func serverFormats(planned *statement.Statement, client []int16) []int16 {
 	outputs := planned.Outputs
 	sealed := false
 	for _, o := range outputs {
-		sealed = sealed || o.Column != nil
+		sealed = sealed || o.Column != nil && !o.Column.Controlled()
 	}
 	if !sealed || (len(client) > 1 && len(client) != len(planned.Shown())) {
 		return client
@@ -23,7 +23,7 @@ func serverFormats(planned *statement.Statement, client []int16) []int16 {
 	formats := make([]int16, len(outputs))
 	for i, o := range outputs {
 		formats[i] = formatOf(client, i)
-		if o.Column != nil && !logicalBytea(&o) {
+		if o.Column != nil && !o.Column.Controlled() && !logicalBytea(&o) {
 			formats[i] = 1
 		}
 	}

@@ -46,7 +46,10 @@ func (c *conn) sourcesOf(o *statement.Output, roles []string) []opener {
 	var sources []opener
 next:
 	for _, tagged := range o.Columns() {
-		s := opener{tagged: tagged, header: tagged.Header(), sealer: c.tracked.sealers.of(tagged), access: tagged.AccessFor(roles), subject: isSubject(tagged)}
+		s := opener{tagged: tagged, access: tagged.AccessFor(roles)}
+		if !tagged.Controlled() { // of which nothing tells whose a value is
+			s.header, s.sealer, s.subject = tagged.Header(), c.tracked.sealers.of(tagged), isSubject(tagged)
+		}
 		for i := range sources {
 			if have := &sources[i]; have.header == s.header {
 				have.access = strictest(have.access, s.access)
@@ -110,6 +113,9 @@ func (c *conn) open(dst []byte, col *column, value []byte, st *state) ([]byte, i
 
 // openValue is open of a value that is no array.
 func (c *conn) openValue(dst []byte, col *column, value []byte, st *state) ([]byte, int64, *pgerror.Error) {
+	if col.output.Column.Controlled() {
+		return c.openControlled(dst, col, value, st)
+	}
 	s := st.settings
 	if !col.binary {
 		var err error

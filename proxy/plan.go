@@ -42,7 +42,8 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 		}
 		return text, nil, nil, err
 	}
-	if !snapshot.analyzer.Relevant(text) && !c.doubtful(text, snapshot) && !c.runsTagged(text) {
+	escape := snapshot.escape(text)
+	if escape == "" && !snapshot.analyzer.Relevant(text) && !c.doubtful(text, snapshot) && !c.runsTagged(text) {
 		return text, nil, nil, nil
 	}
 	begins := len(text.Commands()) > 1 && text.Commands()[0].Verb == statement.VerbBegin
@@ -85,6 +86,11 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 		text = c.lexer.Lex(decoded)
 		c.noteHidden(text, s.snapshot)
 	}
+	if escape != "" || s.snapshot != snapshot {
+		if refusal := s.mayEscape(text); refusal != nil {
+			return text, nil, nil, refusal
+		}
+	}
 	if s.problem != nil && s.snapshot.analyzer.Doubtful(text) {
 		return text, nil, nil, s.problem
 	}
@@ -99,6 +105,9 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 		return c.plan(raw)
 	}
 	plan, err := s.snapshot.analyzer.Plan(text, &s.env)
+	if s.snapshot.free != nil && err != nil {
+		plan, err = c.planFree(text, s, err)
+	}
 	if namesNothing(err) && c.own.snapshot == nil {
 		// What is missing may have been made meanwhile, by others.
 		newer, e := c.tracked.compare(c.ctx)

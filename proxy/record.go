@@ -18,6 +18,7 @@ var howNames = map[statement.How]string{
 	statement.NullTest: "null test",
 	statement.Assign:   "assign",
 	statement.Copy:     "copy",
+	statement.Derive:   "derive",
 }
 
 // beginAudit enters the intent of a statement that opens or searches tagged values.
@@ -36,7 +37,7 @@ func (c *conn) beginAudit(r *result, text *statement.Text) error {
 	reads := false
 	for _, touch := range planned.Touches {
 		verdict := touch.Column.AccessFor(r.state.roles).Verdict
-		opens := touch.How == statement.Read && verdict != schema.Hide
+		opens := (touch.How == statement.Read || touch.How == statement.Derive) && verdict != schema.Hide
 		reads = reads || opens
 		r.subjects.expected = r.subjects.expected || opens && touch.Column.Subject != nil && c.config.Subjects != nil
 		if opens || touch.How == statement.Search || touch.How == statement.Match || touch.How == statement.Copy {

@@ -130,7 +130,9 @@ func (c *conn) rowDescription(w *work) error {
 	wire.StartRowDescription(out, len(outputs))
 	for i := 0; i < len(outputs) && description.Next(); i++ {
 		f := description.Field()
-		if o := &outputs[i]; o.Column != nil {
+		if o := &outputs[i]; o.Column != nil && o.Column.Controlled() {
+			f.Format = formatOf(formats, i)
+		} else if o.Column != nil {
 			f.TypeOID, f.Size, f.Modifier = o.Type.OID(), o.Type.Size(), o.Type.Typmod
 			if o.Array {
 				f.TypeOID, f.Size = o.Type.ArrayOID(), -1
@@ -266,6 +268,9 @@ func (c *conn) dataRow(r *result) error {
 	}
 	r.rows++
 	c.did.rows.Add(1)
+	if r.free() {
+		opened++
+	}
 	r.opened += opened
 	r.erased += c.erased
 	r.endRow()

@@ -97,6 +97,7 @@ func (c *conn) fresh() (*state, error) {
 		return nil, err
 	}
 	c.state = s
+	c.seen.Store(s)
 	return s, nil
 }
 

@@ -19,7 +19,7 @@ type Catalog struct {
 	schemas   map[string]struct{}        // that tags are in
 	declared  map[string][]declared      // by the function's name
 
-	ownEquality bool
+	ownEquality, ownComparison bool
 
 	aggregates map[string]struct{} // names of functions; nil: not known
 	everything readers             // who may read everything
@@ -59,6 +59,9 @@ type Relation struct {
 	InClear bool
 
 	readers readers // on the server, of all columns
+	// Reveals is a controlled column of which something else of the table tells: it is
+	// partitioned by it, or a generated column is computed of it. Nil if there is none.
+	Reveals *Column
 }
 
 // Attribute is a column of a relation.
@@ -171,6 +174,11 @@ func (c *Catalog) tag(column *Column) {
 		return
 	}
 	name := relationName{column.Schema, column.Table}
+	if column.Controlled() {
+		c.watched[column.Table] = struct{}{}
+		c.schemas[column.Schema] = struct{}{}
+		return
+	}
 	if !slices.Contains(c.tags[name], column) {
 		c.tags[name] = append(c.tags[name], column)
 		c.watched[column.Table] = struct{}{}

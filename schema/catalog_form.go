@@ -3,6 +3,12 @@ package schema
 // form gives how the values of a column of the file are stored, as the catalog shows; nil
 // if that is in the clear, and may be.
 func (l *loader) form(a *Attribute, c *Column) *Column {
+	if c.Controlled() {
+		if a.Orphan { // what it holds is sealed after all
+			return nil
+		}
+		return c
+	}
 	seal, sealed := l.seals[a]
 	if a.TypeOID != byteaOID {
 		sealed = false
@@ -93,6 +99,9 @@ func (l *loader) tags() []*Column {
 	}
 	var tags []*Column
 	for _, c := range l.db.Columns {
+		if c.Controlled() { // a table that applications make has it in the clear
+			continue
+		}
 		form, stored := l.forms[c]
 		switch peer := keyOf[c.Domain]; {
 		case stored && form != nil:

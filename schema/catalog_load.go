@@ -60,7 +60,9 @@ func ReadCatalog(ctx context.Context, q Querier, db *Database) (*Catalog, error)
 		return nil, err
 	}
 	l.spread()
-	for _, step := range []func(context.Context, Querier) error{l.readDefinitions, l.readPartitionKeys, l.readIndexes, l.readChecks, l.readReaders, l.readEpoch} {
+	for _, step := range []func(context.Context, Querier) error{
+		l.readDefinitions, l.readPartitionKeys, l.readRevealing, l.readIndexes, l.readChecks, l.readReaders, l.readEpoch,
+	} {
 		if err := step(ctx, q); err != nil {
 			return nil, err
 		}
@@ -93,7 +95,7 @@ type loader struct {
 	changing bool // see Catalog.Changing
 	epoch    int64
 
-	ownEquality bool // an operator that Catalog.OwnEquality is about
+	ownEquality, ownComparison bool // operators that the Catalog's methods of these names are about
 
 	aggregates map[string]struct{} // names of functions
 	everything readers             // who may read everything

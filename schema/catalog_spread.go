@@ -83,7 +83,7 @@ func isTable(r *Relation) bool { return r.Kind == 'r' || r.Kind == 'p' || r.Kind
 // SealsAlike reports whether values sealed for one column open in the other and
 // mean the same there.
 func (c *Column) SealsAlike(o *Column) bool {
-	return c == o || c.Context == o.Context && c.Key == o.Key && sameKeyBy(c, o) && c.Mode == o.Mode && c.Type == o.Type && c.Padding == o.Padding && c.KeyID == o.KeyID
+	return c == o || !c.Controlled() && c.Context == o.Context && c.Key == o.Key && sameKeyBy(c, o) && c.Mode == o.Mode && c.Type == o.Type && c.Padding == o.Padding && c.KeyID == o.KeyID
 }
 
 func sameKeyBy(a, b *Column) bool {
@@ -178,7 +178,7 @@ func (l *loader) catalog() *Catalog {
 		}
 	}
 	c := NewCatalog(kept, functions, l.tags()...)
-	c.shadowed, c.ownEquality = l.shadowed, l.ownEquality
+	c.shadowed, c.ownEquality, c.ownComparison = l.shadowed, l.ownEquality, l.ownComparison
 	c.changing, c.epoch = l.changing, l.epoch
 	c.aggregates, c.everything = l.aggregates, l.everything
 	for name := range l.watched {

@@ -90,7 +90,7 @@ func Check(ctx context.Context, conn *pgx.Conn, db *Database) ([]Problem, error)
 		}
 		for _, step := range []func(context.Context, Querier) error{
 			c.readRelations, c.readAttributes, c.readInheritance, c.readSealing, c.checkTables, c.checkColumns, c.checkKeyBy,
-			c.checkConstraints, c.checkStrayConstraints, c.checkIndexes, c.checkTriggers, c.checkPolicies, c.checkRoles,
+			c.checkConstraints, c.checkStrayConstraints, c.checkIndexes, c.checkTriggers, c.checkPolicies, c.checkControlled, c.checkRoles,
 		} {
 			if err := step(ctx, tx); err != nil {
 				return err
@@ -125,7 +125,9 @@ func (c *checker) report(severity Severity, column *Column, object, fix, format 
 	order := len(c.db.Columns)
 	if column != nil {
 		column = column.InFile()
-		order = slices.Index(c.db.Columns, column)
+		if order = slices.Index(c.db.Columns, column); order < 0 {
+			order = len(c.db.Columns)
+		}
 		if at, ok := c.db.positions[column]; ok {
 			p.Place = fmt.Sprintf("%s:%d:%d", c.db.file, at.Line, at.Column)
 		}

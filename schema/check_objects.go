@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -219,7 +220,7 @@ func (c *checker) checkRoles(ctx context.Context, q Querier) error {
 			suggested = append(suggested, name)
 		}
 	}
-	for _, column := range c.db.Columns {
+	for _, column := range slices.Concat(c.db.Columns, c.db.Controlled) {
 		for _, role := range names(column.Access) {
 			if exists[role] {
 				continue

@@ -148,9 +148,15 @@ func plainIdentifier(s string) bool {
 // Database holds the tagged columns of one database.
 type Database struct {
 	Name    string
-	Columns []*Column // in the order of the file
+	Columns []*Column // those that are sealed, or were, or will be; in the order of the file
+	// Controlled are the columns that are stored in the clear and read by verdict: see
+	// [Column.Controlled]. They are not among Columns.
+	Controlled []*Column
 	// Functions are those whose arguments or results are sealed values.
 	Functions []*Function
+	// Trusted are the functions outside pg_catalog that roles may call which may not decrypt a
+	// controlled column: they give nothing of one.
+	Trusted []TrustedFunction
 	// Budgets say how much is opened, by role; "public" is every role.
 	Budgets map[string]Budget
 	// Holds tells whether a keyset has a key of that ID. By that a catalog tells a
@@ -163,6 +169,8 @@ type Database struct {
 
 	mu    sync.Mutex
 	keyed map[keyedColumn]*Column
+
+	sealed *Database // that this one is, with the controlled columns among Columns; else nil
 }
 
 // keyedColumn is a form of a column and the key that seals it.
@@ -176,6 +184,9 @@ type keyedColumn struct {
 func (d *Database) withKey(form *Column, id uint32, apart bool) *Column {
 	if id == 0 && !apart {
 		return form
+	}
+	if d.sealed != nil {
+		return d.sealed.withKey(form, id, apart)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

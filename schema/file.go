@@ -33,7 +33,7 @@ const maxNameLength = 63
 var (
 	fileKeys     = []string{"version", "keys", "projects", "profiles", "databases"}
 	projectKeys  = []string{"key", "epoch", "shift"}
-	databaseKeys = []string{"tables", "functions", "budgets"}
+	databaseKeys = []string{"tables", "functions", "trusted_functions", "budgets"}
 	budgetKeys   = []string{"rows", "values", "patients_per_hour", "patients_per_day"}
 	functionKeys = []string{"arguments", "returns", "columns"}
 	tableKeys    = []string{"access", "subject", "columns"}
@@ -163,11 +163,17 @@ func (p *fileParser) parseDatabase(e yamlfile.Entry) {
 	}
 	p.checkDatabase()
 	for _, c := range p.columns {
-		db.Columns = append(db.Columns, c.Column)
-		db.positions[c.Column] = c.at
+		if db.positions[c.Column] = c.at; c.Controlled() {
+			db.Controlled = append(db.Controlled, c.Column)
+		} else {
+			db.Columns = append(db.Columns, c.Column)
+		}
 	}
 	if e, ok := fields["functions"]; ok {
 		p.parseFunctions(e, db)
+	}
+	if e, ok := fields["trusted_functions"]; ok {
+		p.trustedFunctions(e, db)
 	}
 	if e, ok := fields["budgets"]; ok {
 		p.parseBudgets(e, db)

@@ -50,9 +50,11 @@ func (p *fileParser) parseColumn(e yamlfile.Entry, table relationName, fallback 
 	p.columnType(c, fields, what)
 	p.columnErased(c, fields, what)
 	was, changes := fields["was"]
-	p.columnForm(c, fields, what, changes)
+	p.columnForm(c, fields, what)
 	if changes {
 		p.columnWas(c, was, what)
+	} else if c.inClear {
+		p.controlled(c, what)
 	}
 	list := fallback
 	if f, ok := fields["access"]; ok {
@@ -72,10 +74,9 @@ func (p *fileParser) parseColumn(e yamlfile.Entry, table relationName, fallback 
 	}
 }
 
-// columnForm reads how the values of a column are stored. They may be in the clear only
-// beside another form.
-func (p *fileParser) columnForm(c *parsedColumn, fields map[string]yamlfile.Entry, what string, clear bool) {
-	if p.columnEncryption(c, fields, what, clear); c.inClear {
+// columnForm reads how the values of a column are stored.
+func (p *fileParser) columnForm(c *parsedColumn, fields map[string]yamlfile.Entry, what string) {
+	if p.columnEncryption(c, fields, what); c.inClear {
 		for _, key := range []string{"key", "key_by", "domain", "context", "padding"} {
 			if _, ok := fields[key]; ok {
 				p.Errorf(c.fields[key], "%s has encryption: none and no %s", what, key)
@@ -141,19 +142,17 @@ var typeNames = []string{
 	"timestamp", "timestamptz", "timestamp with time zone", "timestamp without time zone", "uuid", "jsonb", "bytea",
 }
 
-func (p *fileParser) columnEncryption(c *parsedColumn, fields map[string]yamlfile.Entry, what string, clear bool) {
+func (p *fileParser) columnEncryption(c *parsedColumn, fields map[string]yamlfile.Entry, what string) {
 	f, ok := fields["encryption"]
 	if !ok {
 		p.Errorf(c.at, "%s has no encryption: randomized, or deterministic to compare it with = and join it", what)
 		return
 	}
 	if n, ok := f.Value.(*ast.StringNode); ok && n.Value == Unencrypted.String() {
-		if c.inClear = clear; !clear {
-			p.Errorf(c.fields["encryption"], "%s: encryption: none is only for a column that is being unsealed, together with was; take the column out of the file or seal it", what)
-		}
+		c.inClear = true
 		return
 	}
-	s, ok := p.Choice(f, what, Randomized.String(), Deterministic.String())
+	s, ok := p.Choice(f, what, Randomized.String(), Deterministic.String(), Unencrypted.String())
 	if !ok {
 		return
 	}

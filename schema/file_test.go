@@ -154,7 +154,9 @@ func TestParseErrors(t *testing.T) {
 		{"no type", column("encryption: randomized, access: staff"), []string{"11:11: column public.client.name has no type"}},
 		{"unknown type", column("type: varchr(10), encryption: randomized, access: staff"), []string{`did you mean "varchar"?`}},
 		{"type is a number", column("type: 12, encryption: randomized, access: staff"), []string{`11:24: column public.client.name: "type" is to be text, and "12" is not; write it in quotes`}},
-		{"none", column("type: text, encryption: none, access: staff"), []string{"11:42: column public.client.name: encryption: none is only for a column that is being unsealed, together with was"}},
+		{"none", column("type: text, encryption: none, key: r, erased: gone, access: staff"), []string{
+			"column public.client.name has encryption: none and no key", "column public.client.name has encryption: none and no erased",
+		}},
 		{"encryption", column("type: text, encryption: determinstic, access: staff"), []string{`11:42: column public.client.name: unknown encryption "determinstic"; did you mean "deterministic"?`}},
 		{"jsonb", column("type: jsonb, encryption: deterministic, access: staff"), []string{"11:43: column public.client.name: type jsonb cannot be deterministic"}},
 		{"numeric", column("type: numeric, encryption: deterministic, access: staff"), []string{"give it a precision and scale"}},
@@ -327,10 +329,10 @@ func FuzzParse(f *testing.F) {
 }
 
 func TestFileErrors(t *testing.T) {
-	_, err := Parse("a.yaml", []byte(column("type: text, encryption: none, padding: 0, acess: staff")))
-	want := `a.yaml:11:42: column public.client.name: encryption: none is only for a column that is being unsealed, together with was; take the column out of the file or seal it
-a.yaml:11:57: column public.client.name: "padding" is a whole number from 2 to 65536, not "0"
-a.yaml:11:60: column public.client.name: unknown key "acess"; did you mean "access"?`
+	_, err := Parse("a.yaml", []byte(column("type: text, encryption: nonsense, padding: 0, acess: staff")))
+	want := `a.yaml:11:42: column public.client.name: unknown encryption "nonsense"; it is one of randomized, deterministic, none
+a.yaml:11:61: column public.client.name: "padding" is a whole number from 2 to 65536, not "0"
+a.yaml:11:64: column public.client.name: unknown key "acess"; did you mean "access"?`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}

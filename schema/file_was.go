@@ -22,7 +22,7 @@ func (p *fileParser) columnWas(c *parsedColumn, e yamlfile.Entry, what string) {
 		w.fields[key] = yamlfile.PositionOf(f.Value)
 	}
 	errors := len(p.Faults)
-	p.columnForm(w, fields, what, true)
+	p.columnForm(w, fields, what)
 	switch {
 	case len(p.Faults) > errors:
 		return

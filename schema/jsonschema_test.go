@@ -204,6 +204,7 @@ func TestJSONSchemaTakesTheExamples(t *testing.T) {
 		"type: int, encryption: deterministic, key: d, domain: a.b, context: x, access: [staff, {a: hide}]",
 		"type: text, encryption: randomized, padding: none, access: {a: {verdict: hide, search: true}}",
 		fine + ", was: {encryption: none}",
+		"type: text, encryption: none, access: staff",
 		"type: text, encryption: none, was: {encryption: deterministic, key: d, domain: a, padding: 16, context: x}, access: staff",
 		"type: text, encryption: randomized, padding: 16, access: {a: {mask: {keep_last: 2, fill: '#', length: same, round: 0.5, truncate: month}}}",
 		"type: int, encryption: randomized, access: {a: {mask: {bucket: 10, email: domain}}, b: {mask: {bucket: {size: 5, from: -3}, nir: order}}}",
@@ -226,7 +227,7 @@ func TestJSONSchemaRefusesWhatTheDecoderDoes(t *testing.T) {
 	for _, keys := range []string{
 		"encryption: randomized, access: staff",
 		"type: text, access: staff",
-		"type: text, encryption: none, access: staff",
+		"type: text, encryption: nothing, access: staff",
 		fine + ", was: {key: k}",
 		fine + ", was: {encryption: none, access: staff}",
 		"type: 12, encryption: randomized, access: staff",

@@ -14,7 +14,7 @@ func (x *analysis) arrayExpr(a *pg.A_ArrayExpr, s *scope) operand {
 	switch {
 	case !o.sealed():
 		return o
-	case o.column.array || o.column.json != nil:
+	case o.column.array || o.column.json != nil || o.column.tagged.Controlled():
 		x.fail(refuseUse(o.column.tagged, "ARRAY"), o.token)
 		return o
 	}

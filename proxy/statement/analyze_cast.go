@@ -12,6 +12,10 @@ func (x *analysis) cast(n *pg.TypeCast, o operand) operand {
 	if o.column.json != nil {
 		return x.castJSON(n, o)
 	}
+	if o.column.tagged.Controlled() {
+		x.fail(refuseCast(o.column.tagged, typeText(n.TypeName)), o.token)
+		return o
+	}
 	t, ok := x.castTypeOf(n.TypeName)
 	have := o.column.logicalType()
 	repadded := t.Kind == logical.Bpchar && t.Typmod < 0 && have != o.column.tagged.Type

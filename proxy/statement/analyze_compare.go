@@ -148,6 +148,10 @@ func (x *analysis) match(l, r operand, name string) {
 // search analyses the comparison of a sealed column with a value.
 func (x *analysis) search(name string, o operand, value *pg.Node, array bool) {
 	c := o.column.tagged
+	if c.Controlled() {
+		x.searchControlled(name, o, value)
+		return
+	}
 	if c.Mode != schema.Deterministic {
 		x.fail(refuseSearch(c, name), o.token)
 		return

@@ -66,6 +66,9 @@ func (x *analysis) copyQuery(n *pg.Node, c *CopyPlan) {
 		}
 	}
 	for i := range targets {
+		if t := targets[i].tagged; t != nil && t.Controlled() {
+			x.fail(refuse(t, "show", " by COPY"), targets[i].token)
+		}
 		c.add(targets[i].name, targets[i].tagged, targets[i].output())
 	}
 }
@@ -108,6 +111,14 @@ func (x *analysis) copyTable(st *pg.CopyStmt, c *CopyPlan) {
 		how = Assign
 	}
 	add := func(a *schema.Attribute) {
+		if a.Tagged != nil && !isSealed(a) {
+			if x.touch(a.Tagged, how); !st.IsFrom {
+				x.fail(refuse(a.Tagged, "show", " by COPY"), -1)
+			}
+			plain := *a
+			plain.Tagged = nil
+			a = &plain
+		}
 		c.add(a.Name, a.Tagged, tableOutput(r, a))
 		if a.Tagged != nil {
 			x.touch(a.Tagged, how)

@@ -71,7 +71,7 @@ func (x *analysis) definitionOf(n *pg.Node) *definition {
 	case *pg.Node_DropStmt, *pg.Node_ReindexStmt, *pg.Node_AlterOwnerStmt, *pg.Node_RefreshMatViewStmt,
 		*pg.Node_CreateSeqStmt, *pg.Node_AlterSeqStmt, *pg.Node_LockStmt, *pg.Node_TruncateStmt, *pg.Node_VacuumStmt,
 		*pg.Node_ClusterStmt, *pg.Node_CommentStmt, *pg.Node_GrantStmt, *pg.Node_SecLabelStmt:
-		return &definition{false, func() { x.left = survey{} }} // they hold no value and give no row
+		return &definition{false, func() { x.left, x.harmless = survey{}, n.GetClusterStmt() == nil }} // they hold no value and give no row
 	}
 	return nil
 }
@@ -102,6 +102,9 @@ func (x *analysis) define(raw *pg.RawStmt, d *definition) {
 		return
 	}
 	d.work()
+	if x.a.controls && !x.harmless {
+		x.fail(refuseDefinition(x.verb), -1)
+	}
 	if x.used {
 		x.leftover()
 	}

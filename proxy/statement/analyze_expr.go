@@ -157,7 +157,7 @@ func (x *analysis) call(f *pg.FuncCall, s *scope) operand {
 			result = elements(o)
 		case measuring && i == 0 && o.column.array:
 			x.touchAll(o.column, NullTest)
-		case !counts && !collects || collects && (o.column.array || o.column.json != nil):
+		case !counts && !collects || collects && (o.column.array || o.column.json != nil || o.column.tagged.Controlled()):
 			x.fail(refuseFunction(o.column.tagged, name, strings.Join(names, ".")), o.token)
 		case f.AggDistinct:
 			x.groupOf(o.column, name+"(DISTINCT)", o.token)
@@ -230,7 +230,7 @@ func (x *analysis) subLink(l *pg.SubLink, s *scope) operand {
 		return operand{}
 	case pg.SubLinkType_ARRAY_SUBLINK:
 		targets := x.query(sub, s, useMatch)
-		if len(targets) == 1 && targets[0].tagged != nil && !targets[0].array && targets[0].json == nil {
+		if len(targets) == 1 && targets[0].tagged != nil && !targets[0].array && targets[0].json == nil && !targets[0].tagged.Controlled() {
 			return arrayOf(operand{&targets[0].column, token}, token)
 		}
 		x.noneSealed(targets, "ARRAY")

@@ -249,6 +249,8 @@ func (x *analysis) jsonShows(o operand, binary bool) bool {
 	switch kind := o.column.logicalType().Kind; {
 	case o.column.json != nil:
 		return true
+	case c.Controlled():
+		x.fail(refuseUse(c, "JSON"), o.token)
 	case o.column.array:
 		x.fail(refuseUse(c, "an array in JSON"), o.token)
 	case o.column.made:

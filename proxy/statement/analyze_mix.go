@@ -112,6 +112,11 @@ func (x *analysis) mix(branches []branch, where string) operand {
 	if !first.sealed() {
 		return operand{}
 	}
+	for i := range branches {
+		if b := branches[i]; b.sealed() && b.column.tagged.Controlled() {
+			return x.mixControlled(branches, b.operand, where)
+		}
+	}
 	if first.column.json != nil {
 		return x.mixJSON(branches, first, where)
 	}

@@ -206,7 +206,9 @@ func (x *analysis) valuesQuery(st *pg.SelectStmt, outer *scope, u use, g *goals)
 	for j, branches := range columns {
 		t := target{token: -1, start: -1}
 		if a := g.of(j); a != nil {
-			t.column.tagged, t.made = a.Tagged, true
+			if t.made = true; isSealed(a) {
+				t.column.tagged = a.Tagged
+			}
 		} else if mixed := x.mix(branches, "VALUES"); mixed.sealed() {
 			t.column, t.token = *mixed.column, mixed.token
 		} else {

@@ -132,6 +132,10 @@ func (x *analysis) returningList(list []*pg.Node, s *scope) []target {
 // assign analyses what is stored in a column. settled is as in goals.
 func (x *analysis) assign(a *schema.Attribute, n *pg.Node, s *scope, settled bool) {
 	c := a.Tagged
+	if c != nil && c.Controlled() {
+		x.touch(c, Assign)
+		c = nil
+	}
 	if c == nil {
 		x.plainBut(n, s, refuseStoreIn(a.Name))
 		x.freeParam(n)
@@ -301,7 +305,11 @@ func (x *analysis) multiple(a *schema.Attribute, m *pg.MultiAssignRef, list []*p
 	l := m.Source.GetSubLink()
 	if l == nil || l.SubLinkType != pg.SubLinkType_EXPR_SUBLINK {
 		for _, a := range attributes {
-			if a.Tagged != nil {
+			switch {
+			case a.Tagged == nil:
+			case a.Tagged.Controlled():
+				x.touch(a.Tagged, Assign)
+			default:
 				x.fail(refuseAssign(a.Tagged), x.token(locationOf(m.Source)))
 			}
 		}

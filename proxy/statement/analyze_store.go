@@ -50,7 +50,7 @@ func (g *goals) inUnion() *goals {
 // item analyses an item of a select list, result column i.
 func (x *analysis) item(n *pg.Node, s *scope, g *goals, i int) operand {
 	a := g.of(i)
-	if a != nil && a.Tagged != nil {
+	if a != nil && isSealed(a) {
 		return x.stored(n, a.Tagged, s, g)
 	}
 	if a != nil {
@@ -87,7 +87,10 @@ func (x *analysis) reach(targets []target, g *goals) {
 			return
 		case a == nil:
 			// More than there are columns: the server, or the caller, says so.
-		case a.Tagged == nil:
+		case !isSealed(a):
+			if a.Tagged != nil {
+				x.touch(a.Tagged, Assign)
+			}
 			if o := (operand{&t.column, t.token}).plainUse(); o.sealed() {
 				x.fail(refuseStoreIn(a.Name)(o.column.tagged), t.token)
 			}

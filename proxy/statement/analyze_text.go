@@ -150,7 +150,7 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 			used = true
 			s.Outputs, s.Touches, s.Returning, s.Writes, s.planned = x.outputs, x.touches, x.returning, x.writes, true
 			s.Explains, s.Later = x.explains, x.later
-			s.Copy = x.copying
+			s.Copy, s.Beside = x.copying, x.beside
 			plan.edits = append(plan.edits, x.edits...)
 			tellings[i] = x.telling
 		}
@@ -259,7 +259,9 @@ type analysis struct {
 	used       bool
 	private    bool
 	ruled      bool // it reads a view that rules change
+	beside     []*schema.Column
 	defines    bool // it is a definition, whose constants may be sealed already
+	harmless   bool // one that holds no value and gives no row
 	outputs    []Output
 	ownList    []*pg.Node // of what the statement itself shows, if it can be made longer
 	ownScope   *scope     // in which it stands
@@ -283,8 +285,12 @@ type analysis struct {
 
 // fail refuses the statement at a token.
 func (x *analysis) fail(err *pgerror.Error, token int32) {
-	if x.err == nil {
-		x.err = &refusal{*err, token}
+	if x.err != nil {
+		return
+	}
+	x.err = &refusal{*err, token}
+	if err.Code == pgerror.InsufficientPrivilege {
+		x.err.err.Hint = hintControlled
 	}
 }
 
@@ -306,6 +312,9 @@ func (x *analysis) token(location int32) int32 {
 
 // touch notes a use of a tagged column.
 func (x *analysis) touch(c *schema.Column, how How) {
+	if c.Controlled() && how == Search && x.a.catalog.OwnComparison() {
+		x.fail(refuseOwnEquality(c), -1)
+	}
 	if (how == Search || how == Match) && x.a.catalog.OwnEquality() && !x.env.catalogFirst() {
 		x.fail(refuseOwnEquality(c), -1)
 	}

@@ -28,6 +28,11 @@ func (x *analysis) wrap(whole, inner *pg.Node) {
 	switch w := whole.GetNode().(type) {
 	case *pg.Node_ExplainStmt:
 		x.outputs, x.returning, x.explains = []Output{{}}, false, true
+		for _, t := range x.touches { // the server's estimates are made of samples of its values
+			if t.Column.Controlled() {
+				x.fail(refuse(t.Column, "EXPLAIN a statement with", ""), -1)
+			}
+		}
 	case *pg.Node_DeclareCursorStmt:
 		x.postpone(inner)
 	case *pg.Node_PrepareStmt:
@@ -38,7 +43,7 @@ func (x *analysis) wrap(whole, inner *pg.Node) {
 
 func (x *analysis) postpone(inner *pg.Node) {
 	x.later = &Plan{analyzer: x.a, Statements: []Statement{{
-		Verb: verbOf(inner), Outputs: x.outputs, Touches: x.touches, Returning: x.returning, Writes: x.writes, planned: true,
+		Verb: verbOf(inner), Outputs: x.outputs, Touches: x.touches, Returning: x.returning, Writes: x.writes, Beside: x.beside, planned: true,
 	}}}
 	x.outputs, x.returning, x.writes = nil, false, false
 }

@@ -21,6 +21,10 @@ type Analyzer struct {
 	relevant func(ident []byte) bool // watched or overlaid
 	overlays overlays
 	plans    cache
+	// controlled are the controlled columns of the tables of a name; controls says that there
+	// are any.
+	controlled map[string][]*schema.Column
+	controls   bool
 
 	viewsMu sync.Mutex
 	views   map[uint32]*view
@@ -36,6 +40,7 @@ const (
 func NewAnalyzer(c *schema.Catalog) *Analyzer {
 	a := &Analyzer{catalog: c, views: make(map[uint32]*view)}
 	a.plans.seed = maphash.MakeSeed()
+	a.readControlled()
 	names := make(map[string]uint8)
 	if slices.ContainsFunc(c.Reaching(), hasTagged) {
 		for _, name := range overlayWords {

@@ -55,7 +55,12 @@ func names(line string) []string {
 
 func readFixture(t testing.TB) *fixture {
 	t.Helper()
-	file, err := os.Open("testdata/plans/catalog.txt")
+	return readCatalog(t, "testdata/plans/catalog.txt")
+}
+
+func readCatalog(t testing.TB, path string) *fixture {
+	t.Helper()
+	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +130,15 @@ func (f *fixture) declare(words []string) {
 
 func (f *fixture) attribute(t testing.TB, r *schema.Relation, words []string, domains map[string]*schema.Column) {
 	a := schema.Attribute{Name: words[0], Num: int16(len(r.Attributes) + 1)}
+	if words[1] == "controlled" {
+		lt, err := logical.ParseType(words[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.TypeOID, a.Tagged = lt.OID(), &schema.Column{Schema: r.Schema, Table: r.Name, Name: a.Name, Type: lt}
+		r.Attributes = append(r.Attributes, a)
+		return
+	}
 	if words[1] != "sealed" {
 		a.TypeOID = otherTypes[words[1]]
 		a.Orphan = words[1] == "orphan"

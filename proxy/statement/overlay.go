@@ -50,7 +50,7 @@ var overlayWords = []string{
 func Overlaid(name string) bool { return slices.Contains(overlayWords, name) }
 
 func hasTagged(r *schema.Relation) bool {
-	return slices.ContainsFunc(r.Attributes, func(a schema.Attribute) bool { return a.Tagged != nil })
+	return slices.ContainsFunc(r.Attributes, func(a schema.Attribute) bool { return a.Tagged != nil && !a.Tagged.Controlled() })
 }
 
 // overlays are the overlays of a catalog snapshot, made when first asked for.

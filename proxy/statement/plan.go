@@ -19,9 +19,10 @@ const (
 	NullTest                // IS NULL, count(column)
 	Assign                  // a value is stored in it
 	Copy                    // its value is stored in another column, sealed as it is
+	Derive                  // something is made of its value, of a controlled column: see [schema.Column.Controlled]
 )
 
-var howNames = [...]string{"none", "read", "search", "match", "null test", "assign", "copy"}
+var howNames = [...]string{"none", "read", "search", "match", "null test", "assign", "copy", "derive"}
 
 // String returns the use in words.
 func (h How) String() string { return howNames[h] }
@@ -32,7 +33,8 @@ type Touch struct {
 	How    How
 }
 
-// Output is a result column of a statement. Column is nil if it is not sealed.
+// Output is a result column of a statement. Column is nil if it is not sealed, nor a controlled
+// column, whose values come as they are shown.
 type Output struct {
 	Column *schema.Column
 	// Also are further columns that a value may come from; [schema.Column.Header] of
@@ -80,6 +82,12 @@ type Statement struct {
 	Copy  *CopyPlan // a COPY whose data has sealed columns; else nil
 	// Settled says that what it changes is accounted for in the statements behind it.
 	Settled bool
+	// Beside are the controlled columns of the tables that it uses, whether it uses these or not:
+	// an error of the server may quote a row.
+	Beside []*schema.Column
+	// Free says that its rows are not followed, but for what Outputs says of sealed columns, if
+	// anything: any of them may hold what is made of the columns that it derives from.
+	Free bool
 
 	planned bool // it uses a relation that is or reaches a tagged table
 }

@@ -94,21 +94,26 @@ func (c *planCase) write(b *bytes.Buffer, got []string) {
 // TestPlans compares the plans of the statements in testdata/plans with what is
 // written there.
 func TestPlans(t *testing.T) {
-	comparePlans(t, "testdata/plans/*.plan", 250)
+	comparePlans(t, readFixture(t), "testdata/plans/*.plan", 250)
 }
 
 // TestORMPlans does the same for statements that object-relational mappers send.
 func TestORMPlans(t *testing.T) {
-	comparePlans(t, "testdata/orm/*.plan", 200)
+	comparePlans(t, readFixture(t), "testdata/orm/*.plan", 200)
+}
+
+// TestControlledPlans does the same for statements on controlled columns.
+func TestControlledPlans(t *testing.T) {
+	comparePlans(t, readCatalog(t, "testdata/controlled/catalog.txt"), "testdata/controlled/*.plan", 30)
 }
 
 // comparePlans compares the statements of golden files, which have to be so many.
-func comparePlans(t *testing.T, pattern string, least int) {
+func comparePlans(t *testing.T, f *fixture, pattern string, least int) {
 	files, _ := filepath.Glob(pattern)
 	if len(files) == 0 {
 		t.Fatal("no golden plans")
 	}
-	a := NewAnalyzer(readFixture(t).catalog())
+	a := NewAnalyzer(f.catalog())
 	total := 0
 	for _, path := range files {
 		cases := readPlans(t, path)

@@ -33,6 +33,9 @@ func (r *refusal) at(t *Text) error {
 // refuse says that an operation cannot be done with a column; before and after
 // are the words around its name.
 func refuse(c *schema.Column, before, after string) *pgerror.Error {
+	if c.Controlled() {
+		return refuseDerived(c, before, after)
+	}
 	e := pgerror.New(pgerror.FeatureNotSupported, "cannot %s column %q%s: it is sealed (%s)", before, c.QualifiedName(), after, c.Mode)
 	e.Schema, e.Table, e.Column = c.Schema, c.Table, c.Name
 	return e

@@ -20,6 +20,7 @@ func (x *analysis) relation(rv *pg.RangeVar) *schema.Relation {
 		return nil
 	}
 	x.used = x.used || r.Reaches
+	x.beside = append(x.beside, r.Controlled()...)
 	return r
 }
 
@@ -28,6 +29,10 @@ func (x *analysis) relation(rv *pg.RangeVar) *schema.Relation {
 func (x *analysis) attributes(r *schema.Relation, token int32) []column {
 	if o := r.Orphan(); o != nil {
 		x.fail(refuseOrphan(r, o), token)
+		return nil
+	}
+	if r.Reveals != nil {
+		x.fail(refuse(r.Reveals, "use the table of", ", whose partitions or generated columns tell of it,"), token)
 		return nil
 	}
 	visible := r.Visible()

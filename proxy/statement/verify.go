@@ -21,7 +21,7 @@ func (p *Plan) Verify(statement int, fields []Field) error {
 		return errDisagree()
 	}
 	s := &p.Statements[statement]
-	if !s.planned {
+	if !s.planned || s.Free && s.Outputs == nil {
 		return nil
 	}
 	if len(fields) != len(s.Outputs) {
@@ -40,6 +40,9 @@ func (p *Plan) agree(o *Output, f Field) bool {
 	is := origin{f.TableOID, int16(f.Attribute)}
 	if o.Column != nil {
 		want := logical.Type{Kind: logical.Bytea}
+		if o.Column.Controlled() {
+			want = o.Column.Type
+		}
 		oid := want.OID()
 		if o.Array {
 			oid = want.ArrayOID()

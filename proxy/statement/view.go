@@ -13,8 +13,9 @@ const maxViewDepth = 64
 type view struct {
 	columns []column // of each attribute
 	touches []Touch  // what every use of the view does, whatever it reads
-	ruled   bool     // rules say what changes it, or a view that it reads
-	keyed   bool     // a relation that it reads has keys by value
+	beside  []*schema.Column
+	ruled   bool // rules say what changes it, or a view that it reads
+	keyed   bool // a relation that it reads has keys by value
 	err     *refusal
 }
 
@@ -36,6 +37,7 @@ func (x *analysis) viewOf(r *schema.Relation, token int32) *view {
 		x.touch(t.Column, t.How)
 	}
 	x.ruled = x.ruled || v.ruled
+	x.beside = append(x.beside, v.beside...)
 	return v
 }
 
@@ -83,7 +85,7 @@ func (a *Analyzer) analyzeView(r *schema.Relation, deep int) *view {
 	if x.err != nil {
 		return &view{err: x.err}
 	}
-	v := &view{columns: make([]column, len(targets)), touches: x.touches, ruled: r.Rules || x.ruled}
+	v := &view{columns: make([]column, len(targets)), touches: x.touches, beside: x.beside, ruled: r.Rules || x.ruled}
 	for i := range targets {
 		v.columns[i] = targets[i].column
 	}
