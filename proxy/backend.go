@@ -385,9 +385,16 @@ func (c *conn) receiveError(w *work, typ byte) error {
 	if err != nil {
 		return err
 	}
+	var known *result
+	if w != nil {
+		known = w.result()
+	}
 	write := writeUnsealed
-	if c.conceals(w, fields) {
+	switch {
+	case c.conceals(w, fields):
 		write = writeConcealed
+	case typ == 'E' && c.withholdsRow(fields, known):
+		write = writeWithheld
 	}
 	if typ == 'N' {
 		return write(c.cw, typ, fields, fields.Position())

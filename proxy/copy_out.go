@@ -76,7 +76,7 @@ func (c *conn) openCopied(r *result) copydata.Change {
 			}
 			r.opened += col.json.opened
 			r.spends.opened(column, col.json.opened)
-			return dst, false, nil
+			return dst, col.json.null, nil
 		}
 		if col.hidden() {
 			c.noteUnseen(col, value)

@@ -412,8 +412,8 @@ func TestDefinitionsLeak(t *testing.T) {
 	}
 }
 
-// TestDefinitionVerdicts: defining shows nothing, so that whoever may define at the server
-// may do so here; only to have a guess sealed takes the right to search.
+// TestDefinitionVerdicts: whoever may define at the server may do so here, as far as that shows nothing: to have a
+// guess sealed, or something computed of rows that are there, takes the right to search.
 func TestDefinitionVerdicts(t *testing.T) {
 	s, _ := ddlStack(t, "")
 	if err := s.Postgres.ExecIn(context.Background(), stack.Database, `GRANT USAGE, CREATE ON SCHEMA lab TO secretary`); err != nil {
@@ -422,9 +422,12 @@ func TestDefinitionVerdicts(t *testing.T) {
 	conn := s.Connect(t, "secretary") // whom the schema file does not name
 	for _, step := range []struct{ sql, want string }{
 		{`CREATE TABLE lab.patient (id int PRIMARY KEY, nir char(15) DEFAULT '185057800608436')`, "42501"},
-		{`CREATE TABLE lab.patient (id int PRIMARY KEY, nir char(15) UNIQUE, last_name varchar(80) DEFAULT 'Lefèvre')`, ""},
+		{`CREATE TABLE lab.patient (id int PRIMARY KEY, nir char(15) UNIQUE CHECK (nir IS NOT NULL OR id > 0), last_name varchar(80) DEFAULT 'Lefèvre', city text)`, ""},
 		{`ALTER TABLE lab.patient ADD email varchar(120) NULL DEFAULT NULL, ALTER nir DROP NOT NULL, ALTER id SET NOT NULL`, ""},
-		{`ALTER TABLE lab.patient ADD CONSTRAINT c CHECK (nir IS NOT NULL OR last_name IS NOT NULL)`, ""},
+		{`ALTER TABLE lab.patient ADD CONSTRAINT c CHECK (nir IS NOT NULL OR last_name IS NOT NULL)`, "42501"},
+		{`ALTER TABLE lab.patient ADD CONSTRAINT c CHECK (id > 0 AND city <> '')`, ""},
+		{`ALTER TABLE lab.patient ALTER nir SET NOT NULL`, "42501"},
+		{`CREATE UNIQUE INDEX ON lab.patient (email)`, "42501"},
 		{`ALTER TABLE lab.patient ADD CONSTRAINT d CHECK (nir <> '185057800608436')`, "42501"},
 		{`CREATE INDEX ON lab.patient (id) WHERE email = 'anne@exemple.fr'`, "42501"},
 		{`CREATE VIEW lab.all_of_it AS SELECT * FROM lab.patient`, ""},

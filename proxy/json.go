@@ -23,6 +23,7 @@ type jsonOpener struct {
 	text   []byte // of a string, its escapes resolved
 	shown  []byte // of a value, as text
 	opened int64
+	null   bool // the whole is NULL: JSON of one value that is hidden
 	depth  int
 	failed *pgerror.Error
 }
@@ -42,9 +43,10 @@ func (c *conn) openedJSON(r *result, shape *statement.JSON, s *state) *jsonOpene
 	return o
 }
 
-// open appends one value of the result; binary is its format.
+// open appends one value of the result; binary is its format. Where o.null is set afterwards, the value is
+// NULL instead: to_json of NULL is none of JSON's own, and would else tell a hidden value from NULL.
 func (o *jsonOpener) open(dst, value []byte, binary bool) ([]byte, *pgerror.Error) {
-	o.in, o.at, o.out, o.opened, o.depth, o.failed = value, 0, dst, 0, 0, nil
+	o.in, o.at, o.out, o.opened, o.null, o.depth, o.failed = value, 0, dst, 0, false, 0, nil
 	if binary && o.shape.Binary {
 		if len(value) == 0 || value[0] != 1 { // the version of jsonb's binary form
 			return dst, malformedJSON()
@@ -251,6 +253,7 @@ func (o *jsonOpener) leaf(output *statement.Output) {
 	case e != nil:
 		o.fail(e)
 	case opened == hiddenValue:
+		o.null = o.null || o.depth == 1
 		o.out = append(o.out, "null"...)
 	default:
 		o.shown = value

@@ -232,6 +232,10 @@ func (c *conn) dataRow(r *result) error {
 				out.Abandon()
 				return c.fail(r, e)
 			}
+			if col.json.null {
+				out.NullValue()
+				continue
+			}
 			out.SetTail(value)
 			out.EndValue()
 			opened += col.json.opened

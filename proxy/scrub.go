@@ -13,29 +13,35 @@ import (
 // How every sealed value begins when the server quotes it as text, with
 // bytea_output hex and escape.
 var sealedHex, sealedEscape = func() (hexed, escaped []byte) {
-	header := keys.Header(1, "")
-	escaped = fmt.Appendf(nil, `\%03o`, header[0])
-	if c := header[1]; c < 0x20 || c > 0x7e {
-		escaped = fmt.Appendf(escaped, `\%03o`, c)
-	} else {
-		escaped = append(escaped, c)
-	}
-	return append([]byte(`\x`), hex.AppendEncode(nil, header[:2])...), escaped
+	header := keys.Header(1, "") // neither byte is printable
+	return append([]byte(`\x`), hex.AppendEncode(nil, header[:2])...), fmt.Appendf(nil, `\%03o\%03o`, header[0], header[1])
 }()
 
 // writeUnsealed writes an error or notice of the server with this position and
 // without the sealed values that it may quote, such as the key of a unique
 // constraint: ciphertext is not shown as data.
 func writeUnsealed(w *wire.Writer, typ byte, fields wire.ErrorFields, position int) error {
+	return writeScrubbed(w, typ, fields, position, false)
+}
+
+// writeWithheld is writeUnsealed of an error whose DETAIL is a row that is not shown.
+func writeWithheld(w *wire.Writer, typ byte, fields wire.ErrorFields, position int) error {
+	return writeScrubbed(w, typ, fields, position, true)
+}
+
+func writeScrubbed(w *wire.Writer, typ byte, fields wire.ErrorFields, position int, withhold bool) error {
 	w.Message(typ)
 	for fields.Next() {
 		code, value := fields.Field()
 		w.Byte(code)
-		if code == wire.FieldPosition {
+		switch {
+		case code == wire.FieldPosition:
 			w.String(strconv.Itoa(position))
-			continue
+		case code == wire.FieldDetail && withhold:
+			w.String(withheldRow)
+		default:
+			w.CString(hideSealed(value))
 		}
-		w.CString(hideSealed(value))
 	}
 	w.Byte(0)
 	return w.End()
@@ -44,7 +50,7 @@ func writeUnsealed(w *wire.Writer, typ byte, fields wire.ErrorFields, position i
 // hideSealed takes sealed values out of a text. In escape form nothing tells where
 // one ends, so that all of the rest goes with it.
 func hideSealed(text []byte) []byte {
-	if at := bytes.Index(text, sealedEscape); at >= 0 {
+	if at := indexEscaped(text); at >= 0 {
 		return append(hideSealed(text[:at:at]), "(sealed)"...)
 	}
 	if !bytes.Contains(text, sealedHex) {
@@ -61,6 +67,23 @@ func hideSealed(text []byte) []byte {
 		text = text[at+len(sealedHex):]
 		for len(text) > 0 && isHex(text[0]) {
 			text = text[1:]
+		}
+	}
+}
+
+// indexEscaped finds a sealed value in escape form, in whose place in a text of a row, an array or
+// JSON each backslash is two, or more; -1 is none.
+func indexEscaped(text []byte) int {
+	for from := 0; ; {
+		at := bytes.Index(text[from:], sealedEscape[1:4])
+		if at < 0 {
+			return -1
+		}
+		at += from
+		from = at + 3
+		start, rest := len(bytes.TrimRight(text[:at], `\`)), bytes.TrimLeft(text[from:], `\`)
+		if start < at && len(rest) < len(text[from:]) && bytes.HasPrefix(rest, sealedEscape[5:]) {
+			return start
 		}
 	}
 }

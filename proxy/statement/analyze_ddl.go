@@ -231,12 +231,19 @@ func (x *analysis) kept(before int) {
 	x.touches = kept
 }
 
-// defined analyses an expression that becomes part of a definition.
+// defined analyses an expression that becomes part of a definition. It shows no value itself, but the server computes it
+// of the rows, and tells what comes out by errors, by a column that it generates, or by which rows there are.
 func (x *analysis) defined(n *pg.Node, s *scope, refusal func(*schema.Column) *pgerror.Error) {
-	before := len(x.touches)
 	x.plainBut(n, s, refusal)
-	x.kept(before)
 	x.noParams(n)
+}
+
+// tells notes that an error of a definition would tell something of the values of a column. One that is being
+// created has none.
+func (x *analysis) tells(t *table, c *schema.Column, how How) {
+	if c != nil && t.it.of != nil && t.it.of.Attribute(c.Name) != nil {
+		x.touch(c, how)
+	}
 }
 
 // noParams refuses a parameter, which no definition can have.

@@ -78,7 +78,9 @@ func (x *analysis) alter(t *table, cmd *pg.AlterTableCmd, token int32) {
 		}
 	case pg.AlterTableType_AT_AddOf:
 		x.ofType(t, token)
-	case pg.AlterTableType_AT_DropColumn, pg.AlterTableType_AT_SetNotNull, pg.AlterTableType_AT_DropNotNull,
+	case pg.AlterTableType_AT_SetNotNull:
+		x.tells(t, c, NullTest)
+	case pg.AlterTableType_AT_DropColumn, pg.AlterTableType_AT_DropNotNull,
 		pg.AlterTableType_AT_SetStatistics, pg.AlterTableType_AT_SetOptions, pg.AlterTableType_AT_ResetOptions,
 		pg.AlterTableType_AT_SetStorage, pg.AlterTableType_AT_SetCompression, pg.AlterTableType_AT_DropExpression,
 		pg.AlterTableType_AT_SetIdentity, pg.AlterTableType_AT_DropIdentity, pg.AlterTableType_AT_AlterConstraint,

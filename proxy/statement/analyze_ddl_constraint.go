@@ -42,10 +42,14 @@ func (x *analysis) constraint(t *table, c *pg.Constraint, name string) {
 			word = "PRIMARY KEY"
 		}
 		for _, key := range keys {
-			if k := t.sealed[key]; k != nil && k.Mode != schema.Deterministic {
+			k := t.sealed[key]
+			if k != nil && k.Mode != schema.Deterministic {
 				x.fail(refuseGroup(k, word), token)
 			}
+			x.tells(t, k, Match)
 		}
+	case pg.ConstrType_CONSTR_NOTNULL:
+		x.tells(t, sealed, NullTest)
 	case pg.ConstrType_CONSTR_EXCLUSION:
 		for _, n := range c.Exclusions {
 			x.exclusion(t, n, token)
@@ -87,7 +91,11 @@ func (x *analysis) check(t *table, n *pg.Node) {
 			return
 		}
 	}
+	before := len(x.touches)
 	x.defined(n, t.scope(), func(c *schema.Column) *pgerror.Error { return refuseUse(c, "CHECK") })
+	if t.it.of == nil { // no row violates it yet
+		x.kept(before)
+	}
 }
 
 // exclusion analyses one element of EXCLUDE.
@@ -141,6 +149,7 @@ func (x *analysis) foreignKey(t *table, c *pg.Constraint, keys []string, token i
 		case b.Mode != schema.Deterministic || a.Context != b.Context || a.Key != b.Key:
 			x.fail(refuseDomain(a, b, "FOREIGN KEY"), token)
 		}
+		x.tells(t, a, Match)
 	}
 }
 

@@ -37,6 +37,7 @@ func (x *analysis) createIndex(st *pg.IndexStmt) {
 			delete(x.left.columns, ref)
 		}
 		x.indexKey(st, e, c, elements[i], token)
+		x.tells(t, c, Match)
 	}
 	x.defined(st.WhereClause, t.scope(), refuseIndexExpression)
 }
