@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -31,59 +33,118 @@ func shownTable(columns ...string) []string {
 // ways in which values leave.
 func waysOut(t *testing.T, conn *pgx.Conn, column string, id int) map[string]string {
 	t.Helper()
-	ctx, pg := context.Background(), conn.PgConn()
 	seen := make(map[string]string)
-	query := fmt.Sprintf("SELECT %s FROM lab.shown WHERE id = %d", column, id)
-	steps := func(way string, statements ...string) {
-		lines := strings.Split(show(t, conn, strings.Join(statements, "; ")), "\n")
-		seen[way] = lines[len(lines)-1]
+	for way, row := range rowWaysOut(t, conn, []string{column}, id) {
+		seen[way] = row[0]
 	}
-	steps("simple", query)
-	steps("cursor", "BEGIN", "DECLARE c CURSOR FOR "+query, "FETCH ALL FROM c")
-	steps("", "COMMIT")
-	steps("execute", "PREPARE p AS "+query, "EXECUTE p")
-	steps("", "DEALLOCATE p")
-	steps("returning", fmt.Sprintf("UPDATE lab.shown SET plain = plain WHERE id = %d RETURNING %s", id, column))
-	steps("view", fmt.Sprintf("SELECT %s FROM lab.seen WHERE id = %d", column, id))
-	steps("subquery", fmt.Sprintf("WITH w AS (SELECT * FROM lab.seen) SELECT (SELECT %s FROM w WHERE w.id = s.id) FROM lab.shown s WHERE id = %d", column, id))
-	delete(seen, "")
+	return seen
+}
 
-	for way, format := range map[string]int16{"extended text": 0, "extended binary": 1} {
-		result := pg.ExecParams(ctx, fmt.Sprintf("SELECT %s FROM lab.shown WHERE id = $1", column), [][]byte{fmt.Append(nil, id)}, nil, nil, []int16{format}).Read()
-		if result.Err != nil || len(result.Rows) != 1 {
-			t.Fatalf("%s: %d rows, %v", way, len(result.Rows), result.Err)
-		}
-		seen[way] = asText(t, conn, result.FieldDescriptions[0].DataTypeOID, format, result.Rows[0][0])
+// sqlWay is a way in which values leave by statements alone: the last one gives them.
+type sqlWay struct {
+	name       string
+	statements []string
+	after      string
+}
+
+// sqlWays are such ways for some columns of a row of lab.shown.
+func sqlWays(columns []string, id int) []sqlWay {
+	list := strings.Join(columns, ", ")
+	query := fmt.Sprintf("SELECT %s FROM lab.shown WHERE id = %d", list, id)
+	return []sqlWay{
+		{"simple", []string{query}, ""},
+		{"cursor", []string{"BEGIN", "DECLARE c CURSOR FOR " + query, "FETCH ALL FROM c"}, "ROLLBACK"},
+		{"execute", []string{"PREPARE p AS " + query, "EXECUTE p"}, "DEALLOCATE ALL"},
+		{"returning", []string{fmt.Sprintf("UPDATE lab.shown SET plain = plain WHERE id = %d RETURNING %s", id, list)}, ""},
+		{"view", []string{fmt.Sprintf("SELECT %s FROM lab.seen WHERE id = %d", list, id)}, ""},
+		{"WITH", []string{fmt.Sprintf("WITH w AS (SELECT id, %s FROM lab.seen) SELECT %[1]s FROM w WHERE id = %[2]d", list, id)}, ""},
+		{"subquery", []string{fmt.Sprintf("SELECT (SELECT %s FROM lab.seen w WHERE w.id = s.id) FROM lab.shown s WHERE id = %d", strings.Join(columns, " FROM lab.seen w WHERE w.id = s.id), (SELECT "), id)}, ""},
 	}
-	description, err := pg.Prepare(ctx, "", query, nil)
+}
+
+// rowWaysOut is waysOut of several columns at once.
+func rowWaysOut(t *testing.T, conn *pgx.Conn, columns []string, id int) map[string][]string {
+	t.Helper()
+	ctx, pg := context.Background(), conn.PgConn()
+	seen := make(map[string][]string)
+	list := strings.Join(columns, ", ")
+	query := fmt.Sprintf("SELECT %s FROM lab.shown WHERE id = %d", list, id)
+	for _, way := range sqlWays(columns, id) {
+		lines := strings.Split(show(t, conn, strings.Join(way.statements, "; ")), "\n")
+		seen[way.name] = strings.Split(lines[len(lines)-1], "|")
+		show(t, conn, way.after)
+	}
+	description, err := pg.Prepare(ctx, "shown", fmt.Sprintf("SELECT %s FROM lab.shown WHERE id = $1", list), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	oid := description.Fields[0].DataTypeOID
-	var text, binaryCopy bytes.Buffer
-	if _, err := pg.CopyTo(ctx, &text, "COPY ("+query+") TO STDOUT"); err != nil {
+	for way, format := range map[string]int16{"extended text": 0, "extended binary": 1} {
+		param := [][]byte{fmt.Append(nil, id)}
+		for _, result := range []*pgconn.Result{
+			pg.ExecParams(ctx, fmt.Sprintf("SELECT %s FROM lab.shown WHERE id = $1", list), param, nil, nil, []int16{format}).Read(),
+			pg.ExecPrepared(ctx, "shown", param, nil, []int16{format}).Read(),
+		} {
+			if result.Err != nil || len(result.Rows) != 1 {
+				t.Fatalf("%s: %d rows, %v", way, len(result.Rows), result.Err)
+			}
+			var row []string
+			for i, value := range result.Rows[0] {
+				row = append(row, asText(t, conn, description.Fields[i].DataTypeOID, format, value))
+			}
+			seen[way] = row
+			way += ", prepared"
+		}
+	}
+	if err := pg.Deallocate(ctx, "shown"); err != nil {
 		t.Fatal(err)
 	}
-	seen["copy"] = strings.NewReplacer(`\N`, "NULL", `\\`, `\`).Replace(strings.TrimSuffix(text.String(), "\n"))
-	if _, err := pg.CopyTo(ctx, &binaryCopy, "COPY ("+query+") TO STDOUT (FORMAT binary)"); err != nil {
+
+	var text, table, binaryCopy bytes.Buffer
+	for options, to := range map[string]*bytes.Buffer{"": &text, " (FORMAT csv, NULL 'NULL')": &table, " (FORMAT binary)": &binaryCopy} {
+		if _, err := pg.CopyTo(ctx, to, "COPY ("+query+") TO STDOUT"+options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, field := range strings.Split(strings.TrimSuffix(text.String(), "\n"), "\t") {
+		seen["copy"] = append(seen["copy"], strings.NewReplacer(`\N`, "NULL", `\\`, `\`).Replace(field))
+	}
+	if seen["copy csv"], err = csv.NewReader(&table).Read(); err != nil {
 		t.Fatal(err)
 	}
 	const header = 11 + 4 + 4 + 2 // of the data, and the number of fields of a row
 	field := binaryCopy.Bytes()[header:]
-	if n := int32(binary.BigEndian.Uint32(field)); n < 0 {
-		seen["copy binary"] = "NULL"
-	} else {
-		seen["copy binary"] = asText(t, conn, oid, 1, field[4:4+n])
+	for i := range columns {
+		n := int32(binary.BigEndian.Uint32(field))
+		field = field[4:]
+		if n < 0 {
+			seen["copy binary"] = append(seen["copy binary"], "NULL")
+			continue
+		}
+		seen["copy binary"] = append(seen["copy binary"], asText(t, conn, description.Fields[i].DataTypeOID, 1, field[:n]))
+		field = field[n:]
 	}
-	var row struct{ V any }
-	decoder := json.NewDecoder(strings.NewReader(show(t, conn, fmt.Sprintf("SELECT json_build_object('V', %s) FROM lab.shown WHERE id = %d", column, id))))
-	decoder.UseNumber()
-	if err := decoder.Decode(&row); err != nil {
-		t.Fatal(err)
+
+	var pairs []string
+	for _, column := range columns {
+		pairs = append(pairs, fmt.Sprintf("'%s', %[1]s", column))
 	}
-	seen["json"] = fmt.Sprint(row.V)
-	if row.V == nil {
-		seen["json"] = "NULL"
+	for way, sql := range map[string]string{
+		"json":        fmt.Sprintf("SELECT json_build_object(%s) FROM lab.shown WHERE id = %d", strings.Join(pairs, ", "), id),
+		"row_to_json": fmt.Sprintf("SELECT row_to_json(x) FROM (%s) x", query),
+	} {
+		row := make(map[string]any)
+		decoder := json.NewDecoder(strings.NewReader(show(t, conn, sql)))
+		decoder.UseNumber()
+		if err := decoder.Decode(&row); err != nil {
+			t.Fatal(err)
+		}
+		for _, column := range columns {
+			shown := fmt.Sprint(row[column])
+			if row[column] == nil {
+				shown = "NULL"
+			}
+			seen[way] = append(seen[way], shown)
+		}
 	}
 	return seen
 }
