@@ -7,7 +7,7 @@ STATEMENTS ?= 50000
 # Options of make demo and make bench; see README.md.
 export KEYS PATIENTS RESULTS ONCE PORT SERVER_PORT
 
-.PHONY: help build test test-conformance test-differential test-keylife test-audit demo bench bench-clients bench-idle bench-compare lint fuzz tools clean
+.PHONY: help build test test-conformance test-differential test-keylife test-audit demo bench bench-clients bench-idle bench-compare profile lint fuzz tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -56,6 +56,9 @@ bench-clients: tools build ## tps against clients (1 to 256), as a table and as 
 
 bench-idle: tools build ## resident memory of 5,000 idle connections; the server needs some 15 GB for them
 	$(GO) test ./testenv/bench -run '^$$' -bench Idle -benchtime 1x -timeout 60m
+
+profile: tools ## write bin/cpu.pprof: where pgveil's time goes while it does what make bench does
+	$(GO) test ./testenv/bench -run '^$$' -bench Profile -benchtime 1x -timeout 60m -o $(CURDIR)/bin/bench.test -cpuprofile $(CURDIR)/bin/cpu.pprof -args -rounds 1 -seconds 3
 
 bench-compare: ## whether the Go benchmarks got slower, or allocate more, since BASE=<git ref>
 	@sh .ci/bench-compare $(BASE)
