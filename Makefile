@@ -58,6 +58,7 @@ bench-idle: tools build ## resident memory of 5,000 idle connections; the server
 	$(GO) test ./testenv/bench -run '^$$' -bench Idle -benchtime 1x -timeout 60m
 
 profile: tools ## write bin/cpu.pprof: where pgveil's time goes while it does what make bench does
+	@mkdir -p bin
 	$(GO) test ./testenv/bench -run '^$$' -bench Profile -benchtime 1x -timeout 60m -o $(CURDIR)/bin/bench.test -cpuprofile $(CURDIR)/bin/cpu.pprof -args -rounds 1 -seconds 3
 
 bench-compare: ## whether the Go benchmarks got slower, or allocate more, since BASE=<git ref>
