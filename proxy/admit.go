@@ -10,7 +10,8 @@ import (
 // admit looks at the rule of the client's role before anything else is done for it. The
 // error tells nothing of the rule.
 func (s *Server) admit(first *startup) *pgerror.Error {
-	why := s.config.Access.Check(access.Client{Role: first.user, Address: first.conn.RemoteAddr(), TLS: first.tls, At: time.Now()})
+	first.rules = s.access.Load()
+	why := first.rules.Check(access.Client{Role: first.user, Address: first.conn.RemoteAddr(), TLS: first.tls, At: time.Now()})
 	if why == "" {
 		return nil
 	}
@@ -18,3 +19,6 @@ func (s *Server) admit(first *startup) *pgerror.Error {
 	return pgerror.New(pgerror.InvalidAuthorization, "pgveil rejects connection for user \"%s\"", first.user).Fatal().
 		WithHint("Whoever runs pgveil finds the reason in its log.")
 }
+
+// SetAccess has connections that begin from now on go by these rules; nil lets everyone.
+func (s *Server) SetAccess(rules *access.Rules) { s.access.Store(rules) }

@@ -42,7 +42,8 @@ type Config struct {
 	// application_name; nil where these do not tell. Where a session has set
 	// pgveil.end_user, that counts.
 	EndUser *regexp.Regexp
-	// Access says who may connect from where, how and when; nil lets everyone.
+	// Access says who may connect from where, how and when; nil lets everyone. SetAccess
+	// changes it.
 	Access *access.Rules
 	// Terminate has pgveil authenticate clients itself; nil relays the server's
 	// authentication.

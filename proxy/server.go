@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pgveil/pgveil/proxy/access"
 	"github.com/pgveil/pgveil/proxy/socket"
 	"github.com/pgveil/pgveil/proxy/wire"
 	"github.com/pgveil/pgveil/schema/pgerror"
@@ -26,6 +27,7 @@ type Server struct {
 	keys    cancelKeys
 	// terminator authenticates clients; nil relays the server's authentication.
 	terminator *terminator
+	access     atomic.Pointer[access.Rules]
 	shared     sharedRoles
 	door       doorCounters
 	ended      counters // of sessions that have
@@ -50,6 +52,7 @@ func New(config Config) (*Server, error) {
 	config.setDefaults()
 	s := &Server{config: config, tracked: make(map[string]*tracked), sessions: make(map[*session]struct{})}
 	s.terminator = newTerminator(&s.config)
+	s.access.Store(config.Access)
 	s.down, s.goDown = context.WithCancel(context.Background())
 	for name, database := range config.Databases {
 		t, err := newTracked(&s.config, database)

@@ -75,7 +75,7 @@ func drop(counts map[string]int, key string) {
 // watchShared reports a role that is used from several places at once, unless its rule
 // allows it.
 func (s *Server) watchShared(c *conn, client net.Conn) (leave func()) {
-	if s.config.Access.Of(c.params.user).Shared {
+	if s.access.Load().Of(c.params.user).Shared {
 		return func() {}
 	}
 	host := "local"

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/pgveil/pgveil/proxy/access"
 	"github.com/pgveil/pgveil/proxy/wire"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -30,6 +31,8 @@ type startup struct {
 	local bool
 	// certificate is the one that the client has seen, in DER.
 	certificate []byte
+	// rules are those by which it was admitted, and has to authenticate.
+	rules *access.Rules
 }
 
 // protected says whether a password in clear may cross the connection.

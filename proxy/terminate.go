@@ -110,7 +110,7 @@ func (t *terminator) prove(ctx context.Context, a *authentication) (*ownLogin, e
 		return nil, pgerror.New(pgerror.CannotConnectNow, "pgveil cannot authenticate anybody at this moment").Fatal()
 	}
 	own := &ownLogin{terminator: t, role: a.user, known: known}
-	if t.config.Access.Of(a.user).Method == access.MethodCert {
+	if a.rules.Of(a.user).Method == access.MethodCert {
 		return own, nil // its certificate was looked at when it was admitted
 	}
 	var certificate *x509.Certificate

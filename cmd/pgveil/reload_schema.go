@@ -9,9 +9,10 @@ import (
 	"github.com/pgveil/pgveil/schema"
 )
 
-// reload reads the schema file again. What it would not start with is refused, and the file of
-// before stays.
+// reload reads the schema file and the rules of access again. What it would not start with is
+// refused, and what was there before stays, each for itself.
 func (s *server) reload(ctx context.Context, c *call, log *slog.Logger) {
+	s.reloadAccess(c, log)
 	file, err := c.readSchema()
 	if err == nil {
 		warnOf(file, log)
@@ -23,6 +24,19 @@ func (s *server) reload(ctx context.Context, c *call, log *slog.Logger) {
 	}
 	s.file = file
 	log.Info("schema file was read again", "file", c.config.Schema)
+}
+
+func (s *server) reloadAccess(c *call, log *slog.Logger) {
+	if c.config.Auth.Access == "" {
+		return
+	}
+	rules, err := c.accessRules(s.clients)
+	if err != nil {
+		log.Error("rules of access are refused, those before stay", "file", c.config.Auth.Access, "error", err)
+		return
+	}
+	s.proxy.SetAccess(rules)
+	log.Info("rules of access were read again", "file", c.config.Auth.Access)
 }
 
 // describe has all go by another schema file.

@@ -55,6 +55,7 @@ type server struct {
 	tags      bool    // subjects are tagged
 	health    *health // nil without health.listen
 	login     *login
+	clients   *proxy.ClientTLS
 	listeners []net.Listener
 	closers   []func() error // to be called in reverse
 }
@@ -132,6 +133,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	if err != nil {
 		return err
 	}
+	s.clients = clients
 	rules, err := c.accessRules(clients)
 	if err != nil {
 		return err
