@@ -32,56 +32,54 @@ func TestMain(m *testing.M) {
 }
 
 // The scripts of testdata/script need no server.
-func TestScript(t *testing.T) { runScripts(t, "testdata/script") }
+func TestScript(t *testing.T) { runScripts(t, testscript.Params{Dir: "testdata/script"}) }
 
 func TestPostgresScript(t *testing.T) {
 	testenv.Require(t, testenv.PartPostgres, testenv.PartPsql)
-	runScripts(t, "testdata/script/postgres")
+	runScripts(t, testscript.Params{Dir: "testdata/script/postgres"})
 }
 
 func TestVaultScript(t *testing.T) {
 	testenv.Require(t, testenv.PartPostgres, testenv.PartPsql, testenv.PartVault)
-	runScripts(t, "testdata/script/vault")
+	runScripts(t, testscript.Params{Dir: "testdata/script/vault"})
 }
 
-func runScripts(t *testing.T, dir string) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 dir,
-		RequireExplicitExec: true,
-		RequireUniqueNames:  true,
-		Setup: func(env *testscript.Env) error {
-			psql, err := testenv.ClientProgram("psql")
-			if err == nil {
-				env.Setenv("PATH", env.Getenv("PATH")+string(filepath.ListSeparator)+filepath.Dir(psql))
-			}
-			// What a developer has set must not reach psql.
-			env.Setenv("PGPASSFILE", os.DevNull)
-			env.Setenv("PSQLRC", os.DevNull)
-			// A second at the end of each pgveil, under the race detector.
-			env.Setenv("GORACE", "atexit_sleep_ms=10")
-			return nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status":       status,
-			"expand":       expand,
-			"replace":      replace,
-			"capture":      capture,
-			"auditlog":     auditLog,
-			"certificates": certificates,
-			"postgres":     postgres,
-			"superuser":    superuser,
-			"vault":        vault,
-			"health":       healthGet,
-			"ownvault":     ownVault,
-			"vaultdo":      vaultDo,
-			"runbook":      runbook,
-			"serving":      serving,
-			"stopped":      stopped,
-			"reloaded":     reloaded,
-			"await":        await,
-			"closedport":   closedPort,
-		},
-	})
+func runScripts(t *testing.T, scripts testscript.Params) {
+	scripts.RequireExplicitExec, scripts.RequireUniqueNames = true, true
+	scripts.Setup = func(env *testscript.Env) error {
+		psql, err := testenv.ClientProgram("psql")
+		if err == nil {
+			env.Setenv("PATH", env.Getenv("PATH")+string(filepath.ListSeparator)+filepath.Dir(psql))
+		}
+		// What a developer has set must not reach psql.
+		env.Setenv("PGPASSFILE", os.DevNull)
+		env.Setenv("PSQLRC", os.DevNull)
+		// A second at the end of each pgveil, under the race detector.
+		env.Setenv("GORACE", "atexit_sleep_ms=10")
+		return nil
+	}
+	scripts.Cmds = map[string]func(*testscript.TestScript, bool, []string){
+		"status":       status,
+		"expand":       expand,
+		"replace":      replace,
+		"capture":      capture,
+		"auditlog":     auditLog,
+		"certificates": certificates,
+		"postgres":     postgres,
+		"superuser":    superuser,
+		"vault":        vault,
+		"health":       healthGet,
+		"ownvault":     ownVault,
+		"vaultdo":      vaultDo,
+		"runbook":      runbook,
+		"serving":      serving,
+		"stopped":      stopped,
+		"reloaded":     reloaded,
+		"await":        await,
+		"closedport":   closedPort,
+		"laboratory":   laboratory,
+	}
+	testscript.Run(t, scripts)
 }
 
 // status N COMMAND…: the command ends with exit status N.
