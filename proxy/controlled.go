@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
@@ -118,6 +119,9 @@ func (c *conn) openControlled(dst []byte, col *column, value []byte, st *state) 
 		format = 1
 	}
 	t := from.tagged.Type
+	if t.Kind == logical.Timestamptz && !col.binary && !strings.HasPrefix(s.DateStyle, "ISO") {
+		return dst, 0, notShown(from.tagged) // some zones' abbreviations are not read: which would tell of the value
+	}
 	var err error
 	if isTextual(t.Kind) {
 		value, err = st.encoding.decode(value)
@@ -157,7 +161,7 @@ func (c *conn) openControlled(dst []byte, col *column, value []byte, st *state) 
 // the schema file gives it.
 func notShown(column *schema.Column) *pgerror.Error {
 	return nameColumn(pgerror.New(pgerror.DataCorrupted, "a value of column %s cannot be shown by verdict", column.QualifiedName()).
-		WithHint("It is none of the type that pgveil's schema file gives the column, or is written in a DateStyle that pgveil does not read."), column)
+		WithHint("It is none of the type that pgveil's schema file gives the column, or DateStyle is not ISO."), column)
 }
 
 // free reports whether the rows of the result may hold what the server has made of controlled columns.

@@ -137,7 +137,7 @@ func (c *call) disclosed(cmd *command, file *schema.File) (*schema.Column, schem
 		if only := c.text("database"); only != "" && name != only {
 			continue
 		}
-		for _, column := range file.Databases[name].Columns {
+		for _, column := range slices.Concat(file.Databases[name].Columns, file.Databases[name].Controlled) {
 			if column.QualifiedName() == c.text("column") {
 				columns = append(columns, column)
 			}
