@@ -40,8 +40,10 @@ type functions struct {
 func newSnapshot(database *schema.Database, catalog, controlled *schema.Catalog, members memberships, names functions, mark string) *snapshot {
 	s := &snapshot{catalog: catalog, analyzer: statement.NewAnalyzer(catalog), members: members, functions: names, mark: mark, trusted: database}
 	if controlled != nil {
-		s.free, s.analyzer = s.analyzer, statement.NewAnalyzer(controlled)
-		s.controlled = s.analyzer.Controlled()
+		a := statement.NewAnalyzer(controlled)
+		if s.controlled = a.Controlled(); len(s.controlled) > 0 {
+			s.free, s.analyzer = s.analyzer, a
+		}
 	}
 	return s
 }

@@ -114,22 +114,9 @@ func (c *conn) openControlled(dst []byte, col *column, value []byte, st *state) 
 		c.did.opened[schema.Decrypt].Add(1)
 		return append(dst, value...), 1, nil
 	}
-	format := int16(0)
-	if col.binary {
-		format = 1
-	}
 	t := from.tagged.Type
-	if t.Kind == logical.Timestamptz && !col.binary && !strings.HasPrefix(s.DateStyle, "ISO") {
-		return dst, 0, notShown(from.tagged) // some zones' abbreviations are not read: which would tell of the value
-	}
 	var err error
-	if isTextual(t.Kind) {
-		value, err = st.encoding.decode(value)
-	}
-	if err == nil {
-		c.plain, err = t.Canonical(c.plain[:0], value, 0, format, logical.Assign, &s)
-	}
-	if err != nil {
+	if c.plain, err = c.plainControlled(c.plain[:0], col, value, st); err != nil {
 		return dst, 0, notShown(from.tagged)
 	}
 	plain := c.plain
@@ -149,12 +136,35 @@ func (c *conn) openControlled(dst []byte, col *column, value []byte, st *state) 
 		return dst, 0, refuseAccess("", "read", from.tagged)
 	}
 	start := len(dst)
-	if dst, err = t.Append(dst, plain, format, &s); err != nil {
+	if dst, err = t.Append(dst, plain, wireFormat(col), &s); err != nil {
 		return dst[:start], 0, notShown(from.tagged)
 	}
 	c.did.opened[from.access.Verdict].Add(1)
 	dst, e := st.encoding.encodeValue(dst, start, col)
 	return dst, 1, e
+}
+
+func wireFormat(col *column) int16 {
+	if col.binary {
+		return 1
+	}
+	return 0
+}
+
+// plainControlled appends the canonical form of a value of a controlled column.
+func (c *conn) plainControlled(dst []byte, col *column, value []byte, st *state) ([]byte, error) {
+	tagged, s := col.sources[0].tagged, st.settings
+	t := tagged.Type
+	if t.Kind == logical.Timestamptz && !col.binary && !strings.HasPrefix(s.DateStyle, "ISO") {
+		return dst, notShown(tagged) // some zones' abbreviations are not read: which would tell of the value
+	}
+	if isTextual(t.Kind) {
+		var err error
+		if value, err = st.encoding.decode(value); err != nil {
+			return dst, err
+		}
+	}
+	return t.Canonical(dst, value, 0, wireFormat(col), logical.Assign, &s)
 }
 
 // notShown is the error of a value of a controlled column that pgveil cannot read as the type that

@@ -62,7 +62,14 @@ var controlledTables = []string{
 
 func startControlled(t *testing.T) *stack.Stack {
 	t.Helper()
-	return stack.Start(t, stack.Options{Schema: controlledSchema, Tables: controlledTables})
+	return startClear(t, "encryption: none")
+}
+
+// startClear is startControlled of columns that are in the clear for another reason.
+func startClear(t *testing.T, form string) *stack.Stack {
+	t.Helper()
+	text := strings.ReplaceAll(controlledSchema, "encryption: none\n", strings.ReplaceAll(form, ", ", "\n            ")+"\n")
+	return stack.Start(t, stack.Options{Schema: strings.ReplaceAll(text, "encryption: none,", form+","), Tables: controlledTables})
 }
 
 // person is a row whose controlled values a test chooses.

@@ -80,7 +80,7 @@ func (c *conn) openInRow(dst []byte, col *column, value []byte, r *result) ([]by
 	if col.subject == 0 {
 		return c.open(dst, col, value, r.state)
 	}
-	if e := c.openSubject(&r.columns[col.subject-1], c.cells[col.subject-1]); e != nil {
+	if e := c.openSubject(&r.columns[col.subject-1], c.cells[col.subject-1], r.state); e != nil {
 		return dst, 0, e
 	}
 	dst, n, e := c.open(dst, col, value, r.state)
@@ -89,12 +89,19 @@ func (c *conn) openInRow(dst []byte, col *column, value []byte, r *result) ([]by
 }
 
 // openSubject opens whom a row is about: nobody where that is NULL or erased.
-func (c *conn) openSubject(col *column, value []byte) *pgerror.Error {
+func (c *conn) openSubject(col *column, value []byte, st *state) *pgerror.Error {
 	c.subject = nil
 	if value == nil {
 		return nil
 	}
 	var err error
+	if col.output.Column.Controlled() {
+		if c.whom, err = c.plainControlled(c.whom[:0], col, value, st); err != nil {
+			return notShown(col.output.Column)
+		}
+		c.subject = c.whom
+		return nil
+	}
 	if !col.binary {
 		if c.sealed, err = logical.DecodeByteaText(c.sealed[:0], value); err != nil {
 			return notSealed(col.output.Column)

@@ -15,7 +15,10 @@ func (l *loader) form(a *Attribute, c *Column) *Column {
 	}
 	clear := !a.Orphan && (a.TypeOID != byteaOID || c.Type.OID() == byteaOID)
 	forms := c.Forms()
-	if clear && (c.Mode == Unencrypted || c.Was != nil && c.Was.Mode == Unencrypted) {
+	if in := c.clearForm(); clear && in != nil {
+		if l.db.sealed != nil {
+			return in
+		}
 		return nil
 	}
 	if !sealed {

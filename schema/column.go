@@ -67,6 +67,7 @@ type Column struct {
 	// seals. It is 0 if that names none, and in the columns of a file.
 	KeyID uint32
 
+	clear      *Column // of one that is being unsealed: as it will be
 	file       *Column // that it was made from; nil: it is of the file
 	pseudonyms bool    // a role has the verdict [Pseudonymize]
 }

@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/jackc/pgx/v5"
@@ -10,10 +11,20 @@ import (
 	"github.com/pgveil/pgveil/schema/yamlfile"
 )
 
-// Controlled reports whether the column is tagged and stays in the clear in the database,
-// with its logical type: nothing of it is sealed, and what roles read of it through pgveil is
-// by their verdicts.
-func (c *Column) Controlled() bool { return c.Mode == Unencrypted && c.Was == nil && c.file == nil }
+// Controlled reports whether the column is tagged and is in the clear in the database, with its
+// logical type: nothing of it is sealed, and what roles read of it through pgveil is by their
+// verdicts. A column that is being sealed or unsealed is controlled in its form of that time.
+func (c *Column) Controlled() bool { return c.Mode == Unencrypted && c.Was == nil }
+
+// clearForm gives the column as it is while it is in the clear; nil if it never is.
+func (c *Column) clearForm() *Column {
+	for _, form := range []*Column{c, c.Was, c.clear} {
+		if form != nil && form.Controlled() {
+			return form
+		}
+	}
+	return nil
+}
 
 // controlled settles a column with encryption: none.
 func (p *fileParser) controlled(c *parsedColumn, what string) {
@@ -70,7 +81,7 @@ func (d *Database) withControlled() *Database {
 // ReadControlled is [ReadCatalog] with the controlled columns tagged as well, which to that one are
 // columns like any other; nil if there are none.
 func ReadControlled(ctx context.Context, q Querier, db *Database) (*Catalog, error) {
-	if len(db.Controlled) == 0 {
+	if len(db.Controlled) == 0 && !slices.ContainsFunc(db.Columns, func(c *Column) bool { return c.clearForm() != nil }) {
 		return nil, nil
 	}
 	return ReadCatalog(ctx, q, db.withControlled())

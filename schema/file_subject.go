@@ -31,6 +31,9 @@ func (p *fileParser) tableSubject(e yamlfile.Entry, table relationName, what str
 			if c.Subject = subject.Column; c.Was != nil {
 				c.Was.Subject = subject.Column
 			}
+			if c.clear != nil {
+				c.clear.Subject = subject.Column
+			}
 		}
 	}
 }

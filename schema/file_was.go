@@ -53,7 +53,10 @@ func (p *fileParser) earlier() []*parsedColumn {
 // access gives what a column was the access that it has, and how erased values read.
 func (c *parsedColumn) access() {
 	if c.was != nil {
-		c.Was.Access, c.Was.Erased = maps.Clone(c.Access), c.Erased
+		c.Was.Access, c.Was.Erased, c.Was.pseudonyms = maps.Clone(c.Access), c.Erased, c.pseudonyms
+		if c.inClear {
+			c.clear = &Column{Schema: c.Schema, Table: c.Table, Name: c.Name, Type: c.Type, Access: c.Was.Access, pseudonyms: c.pseudonyms, file: c.Column}
+		}
 	}
 }
 
