@@ -31,9 +31,8 @@ func (s *snapshot) escape(text *statement.Text) string {
 	})
 }
 
-// mayEscape refuses such a text for a role that may not decrypt all controlled columns.
-func (s *state) mayEscape(text *statement.Text) *pgerror.Error {
-	escape := s.snapshot.escape(text)
+// mayEscape refuses a text that does so for a role that may not decrypt all controlled columns.
+func (s *state) mayEscape(escape string) *pgerror.Error {
 	if escape == "" {
 		return nil
 	}

@@ -123,7 +123,16 @@ func TestControlledRoleChanges(t *testing.T) {
 	if got := ask("upper") + " " + ask("plain"); got != "LEFÈVRE Lefèvre" {
 		t.Error(got)
 	}
+	if _, err := conn.Prepare(ctx, "spy", `SELECT min(s) FROM lab.spy() s WHERE $1 = 1`); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask("spy"); got != "Bernard" {
+		t.Error(got)
+	}
 	exec(`SET ROLE secretary`)
+	if got := ask("spy"); got != "42501" {
+		t.Error(got)
+	}
 	if got := ask("upper") + " " + ask("plain"); got != "42501 L******" {
 		t.Error(got)
 	}

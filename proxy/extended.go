@@ -30,6 +30,9 @@ func (c *conn) sendParse(m *wire.ParseMessage, body []byte, again *probe) error 
 		return err
 	}
 	p := &prepared{plan: plan, state: s, watched: s != nil && s.snapshot.analyzer.Reaches(text), alone: text.StandsAlone()}
+	if snapshot := c.tracked.current.Load(); snapshot != nil {
+		p.escape = snapshot.escape(text)
+	}
 	for i := range commands {
 		p.changes |= commands[i].Changes
 		p.commits = p.commits || commands[i].Verb == statement.VerbCommit
@@ -165,6 +168,15 @@ func (c *conn) bind(body []byte) error {
 	}
 	if p, err = c.upToDate(v); err != nil {
 		return err
+	}
+	if p.escape != "" {
+		s, err := c.fresh()
+		if err != nil {
+			return err
+		}
+		if refusal := s.mayEscape(p.escape); refusal != nil { // the role has changed since
+			return refusal
+		}
 	}
 	if !p.watched {
 		return c.bindUntouched(&m, p)

@@ -86,10 +86,8 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 		text = c.lexer.Lex(decoded)
 		c.noteHidden(text, s.snapshot)
 	}
-	if escape != "" || s.snapshot != snapshot {
-		if refusal := s.mayEscape(text); refusal != nil {
-			return text, nil, nil, refusal
-		}
+	if refusal := s.mayEscape(s.snapshot.escape(text)); refusal != nil {
+		return text, nil, nil, refusal
 	}
 	if s.problem != nil && s.snapshot.analyzer.Doubtful(text) {
 		return text, nil, nil, s.problem

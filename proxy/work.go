@@ -38,6 +38,7 @@ type prepared struct {
 	ambiguous bool            // the names in it lead elsewhere under another search_path
 	watched   bool            // it was analysed, whether it has a plan or not
 	alone     bool            // see Text.StandsAlone
+	escape    string          // see snapshot.escape
 	text      string          // of one without a plan, to be looked at again when the catalog changes
 	source    []byte          // the body of its Parse
 	seen      *snapshot       // the catalog under which text was last looked at
