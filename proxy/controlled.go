@@ -51,6 +51,15 @@ func (s *state) mayEscape(escape string) *pgerror.Error {
 		WithHint("The column is stored in the clear, and what this does in the server is not followed. pgveil's schema file can name functions that give nothing of it: trusted_functions."), column)
 }
 
+// planOf plans a text for the roles of a session.
+func (c *conn) planOf(text *statement.Text, s *state) (*statement.Plan, error) {
+	plan, err := s.snapshot.analyzer.Plan(text, &s.env)
+	if s.snapshot.free != nil && err != nil {
+		return c.planFree(text, s, err)
+	}
+	return plan, err
+}
+
 // planFree plans a text that was refused with err, because something is made of a controlled column
 // or the text is of a form that is not followed, for a role that may decrypt all of these columns
 // that the text may reach.

@@ -144,10 +144,23 @@ func TestControlledRoleChanges(t *testing.T) {
 		t.Error(got)
 	}
 	exec(`SET ROLE biologist`)
-	for _, sql := range []string{`PREPARE u AS SELECT upper(name) FROM lab.person`, `DECLARE u CURSOR WITH HOLD FOR SELECT upper(name) FROM lab.person`} {
-		if got := show(t, conn, sql); got != "0A000" {
-			t.Errorf("%s: %s", sql, got)
+	exec(`PREPARE u(int) AS SELECT upper(name) FROM lab.person WHERE id = $1`)
+	exec(`DECLARE u CURSOR WITH HOLD FOR SELECT upper(name) FROM lab.person ORDER BY name`)
+	for _, role := range []struct{ name, executed, fetched string }{{"biologist", "LEFÈVRE", "BERNARD"}, {"secretary", "42501", "42501"}, {"biologist", "LEFÈVRE", "LEFÈVRE"}} {
+		exec(`SET ROLE ` + role.name)
+		if got := show(t, conn, `EXECUTE u(1)`) + " " + show(t, conn, `FETCH FROM u`); got != role.executed+" "+role.fetched {
+			t.Errorf("%s: %s", role.name, got)
 		}
+	}
+	// Once the catalog has changed, what was prepared goes on.
+	if err := s.Postgres.ExecIn(ctx, s.Database, `ALTER TABLE lab.person ADD another int`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Server.Check(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask("upper") + " " + show(t, conn, `EXECUTE u(1)`); got != "LEFÈVRE LEFÈVRE" {
+		t.Error(got)
 	}
 }
 

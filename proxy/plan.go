@@ -102,10 +102,7 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 	if c.own.snapshot == nil && c.uncommitted() == 0 && !s.snapshot.analyzer.Seen(text, &s.env) && c.changedBeside(s.snapshot) {
 		return c.plan(raw)
 	}
-	plan, err := s.snapshot.analyzer.Plan(text, &s.env)
-	if s.snapshot.free != nil && err != nil {
-		plan, err = c.planFree(text, s, err)
-	}
+	plan, err := c.planOf(text, s)
 	if namesNothing(err) && c.own.snapshot == nil {
 		// What is missing may have been made meanwhile, by others.
 		newer, e := c.tracked.compare(c.ctx)

@@ -129,7 +129,7 @@ func (c *conn) preparedBy(text *statement.Text, plan *statement.Plan, s *state, 
 	if len(text.Commands()) > 1 { // by itself, as it is looked at again
 		var alone statement.Lexer
 		var err error
-		if p.whole, err = s.snapshot.analyzer.Plan(alone.Lex([]byte(p.text)), &s.env); err != nil {
+		if p.whole, err = c.planOf(alone.Lex([]byte(p.text)), s); err != nil {
 			return nil, err
 		}
 	}
@@ -177,7 +177,7 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 	if s, err = c.fresh(); err != nil {
 		return nil, err
 	}
-	whole, err := s.snapshot.analyzer.Plan(text, &s.env)
+	whole, err := c.planOf(text, s)
 	if !whole.Tagged() {
 		whole = nil
 	}

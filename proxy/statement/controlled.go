@@ -90,21 +90,36 @@ func FreePlan(t *Text, plan *Plan, derives []Touch) (*Plan, *pgerror.Error) {
 		free.analyzer, free.edits, free.Statements = plan.analyzer, plan.edits, slices.Clone(plan.Statements)
 	}
 	for i := range free.Statements {
-		s := &free.Statements[i]
-		switch commands[i].Verb {
-		case VerbPrepare, VerbDeclare, VerbExecute: // what runs later may be asked for by another role
-			return nil, pgerror.New(pgerror.FeatureNotSupported, "cannot run %s of a statement that computes with a controlled column", commands[i].Verb).
-				WithHint("Send the statement itself, or prepare it in the extended query protocol.")
+		s, verb := &free.Statements[i], commands[i].Verb
+		switch verb {
+		case VerbExecute: // its arguments are not followed
+			return nil, pgerror.New(pgerror.FeatureNotSupported, "cannot run EXECUTE with arguments that are made of a controlled column").
+				WithHint("Send the values.")
+		case VerbPrepare, VerbDeclare: // what runs later is asked for then
+			later := &Plan{Statements: make([]Statement, 1)}
+			if s.Later != nil {
+				later.analyzer, later.Statements = s.Later.analyzer, slices.Clone(s.Later.Statements)
+			}
+			later.Statements[0].derive(derives)
+			s.Later = later
+			s.derive(derives)
+			s.Free = false
+		default:
+			s.derive(derives)
 		}
-		s.Verb = commands[i].Verb
-		s.Touches = append(slices.Clip(s.Touches), derives...)
-		s.Free, s.planned = true, true
-		for _, touch := range derives {
-			s.Beside = append(slices.Clip(s.Beside), touch.Column)
-		}
-		s.Writes = true // whatever it does, it is recorded before
+		s.Verb = verb
 	}
 	return free, nil
+}
+
+// derive says of a statement that its rows may hold what is made of columns.
+func (s *Statement) derive(derives []Touch) {
+	s.Touches = append(slices.Clip(s.Touches), derives...)
+	for _, touch := range derives {
+		s.Beside = append(slices.Clip(s.Beside), touch.Column)
+	}
+	s.Free, s.planned = true, true
+	s.Writes = true // whatever it does, it is recorded before
 }
 
 // searchControlled analyses the comparison of a controlled column with a value, which the server
