@@ -234,3 +234,21 @@ func TestControlledCopies(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestControlledBudget: a budget counts what is opened of controlled columns, and nothing is made of
+// them that it could not count.
+func TestControlledBudget(t *testing.T) {
+	s := stack.Start(t, stack.Options{Schema: controlledSchema + "    budgets:\n      biologist: {values: 2}\n", Tables: controlledTables})
+	fillControlled(t, s, anne)
+	for _, c := range []struct{ sql, want string }{
+		{`SELECT name FROM lab.person WHERE id = 1`, "Lefèvre"},
+		{`SELECT name FROM lab.person WHERE id < 3 ORDER BY id`, "Lefèvre\nBernard"},
+		{`SELECT name, born FROM lab.person WHERE id < 3`, "53400"},
+		{`SELECT string_agg(name, ',') FROM lab.person`, "42501"},
+		{`SELECT id FROM lab.person ORDER BY name`, "42501"},
+	} {
+		if got := show(t, s.Connect(t, "biologist"), c.sql); got != c.want {
+			t.Errorf("%s\ngot  %q\nwant %q", c.sql, got, c.want)
+		}
+	}
+}
