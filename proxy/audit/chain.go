@@ -35,9 +35,13 @@ const (
 // appendMAC closes the record that begins at start in dst. It appends the MAC over
 // before and the record, and the line's end, and returns the MAC too.
 func appendMAC(dst []byte, start int, key MAC, before []byte) (line, mac []byte, err error) {
-	data := make([]byte, 0, len(before)+len(dst)-start)
-	data = append(append(data, before...), dst[start:]...)
-	mac, err = key.ComputeMAC(data)
+	return appendMACWith(new([]byte), dst, start, key, before)
+}
+
+// appendMACWith is appendMAC with a buffer of its own, which it may make longer.
+func appendMACWith(buf *[]byte, dst []byte, start int, key MAC, before []byte) (line, mac []byte, err error) {
+	*buf = append(append((*buf)[:0], before...), dst[start:]...)
+	mac, err = key.ComputeMAC(*buf)
 	if err != nil {
 		return dst, nil, err
 	}

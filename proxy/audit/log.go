@@ -133,7 +133,7 @@ type Intent struct {
 
 // Begin enqueues an intent for the next write and returns at once; it blocks only
 // while the queue is full, and no longer than Options.Timeout. r is not kept.
-func (l *Log) Begin(r *Record) *Intent { return l.begin(kindIntent, r.append(nil)) }
+func (l *Log) Begin(r *Record) *Intent { return l.begin(kindIntent, r.append(make([]byte, 0, r.room()))) }
 
 func (l *Log) begin(kind string, rest []byte) *Intent {
 	if l.discards {
@@ -172,7 +172,7 @@ func (i *Intent) Done() <-chan struct{} { return i.done }
 // End enqueues the outcome and returns at once. It is written even if the log
 // cannot be written at the moment, unless the process ends before it can. The
 // outcome of an intent that failed is not written. Only the first call counts.
-func (i *Intent) End(o Outcome) { i.end(o.append(nil)) }
+func (i *Intent) End(o Outcome) { i.end(o.append(make([]byte, 0, 160+32*len(o.Tags)))) }
 
 func (i *Intent) end(rest []byte) {
 	if i.ended.Swap(true) || i.failed() {

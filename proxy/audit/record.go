@@ -82,6 +82,9 @@ func appendTime(dst []byte, at time.Time) []byte {
 	return at.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
 }
 
+// room is about how many bytes a record takes.
+func (r *Record) room() int { return 512 + len(r.Statement) + 96*len(r.Columns) + 32*len(r.Searched) }
+
 func (r *Record) append(dst []byte) []byte {
 	dst = appendField(dst, "session", r.Session, maxName)
 	dst = appendField(dst, "session_user", r.SessionUser, maxName)

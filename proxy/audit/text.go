@@ -21,12 +21,15 @@ func appendString(dst []byte, s string, limit int) []byte {
 	}
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c < utf8.RuneSelf-1 {
-			if c == '"' || c == '\\' {
-				dst = append(dst, '\\')
-			}
-			dst = append(dst, c)
+		plain := i
+		for i < len(s) && s[i] >= ' ' && s[i] < utf8.RuneSelf-1 && s[i] != '"' && s[i] != '\\' {
+			i++
+		}
+		if dst = append(dst, s[plain:i]...); i == len(s) {
+			break
+		}
+		if c := s[i]; c == '"' || c == '\\' {
+			dst = append(dst, '\\', c)
 			i++
 			continue
 		}

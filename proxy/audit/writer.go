@@ -31,6 +31,7 @@ type writer struct {
 	content   uint64        // seq of the last record that a segment begins with
 	headDirty time.Time     // zero when the head is synced
 	buf       []byte
+	covered   []byte // what a MAC covers
 }
 
 // run is the writer goroutine.
@@ -202,7 +203,7 @@ func (l *Log) encode(dst []byte, at *cursor, e *entry) ([]byte, error) {
 		dst = strconv.AppendUint(dst, e.intent.seq, 10)
 	}
 	dst = append(dst, e.rest...)
-	dst, mac, err := appendMAC(dst, start, l.options.MAC, at.mac)
+	dst, mac, err := appendMACWith(&l.writer.covered, dst, start, l.options.MAC, at.mac)
 	if err != nil {
 		return nil, err
 	}

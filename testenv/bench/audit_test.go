@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/pgveil/pgveil/proxy"
 	"github.com/pgveil/pgveil/testenv"
@@ -37,6 +38,8 @@ func BenchmarkAudit(b *testing.B) {
 		}
 	}
 	fmt.Printf("\nMedians of %d interleaved measurements of %d s; a sync takes %v here.\n", *rounds, *seconds, syncTime(b))
+	f := each[0].Audit.Flushes()
+	fmt.Printf("%.1f records share a sync; writing them takes %v.\n", float64(f.Records)/float64(f.Count), f.Sum/time.Duration(f.Count))
 	r.print()
 	r.goals([]goal{{"durable audit to none, 32 clients", 0.8, ratio(name, veil, name, off)}})
 	r.write(b, "audit")
