@@ -133,7 +133,9 @@ type Intent struct {
 
 // Begin enqueues an intent for the next write and returns at once; it blocks only
 // while the queue is full, and no longer than Options.Timeout. r is not kept.
-func (l *Log) Begin(r *Record) *Intent { return l.begin(kindIntent, r.append(make([]byte, 0, r.room()))) }
+func (l *Log) Begin(r *Record) *Intent {
+	return l.begin(kindIntent, r.append(make([]byte, 0, r.room())))
+}
 
 func (l *Log) begin(kind string, rest []byte) *Intent {
 	if l.discards {
