@@ -50,6 +50,8 @@ type Options struct {
 	Upstreams func(s *Stack, upstreams *proxy.Upstreams) (login func(ctx context.Context, database string) (*pgx.Conn, error))
 	// AuditMAC, unless nil, makes of the audit log's MAC the one that it uses.
 	AuditMAC func(mac audit.MAC) audit.MAC
+	// AuditTimeout is how long a statement waits for the disk of the audit log; as in audit.Options.
+	AuditTimeout time.Duration
 	// NoAudit has nothing recorded: Stack.Audit keeps nothing, and there is no AuditDir.
 	NoAudit bool
 	Log     *slog.Logger
@@ -152,7 +154,7 @@ func Start(t testing.TB, opts Options) *Stack {
 		mac = opts.AuditMAC(mac)
 	}
 	if s.Audit = audit.Discarding(); !opts.NoAudit {
-		s.Audit, err = audit.Open(audit.Options{Dir: s.AuditDir, MAC: mac, Signer: s.Signer})
+		s.Audit, err = audit.Open(audit.Options{Dir: s.AuditDir, MAC: mac, Signer: s.Signer, Timeout: opts.AuditTimeout})
 		must(err)
 	}
 	t.Cleanup(func() { s.Audit.Close() })
