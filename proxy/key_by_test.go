@@ -51,6 +51,7 @@ type keyedStack struct {
 	*stack.Stack
 	live []*keys.LiveSealer
 	ids  map[uint32]string // of the keys, whose keyset they are of
+	seen *pgx.Conn         // to the server directly
 }
 
 func startKeyed(t *testing.T) *keyedStack {
@@ -64,6 +65,7 @@ func startKeyed(t *testing.T) *keyedStack {
 	for name, ring := range k.Keys {
 		k.ids[ring.Info().Keys[0].ID] = name
 	}
+	k.seen = k.Direct(t, "biologist")
 	return k
 }
 
@@ -72,7 +74,7 @@ func startKeyed(t *testing.T) *keyedStack {
 func (k *keyedStack) sealedBy(t *testing.T, table, column string) string {
 	t.Helper()
 	var list []string
-	rows, err := k.Direct(t, "biologist").Query(context.Background(), fmt.Sprintf("SELECT id, %s FROM %s ORDER BY id", column, table))
+	rows, err := k.seen.Query(context.Background(), fmt.Sprintf("SELECT id, %s FROM %s ORDER BY id", column, table))
 	if err != nil {
 		t.Fatal(err)
 	}
