@@ -186,3 +186,42 @@ func (k *keyedStack) keysOfRows(t *testing.T, column string) string {
 	}
 	return strings.Join(list, " ")
 }
+
+// TestKeyByPipelined: executions of one prepared statement that are on their way together each seal
+// by their own row.
+func TestKeyByPipelined(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	k := startKeyed(t)
+	conn := k.Connect(t, "biologist")
+	var batch pgx.Batch
+	for i := range 300 {
+		batch.Queue(`INSERT INTO lab.result (id, laboratory_id, outcome, measured) VALUES ($1, $2, $3, $4)`, i, []int{1, 42, 43}[i*7%3], fmt.Sprint("result ", i), fmt.Sprint(i))
+	}
+	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, column := range []string{"outcome", "measured"} {
+		if got, want := k.sealedBy(t, "lab.result", column), k.keysOfRows(t, column); got != want || strings.Count(got, ":") != 300 {
+			t.Errorf("%s is sealed by\n%s\nand the rows are of\n%s", column, got, want)
+		}
+	}
+	var wrong int
+	if err := conn.QueryRow(ctx, `SELECT count(*) FROM lab.result r WHERE outcome IS NULL OR measured IS NULL`).Scan(&wrong); err != nil || wrong != 0 {
+		t.Error(wrong, err)
+	}
+	rows, err := conn.Query(ctx, `SELECT id, outcome FROM lab.result`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id int
+	var outcome string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &outcome}, func() error {
+		if outcome != fmt.Sprint("result ", id) {
+			return fmt.Errorf("row %d has %q", id, outcome)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
