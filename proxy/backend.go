@@ -390,8 +390,9 @@ func (c *conn) receiveError(w *work, typ byte) error {
 		known = w.result()
 	}
 	write := writeUnsealed
+	concealed := c.conceals(w, fields)
 	switch {
-	case c.conceals(w, fields):
+	case concealed:
 		write = writeConcealed
 	case typ == 'E' && c.withholdsRow(fields, known):
 		write = writeWithheld
@@ -426,6 +427,11 @@ func (c *conn) receiveError(w *work, typ byte) error {
 			return wire.WriteErrorResponse(c.cw, w.refusal)
 		case code != pgerror.InFailedTransaction:
 			return wire.WriteErrorResponse(c.cw, c.inTransaction(w.refusal))
+		}
+	}
+	if !concealed {
+		if detail, ok := c.openKey(fields, known); ok {
+			return writeScrubbed(c.cw, typ, fields, w.remap.position(fields.Position()), detail)
 		}
 	}
 	return write(c.cw, typ, fields, w.remap.position(fields.Position()))

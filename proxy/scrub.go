@@ -21,15 +21,16 @@ var sealedHex, sealedEscape = func() (hexed, escaped []byte) {
 // without the sealed values that it may quote, such as the key of a unique
 // constraint: ciphertext is not shown as data.
 func writeUnsealed(w *wire.Writer, typ byte, fields wire.ErrorFields, position int) error {
-	return writeScrubbed(w, typ, fields, position, false)
+	return writeScrubbed(w, typ, fields, position, nil)
 }
 
 // writeWithheld is writeUnsealed of an error whose DETAIL is a row that is not shown.
 func writeWithheld(w *wire.Writer, typ byte, fields wire.ErrorFields, position int) error {
-	return writeScrubbed(w, typ, fields, position, true)
+	return writeScrubbed(w, typ, fields, position, []byte(withheldRow))
 }
 
-func writeScrubbed(w *wire.Writer, typ byte, fields wire.ErrorFields, position int, withhold bool) error {
+// writeScrubbed is writeUnsealed with another DETAIL, unless that is nil.
+func writeScrubbed(w *wire.Writer, typ byte, fields wire.ErrorFields, position int, detail []byte) error {
 	w.Message(typ)
 	for fields.Next() {
 		code, value := fields.Field()
@@ -37,8 +38,8 @@ func writeScrubbed(w *wire.Writer, typ byte, fields wire.ErrorFields, position i
 		switch {
 		case code == wire.FieldPosition:
 			w.String(strconv.Itoa(position))
-		case code == wire.FieldDetail && withhold:
-			w.String(withheldRow)
+		case code == wire.FieldDetail && detail != nil:
+			w.CString(detail)
 		default:
 			w.CString(hideSealed(value))
 		}
