@@ -38,14 +38,19 @@ func TestAuditDiskSlow(t *testing.T) {
 		rows, _ := rowsOf(other, `SELECT nir AS late FROM lab.patient`, pgx.QueryExecModeSimpleProtocol)
 		late <- rows
 	}()
+	waits := false
 	select {
 	case rows := <-late:
 		if rows != 0 {
 			t.Errorf("%d rows without a record", rows)
 		}
 	case <-time.After(100 * time.Millisecond):
+		waits = true
 	}
 	disk.Unlock()
+	if waits {
+		<-late
+	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		rows, code := rowsOf(conn, `SELECT nir AS after FROM lab.patient`, pgx.QueryExecModeSimpleProtocol)
 		if rows == 2 && code == "" {
