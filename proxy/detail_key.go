@@ -24,6 +24,7 @@ type keyOpener struct {
 	columns []audit.Column
 	tags    []audit.Tag
 	opened  int64
+	untold  bool // something opened is of somebody, whom its own tag does not tell
 }
 
 // openKey gives the DETAIL of an error with the sealed values of a key opened, once that is recorded. It is false where
@@ -59,7 +60,11 @@ func (c *conn) openKey(fields wire.ErrorFields, r *result) (text []byte, ok bool
 	if intent.Wait() != nil {
 		return nil, false
 	}
-	intent.End(audit.Outcome{Opened: o.opened, Subjects: int64(len(o.tags)), Tags: o.tags, Duration: time.Since(started), Ended: code})
+	unnamed := int64(0)
+	if o.untold && len(o.tags) == 0 {
+		unnamed = 1
+	}
+	intent.End(audit.Outcome{Opened: o.opened, Unnamed: unnamed, Subjects: int64(len(o.tags)), Tags: o.tags, Duration: time.Since(started), Ended: code})
 	return text, true
 }
 
@@ -99,6 +104,7 @@ func (o *keyOpener) value(dst, hexed []byte) []byte {
 		return append(dst, hidden...)
 	}
 	o.opened++
+	o.untold = o.untold || found.InFile().Subject != nil && o.conn.config.Subjects != nil
 	o.columns = append(o.columns, audit.Column{Column: found.QualifiedName(), Verdict: schema.Decrypt.String(), How: howNames[statement.Read]})
 	if o.conn.config.Subjects != nil && isSubject(found) {
 		if o.conn.tagger == nil {

@@ -76,6 +76,7 @@ type Attribute struct {
 	// PartitionKey says that the table is partitioned by it, or by an expression of it.
 	PartitionKey bool
 	Generated    bool // GENERATED ALWAYS AS (expression)
+	Loose        bool // its collation is not deterministic: texts that differ may be equal
 	// Shadow says that a job keeps values in the column until they take the place of
 	// others: see [Catalog.Changing]. Clients do not see it.
 	Shadow bool

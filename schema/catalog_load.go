@@ -139,7 +139,8 @@ func (l *loader) readRelations(ctx context.Context, q Querier) error {
 
 func (l *loader) readAttributes(ctx context.Context, q Querier) error {
 	rows, err := q.Query(ctx, `
-		SELECT a.attrelid, a.attname::text, a.attnum, a.atttypid, a.attgenerated <> ''
+		SELECT a.attrelid, a.attname::text, a.attnum, a.atttypid, a.attgenerated <> '',
+			EXISTS (SELECT FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic)
 		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 		WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN `+relationKinds+`
 		ORDER BY a.attrelid, a.attnum`, pgx.QueryExecModeExec)
@@ -148,7 +149,7 @@ func (l *loader) readAttributes(ctx context.Context, q Querier) error {
 	}
 	var oid uint32
 	var a Attribute
-	_, err = pgx.ForEachRow(rows, []any{&oid, &a.Name, &a.Num, &a.TypeOID, &a.Generated}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&oid, &a.Name, &a.Num, &a.TypeOID, &a.Generated, &a.Loose}, func() error {
 		if r := l.byOID[oid]; r != nil {
 			a.Shadow = isTable(r) && strings.HasPrefix(a.Name, ShadowPrefix)
 			r.Attributes = append(r.Attributes, a)
@@ -306,7 +307,7 @@ WITH relation AS (
 SELECT concat_ws(' ',
 	(SELECT concat(count(*), ',', sum(hashtextextended(relname::text, hashint8extended(relnamespace::bigint, oid::bigint * 256 + ascii(relkind::text)))))
 		FROM relation),
-	(SELECT concat(count(*), ',', sum(hashtextextended(a.attname::text, hashint8extended(a.atttypid::bigint * 256 + ascii(a.attgenerated::text), a.attrelid::bigint * 65536 + a.attnum))))
+	(SELECT concat(count(*), ',', sum(hashtextextended(concat(a.attname, a.attcollation), hashint8extended(a.atttypid::bigint * 256 + ascii(a.attgenerated::text), a.attrelid::bigint * 65536 + a.attnum))))
 		FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid WHERE a.attnum > 0 AND NOT a.attisdropped),
 	(SELECT sum(hashtextextended(concat(relowner, relacl), oid::bigint)) FROM relation),
 	(SELECT concat(count(*), ',', sum(hashtextextended(a.attacl::text, a.attrelid::bigint * 65536 + a.attnum))) FROM pg_catalog.pg_attribute a WHERE a.attnum > 0 AND a.attacl IS NOT NULL),

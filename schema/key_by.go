@@ -31,6 +31,9 @@ func (r *Relation) KeyedBy(c *Column) (logical.Type, error) {
 	if a.Tagged != nil || a.Orphan || !c.KeyBy.takes(kind) {
 		return logical.Type{}, fmt.Errorf("column %s, which its keys are by, is not %s", c.KeyBy.Column, c.KeyBy.types())
 	}
+	if a.Loose {
+		return logical.Type{}, fmt.Errorf("column %s, which its keys are by, has a collation that is not deterministic: to the server different texts are equal there", c.KeyBy.Column)
+	}
 	return logical.Type{Kind: kind, Typmod: -1}, nil
 }
 
@@ -79,8 +82,10 @@ func (k *KeyBy) SQL(column string, kind logical.Kind) string {
 	switch {
 	case k.Year:
 		return "pg_catalog.date_part('year', " + column + ")::pg_catalog.int8::pg_catalog.text"
-	case kind == logical.Date:
-		return "pg_catalog.to_char(" + column + ", 'YYYY-MM-DD')"
+	case kind == logical.Date: // to_char tells no year before 1 from one after
+		return "(CASE WHEN " + column + " >= '0001-01-01'::pg_catalog.date THEN pg_catalog.to_char(" + column + ", 'YYYY-MM-DD') END)"
+	case kind == logical.Text, kind == logical.Varchar:
+		return "(" + column + `::pg_catalog.text COLLATE pg_catalog."C")`
 	}
 	return column + "::pg_catalog.text"
 }

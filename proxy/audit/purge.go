@@ -25,7 +25,7 @@ type Purged struct {
 	LastMAC  encoded `json:"last_mac"`
 	Segments int     `json:"segments"` // that this purge removed
 	Records  int     `json:"records"`
-	Until    string  `json:"until"` // time of the last record
+	Until    string  `json:"until"` // the latest time of a record
 	Kept     string  `json:"kept"`  // the rule by which it was purged
 	At       string  `json:"at"`
 	By       string  `json:"by"` // user of the operating system, and host
@@ -65,7 +65,9 @@ func Purge(o PurgeOptions) (*Purged, *Report, error) {
 		if ends[r.File] == nil {
 			ends[r.File] = &ended{}
 		}
-		ends[r.File].last = r.Time
+		if r.Time.After(ends[r.File].last) { // the clock may have been set back
+			ends[r.File].last = r.Time
+		}
 		ends[r.File].records++
 	}
 	w := newWalker(&o.VerifyOptions)

@@ -118,3 +118,24 @@ func TestPurgeLeavesABrokenLog(t *testing.T) {
 		t.Errorf("unsigned segments are purged: %+v", note)
 	}
 }
+
+// TestPurgeClockSetBack: a record counts by its own time, though older ones follow it.
+func TestPurgeClockSetBack(t *testing.T) {
+	dir := logDir(t)
+	l := mustOpen(t, options(dir))
+	do(t, l, "a")
+	if err := l.enqueue(&entry{at: time.Now().Add(48 * time.Hour), kind: kindRefused, rest: appendField(sample("r").append(nil), "sqlstate", "42501", maxName)}); err != nil {
+		t.Fatal(err)
+	}
+	do(t, l, "b")
+	mustClose(t, l)
+	l = mustOpen(t, options(dir))
+	do(t, l, "c")
+	mustClose(t, l)
+	if note := purge(t, dir, time.Now().Add(24*time.Hour)); note != nil {
+		t.Errorf("a record of the day after was purged: %+v", note)
+	}
+	if note := purge(t, dir, time.Now().Add(72*time.Hour)); note == nil || note.Segments != 1 {
+		t.Errorf("%+v", note)
+	}
+}
