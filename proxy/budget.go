@@ -245,6 +245,8 @@ func (t *tracked) ledger(role string) *ledger {
 
 // releaseBudgets gives back what was reserved and not used.
 func (s *Server) releaseBudgets(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
+	defer cancel()
 	for _, t := range s.tracked {
 		t.ledgers.mu.Lock()
 		for _, l := range t.ledgers.of {

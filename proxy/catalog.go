@@ -111,7 +111,7 @@ type tracked struct {
 func newTracked(config *Config, database *schema.Database) (*tracked, error) {
 	t := &tracked{
 		config: config, name: database.Name, sealers: newSealers(config), pseudonyms: newPseudonyms(config),
-		loading: make(chan struct{}, 1), login: keptLogin{wait: loginIdle},
+		loading: make(chan struct{}, 1), login: keptLogin{wait: loginIdle}, purse: purse{turn: newTurn()},
 	}
 	return t, t.describe(database)
 }

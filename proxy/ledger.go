@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,7 +19,7 @@ type ledger struct {
 	tracked *tracked
 	role    string
 
-	mu    sync.Mutex
+	turn  turn
 	spans [2]ledgerSpan
 	idle  *time.Timer // gives back
 }
@@ -46,7 +45,7 @@ const ledgerTimeout = 10 * time.Second
 const keptBudgets = 72 * time.Hour
 
 func newLedger(t *tracked, role string) *ledger {
-	l := &ledger{tracked: t, role: role}
+	l := &ledger{tracked: t, role: role, turn: newTurn()}
 	l.spans[0] = ledgerSpan{name: "hour", length: time.Hour}
 	l.spans[1] = ledgerSpan{name: "day", length: 24 * time.Hour}
 	return l
@@ -58,8 +57,10 @@ func ahead(limit int64) int64 { return min(limit/64, 64) }
 // admit counts patients. over names the bound that would be exceeded, in which case none is
 // to be shown. unknown are patients of which it is not known who they are.
 func (l *ledger) admit(ctx context.Context, b schema.Budget, tags []subjectTag, unknown int64) (over string, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.turn.take(ctx, ledgerTimeout); err != nil {
+		return "", err
+	}
+	defer l.turn.end()
 	for i, limit := range [...]int64{b.PatientsHour, b.PatientsDay} {
 		s := &l.spans[i]
 		if limit == 0 {
@@ -117,7 +118,7 @@ func (s *ledgerSpan) fresh(tags []subjectTag) int64 {
 }
 
 // take asks the database for what is needed and some more. Whom other proxies have counted
-// is known afterwards. l.mu is held.
+// is known afterwards. The turn is the caller's.
 func (l *ledger) take(ctx context.Context, s *ledgerSpan, limit int64, tags []subjectTag, unknown int64) error {
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
@@ -210,10 +211,12 @@ func (l *ledger) forget(ctx context.Context, tx pgx.Tx, now time.Time) error {
 // release gives back what was taken and not used, and tells the database of the patients that
 // it does not know of. What cannot be given back stays used until the span is over.
 func (l *ledger) release(ctx context.Context) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
+	if l.turn.take(ctx, ledgerTimeout) != nil {
+		return // somebody counts, without an answer
+	}
+	defer l.turn.end()
 	for i := range l.spans {
 		s := &l.spans[i]
 		if s.credit == 0 && len(s.pending) == 0 {
@@ -237,7 +240,7 @@ func (l *ledger) release(ctx context.Context) {
 
 // purse is the connection through which budgets are counted.
 type purse struct {
-	mu   sync.Mutex
+	turn turn
 	conn *pgx.Conn // nil: none is open
 	idle *time.Timer
 }
@@ -245,8 +248,10 @@ type purse struct {
 // with runs one transaction. The connection is closed when it has not been used for a while, as
 // it would be in the way of DROP DATABASE.
 func (p *purse) with(ctx context.Context, t *tracked, f func(pgx.Tx) error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	if err := p.turn.take(ctx, ledgerTimeout); err != nil {
+		return err
+	}
+	defer p.turn.end()
 	if p.idle != nil {
 		p.idle.Stop()
 	}
@@ -271,8 +276,10 @@ func (p *purse) with(ctx context.Context, t *tracked, f func(pgx.Tx) error) erro
 	}
 	conn := p.conn
 	p.idle = time.AfterFunc(loginIdle, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
+		if p.turn.take(context.Background(), ledgerTimeout) != nil {
+			return // it is in use
+		}
+		defer p.turn.end()
 		if p.conn == conn {
 			conn.Close(context.Background())
 			p.conn = nil
