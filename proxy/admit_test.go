@@ -157,7 +157,7 @@ func TestSharedRoles(t *testing.T) {
 	}
 	reports := func(want int, what string) {
 		t.Helper()
-		if n := strings.Count(s.log.String(), "role is used from several places at once"); n != want {
+		if n := strings.Count(s.log.String(), "about=shared"); n != want {
 			t.Fatalf("%s: %d reports, want %d", what, n, want)
 		}
 	}
@@ -176,7 +176,7 @@ func TestSharedRoles(t *testing.T) {
 	open("pool", "127.0.0.1", "a")
 	open("pool", "127.0.0.2", "b")
 	reports(2, "allowed")
-	for _, want := range []string{`role=alice hosts="[127.0.0.1 127.0.0.2]" applications=[lims]`, `applications="[excel lims]"`} {
+	for _, want := range []string{`text="role is used at once from 127.0.0.1, 127.0.0.2 by lims" role=alice`, ` by excel, lims" role=alice`} {
 		if !strings.Contains(s.log.String(), want) {
 			t.Errorf("the log does not say %s: %s", want, s.log)
 		}
@@ -192,8 +192,8 @@ func TestSharedRoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool { return !strings.Contains(line, `"kind":"shared"`) })
-	if len(lines) != 2 || !strings.Contains(lines[1], `"session_user":"alice"`) || !strings.Contains(lines[1], `"hosts":"127.0.0.1, 127.0.0.2","applications":"excel, lims"`) {
+	lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool { return !strings.Contains(line, `"about":"shared"`) })
+	if len(lines) != 2 || !strings.Contains(lines[1], `"session_user":"alice"`) || !strings.Contains(lines[1], `"text":"role is used at once from 127.0.0.1, 127.0.0.2 by excel, lims"`) {
 		t.Errorf("%q", lines)
 	}
 

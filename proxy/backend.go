@@ -455,6 +455,7 @@ func (c *conn) fail(r *result, e *pgerror.Error) error {
 	if r != nil {
 		r.end(e.Code)
 	}
+	c.alertFailed(r, e)
 	c.mu.Lock()
 	c.queue.Fail()
 	c.mu.Unlock()

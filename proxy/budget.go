@@ -224,7 +224,6 @@ func (c *conn) uncounted(l *ledger, tags []subjectTag) []subjectTag {
 
 // exceeds gives the error of a statement that would exceed its budget.
 func (c *conn) exceeds(bound string, limit int64) *pgerror.Error {
-	c.config.Log.Warn("budget exceeded", "role", c.params.user, "database", c.params.database, "session", c.id, "bound", bound, "limit", limit)
 	c.did.exceeded.Add(1)
 	return pgerror.New(pgerror.ConfigurationLimitExceeded, "the budget of role %q is used up: %s is %d", c.params.user, bound, limit).
 		WithHint("The bound is in pgveil's schema file; ask whoever keeps it. Patients are counted anew each hour and day of UTC.")

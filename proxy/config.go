@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/proxy/access"
+	"github.com/pgveil/pgveil/proxy/alert"
 	"github.com/pgveil/pgveil/proxy/audit"
 	"github.com/pgveil/pgveil/schema"
 )
@@ -20,7 +21,7 @@ type Sealer interface {
 	Open(dst, sealed []byte) ([]byte, error)
 }
 
-// Config is what a Server needs. All fields but Subjects, EndUser, Access, Terminate and the limits are required.
+// Config is what a Server needs. All fields but Subjects, EndUser, Alerts, Access, Terminate and the limits are required.
 type Config struct {
 	// Databases are the described databases by name; one that is not in it passes
 	// untouched.
@@ -42,6 +43,9 @@ type Config struct {
 	// application_name; nil where these do not tell. Where a session has set
 	// pgveil.end_user, that counts.
 	EndUser *regexp.Regexp
+	// Alerts tells people of what should not wait; nil for a Desk that tells the audit log and
+	// Log alone.
+	Alerts *alert.Desk
 	// Access says who may connect from where, how and when; nil lets everyone. SetAccess
 	// changes it.
 	Access *access.Rules
@@ -77,6 +81,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Alerts == nil {
+		c.Alerts = alert.New(alert.Options{Audit: c.Audit, Log: c.Log})
 	}
 }
 

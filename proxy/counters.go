@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/pgveil/pgveil/proxy/alert"
 	"github.com/pgveil/pgveil/proxy/pipeline"
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/pgerror"
@@ -48,6 +49,7 @@ type Stats struct {
 	Unopened                    uint64                     // values that could not be opened
 	Exceeded                    uint64                     // statements that a budget has stopped
 	CatalogReads, CatalogErrors uint64
+	Alerts                      alert.Stats
 }
 
 // doorCounters count what happens before there is a session.
@@ -56,9 +58,10 @@ type doorCounters struct {
 }
 
 // rejected counts a client that did not get in.
-func (d *doorCounters) rejected(err error) {
+func (s *Server) rejected(first *startup, err error) {
 	if e, ok := pgerror.As(err); ok && strings.HasPrefix(e.Code, "28") {
-		d.logins.Add(1)
+		s.door.logins.Add(1)
+		s.alertRejected(first, e)
 	}
 }
 
@@ -66,7 +69,7 @@ func (d *doorCounters) rejected(err error) {
 func (s *Server) Stats() Stats {
 	stats := Stats{
 		Accepted: s.door.accepted.Load(), RejectedLogins: s.door.logins.Load(),
-		RejectedRule: s.door.rule.Load(), RejectedFull: s.door.full.Load(),
+		RejectedRule: s.door.rule.Load(), RejectedFull: s.door.full.Load(), Alerts: s.config.Alerts.Stats(),
 	}
 	for _, t := range s.tracked {
 		stats.CatalogReads += t.reads.Load()

@@ -141,7 +141,6 @@ func (c *conn) openValue(dst []byte, col *column, value []byte, st *state) ([]by
 	case errors.Is(err, keys.ErrErased) && from.access.Verdict >= schema.Mask:
 		return c.showErased(dst, col, from.tagged, st)
 	case err != nil:
-		c.did.unopened.Add(1)
 		return dst, 0, openError(err, from.tagged)
 	}
 	c.plain = plain

@@ -123,6 +123,12 @@ func (c *conn) auditRefusal(e *pgerror.Error) {
 	record := c.newRecord(c.state)
 	record.Columns = []audit.Column{{Column: column, Verdict: schema.Deny.String()}}
 	c.config.Audit.Refused(record, e.Code)
+	c.alertRefused()
+}
+
+// loginRecord begins a record with who has logged in, where no statement is at hand.
+func (c *conn) loginRecord() *audit.Record {
+	return c.newRecord(&state{user: c.params.user, session: c.params.user, roles: []string{c.params.user}})
 }
 
 // newRecord begins a record with who asks.

@@ -206,6 +206,7 @@ func (s *Server) session(each *session, client net.Conn) error {
 	}
 	if refusal := s.admit(first); refusal != nil {
 		s.door.rule.Add(1)
+		s.alertRejected(first, refusal)
 		return reject(refusal)
 	}
 	if refusal := s.enter(each); refusal != nil {
@@ -216,13 +217,13 @@ func (s *Server) session(each *session, client net.Conn) error {
 	var own *ownLogin
 	if s.terminator != nil {
 		if own, err = s.terminator.authenticate(starting, first, cr, cw); err != nil {
-			s.door.rejected(err)
+			s.rejected(first, err)
 			return err
 		}
 	}
 	b, told, err := s.logIn(starting, first, own, cr, cw)
 	if err != nil {
-		s.door.rejected(err)
+		s.rejected(first, err)
 		return err
 	}
 	upstream := b.conn

@@ -4,7 +4,10 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
+
+	"github.com/pgveil/pgveil/proxy/alert"
 )
 
 // sharedRoles finds roles that are used from several hosts, or by several applications,
@@ -24,6 +27,11 @@ type roleUse struct {
 
 // sharedUse is what is reported.
 type sharedUse struct{ hosts, applications []string }
+
+// String lists the places.
+func (u *sharedUse) String() string {
+	return strings.Join(u.hosts, ", ") + " by " + strings.Join(u.applications, ", ")
+}
 
 // enter counts a session. report is not nil if the role is used from a place that is not
 // its only one, and that has not been reported. leave, to be called once, ends it.
@@ -84,8 +92,7 @@ func (s *Server) watchShared(c *conn, client net.Conn) (leave func()) {
 	}
 	report, leave := s.shared.enter(c.params.user, host, c.params.application)
 	if report != nil {
-		s.config.Log.Warn("role is used from several places at once", "role", c.params.user, "hosts", report.hosts, "applications", report.applications)
-		s.config.Audit.Shared(c.newRecord(&state{user: c.params.user, session: c.params.user}), report.hosts, report.applications)
+		s.config.Alerts.Raise(alert.Alert{Kind: alert.Shared, Who: c.loginRecord(), About: report.String(), Text: "role is used at once from " + report.String()})
 	}
 	return leave
 }

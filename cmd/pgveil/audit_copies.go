@@ -41,18 +41,30 @@ func (c *call) auditCopies(store *secrets) ([]audit.Copy, error) {
 			copies = append(copies, audit.NewSyslogCopy(address, nil))
 			continue
 		}
-		trusted := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-		if name := c.config.Audit.CopyCA; name != "" {
-			pem, err := os.ReadFile(name)
-			if err != nil {
-				return nil, c.config.Errorf("audit.copy_ca", "%v", err)
-			}
-			trusted.RootCAs = x509.NewCertPool()
-			if !trusted.RootCAs.AppendCertsFromPEM(pem) {
-				return nil, c.config.Errorf("audit.copy_ca", "%s holds no certificate", name)
-			}
+		trusted, err := c.trusting("audit.copy_ca", c.config.Audit.CopyCA)
+		if err != nil {
+			return nil, err
 		}
+		trusted.ServerName = host
 		copies = append(copies, audit.NewSyslogCopy(address, trusted))
 	}
 	return copies, nil
+}
+
+// trusting gives TLS to a place whose certificate is of an authority in a setting's file; of the
+// system's without a file.
+func (c *call) trusting(setting, file string) (*tls.Config, error) {
+	trusted := &tls.Config{MinVersion: tls.VersionTLS12}
+	if file == "" {
+		return trusted, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, c.config.Errorf(setting, "%v", err)
+	}
+	trusted.RootCAs = x509.NewCertPool()
+	if !trusted.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, c.config.Errorf(setting, "%s holds no certificate", file)
+	}
+	return trusted, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/pgveil/pgveil/proxy"
+	"github.com/pgveil/pgveil/proxy/alert"
 	"github.com/pgveil/pgveil/proxy/audit"
 	"github.com/pgveil/pgveil/schema"
 )
@@ -34,6 +35,9 @@ var (
 	descFlushErrors = describe("audit_flush_errors_total", "Groups of audit records that could not be made durable.")
 	descAuditUp     = describe("audit_up", "1 while the audit log can be written.")
 	descUnsigned    = describe("audit_unsigned_segments", "Ended segments of the audit log that have no signed checkpoint yet.")
+	descAlerts      = describe("alerts_total", "Alerts, those too that were folded into one like them, by kind.", "kind")
+	descUndelivered = describe("alerts_undelivered_total", "Alerts that the webhook has not taken, for good.")
+	descWaiting     = describe("alerts_waiting", "Alerts that wait for the webhook.")
 	descKeyAge      = describe("key_age_seconds", "How long ago a keyset was made.", "key")
 	descKeyStale    = describe("key_unconfirmed_seconds", "How long ago the store last vouched for a keyset.", "key")
 	descKeyWithheld = describe("key_withheld", "1 while nothing is sealed or opened with a keyset, as the store has not vouched for it for too long.", "key")
@@ -100,6 +104,11 @@ func collectServer(to chan<- prometheus.Metric, stats proxy.Stats) {
 	counter(to, descErased, stats.Erased)
 	counter(to, descUnopened, stats.Unopened)
 	counter(to, descExceeded, stats.Exceeded)
+	for _, kind := range alert.Kinds() {
+		counter(to, descAlerts, stats.Alerts.Raised[kind], kind.String())
+	}
+	counter(to, descUndelivered, stats.Alerts.Undelivered)
+	gauge(to, descWaiting, float64(stats.Alerts.Waiting))
 	counter(to, descReads, stats.CatalogReads)
 	counter(to, descReadErrors, stats.CatalogErrors)
 }

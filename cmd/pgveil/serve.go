@@ -38,7 +38,7 @@ would not start with is refused, and the one before stays. Settings need a resta
 			"pgveil serve --config /etc/pgveil/pgveil.yaml --log-format json",
 			"PGVEIL_LISTEN=0.0.0.0:6432 pgveil serve --tls-mode require --tls-cert server.crt --tls-key server.key",
 		},
-		settings: []string{"listen", "socket", "tls", "auth", "server", "login", "schema", "keys", "audit", "log", "health", "limits"},
+		settings: []string{"listen", "socket", "tls", "auth", "server", "login", "schema", "keys", "audit", "alerts", "log", "health", "limits"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.Bool("new-audit-chain", false, "begin a new chain where the audit log is broken; the log says so")
 		},
@@ -172,6 +172,11 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	}
 	s.closers = append(s.closers, trail.Close)
 	s.trail = trail
+	alerts, err := c.alertDesk(store, trail, log)
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func() error { return closeAlerts(alerts) })
 	subjects, err := c.tagKey(rings)
 	if err != nil {
 		return err
@@ -182,6 +187,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		Sealer:         s.keys.sealer,
 		Pseudonyms:     s.keys.pseudonyms,
 		Audit:          trail,
+		Alerts:         alerts,
 		Subjects:       subjects,
 		Clients:        clients,
 		Upstreams:      upstreams,
@@ -308,11 +314,15 @@ func (s *server) run(ctx context.Context, c *call, hangup <-chan os.Signal, log 
 // warnPlain warns about clients' connections that cross a network in clear.
 func warnPlain(c *config.Config, log *slog.Logger) {
 	host, _, _ := net.SplitHostPort(c.Listen)
-	ip := net.ParseIP(host)
-	if host == "localhost" || ip != nil && ip.IsLoopback() || c.TLS.Mode == proxy.ClientTLSRequire {
+	if isLoopback(host) || c.TLS.Mode == proxy.ClientTLSRequire {
 		return
 	}
 	if c.TLS.Mode == proxy.ClientTLSDisable {
 		log.Warn("clients connect in clear from other machines: opened values cross the network", "listen", c.Listen, "hint", "set tls.mode to require")
 	}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -118,9 +118,11 @@ func (e *entry) awaited() bool {
 	return e.kind == kindIntent || e.kind == kindCommand || e.signs != nil
 }
 
-// follows tells whether the record says more of an intent that is there: it is kept until
-// it can be written, and nobody waits for it.
+// follows tells whether the record says more of an intent that is there.
 func (e *entry) follows() bool { return e.kind == kindOutcome || e.kind == kindSubjects }
+
+// kept tells whether the record is kept until it can be written, and nobody waits for it.
+func (e *entry) kept() bool { return e.follows() || e.kind == kindAlert }
 
 // Intent is a record that says what a statement is about to do.
 type Intent struct {
@@ -209,11 +211,11 @@ func (l *Log) enqueue(e *entry) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	stalled := !e.follows() && !l.waitForSpace()
+	stalled := !e.kept() && !l.waitForSpace()
 	switch {
 	case l.closing:
 		return ErrClosed
-	case l.failure != nil && !e.follows():
+	case l.failure != nil && !e.kept():
 		l.lose(e)
 		return l.failure
 	case stalled:

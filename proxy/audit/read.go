@@ -43,6 +43,9 @@ type Recorded struct {
 	Ended    string   `json:"ended,omitempty"`
 	SQLState string   `json:"sqlstate,omitempty"`
 
+	About string `json:"about,omitempty"`
+	Text  string `json:"text,omitempty"`
+
 	Hosts        string `json:"hosts,omitempty"`
 	Applications string `json:"applications,omitempty"`
 	LostIntents  int    `json:"lost_intents,omitempty"`

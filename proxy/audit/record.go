@@ -22,7 +22,7 @@ const (
 	kindSubjects   = "subjects"   // whose values a statement has opened, before its outcome
 	kindOutcome    = "outcome"    // how one of these ended
 	kindRefused    = "refused"    // a statement was refused
-	kindShared     = "shared"     // a role is used from several places at once
+	kindAlert      = "alert"      // people were told of something
 	kindRecovered  = "recovered"  // the log could not be written for a while
 	kindCheckpoint = "checkpoint" // signature over a segment
 )

@@ -239,7 +239,7 @@ func (l *Log) fail(batch []*entry, err error) {
 		}
 	}
 	for _, e := range waiting {
-		if e.follows() && !e.intent.failed() {
+		if e.kept() && !(e.follows() && e.intent.failed()) {
 			l.queue = append(l.queue, e)
 		}
 	}
@@ -327,11 +327,13 @@ func (l *Log) finish() error {
 	if l.failure != nil {
 		errs = append(errs, l.failure)
 	}
-	outcomes := 0
+	outcomes, alerts := 0, 0
 	for _, e := range l.queue {
 		switch e.kind {
 		case kindOutcome:
 			outcomes++
+		case kindAlert:
+			alerts++
 		default:
 			if e.awaited() {
 				e.intent.resolve(ErrClosed)
@@ -341,6 +343,9 @@ func (l *Log) finish() error {
 	l.mu.Unlock()
 	if outcomes > 0 {
 		errs = append(errs, errors.New(strconv.Itoa(outcomes)+" outcomes were not written"))
+	}
+	if alerts > 0 {
+		errs = append(errs, errors.New(strconv.Itoa(alerts)+" alerts were not written"))
 	}
 	if w.head != nil {
 		errs = append(errs, w.head.close())

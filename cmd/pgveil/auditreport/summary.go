@@ -197,7 +197,7 @@ func (g *Gatherer) Statement(s *audit.Statement) {
 
 // clean makes the texts of a record, which clients may have chosen, fit to be shown.
 func clean(r *audit.Recorded) {
-	for _, text := range []*string{&r.Role, &r.Client, &r.EndUser, &r.Application, &r.Hosts, &r.Applications, &r.Reason, &r.SQLState, &r.Kind} {
+	for _, text := range []*string{&r.Role, &r.Client, &r.EndUser, &r.Application, &r.Hosts, &r.Applications, &r.Reason, &r.SQLState, &r.Kind, &r.About, &r.Text} {
 		*text = Printable(*text)
 	}
 	for i := range r.Columns {
@@ -231,7 +231,7 @@ func (g *Gatherer) Record(r *audit.Recorded) {
 		}
 	case !ordinary[r.Kind]:
 		if len(g.summary.Alerts) < maxListed {
-			g.summary.Alerts = append(g.summary.Alerts, Alert{Time: r.Time, Kind: r.Kind, Role: r.Role, Text: alertText(r)})
+			g.summary.Alerts = append(g.summary.Alerts, Alert{Time: r.Time, Kind: cmp.Or(r.About, r.Kind), Role: r.Role, Text: alertText(r)})
 		} else {
 			g.summary.MoreAlerts++
 		}
@@ -241,7 +241,9 @@ func (g *Gatherer) Record(r *audit.Recorded) {
 // alertText says what a record of an alert is about.
 func alertText(r *audit.Recorded) string {
 	switch {
-	case r.Kind == "shared":
+	case r.Kind == "alert":
+		return r.Text
+	case r.Kind == "shared": // of logs before alerts had a kind of their own
 		return "used at once from " + strings.Join(filled(r.Hosts, r.Applications), " by ")
 	case r.Kind == "recovered":
 		return "the audit log could not be written for a while; the statements failed meanwhile"

@@ -31,6 +31,7 @@ func (c *Config) check() error {
 	return errors.Join(
 		c.choose("login", []string{"login.password_file"}, []string{"login.password_env"}, []string{"login.password_vault"}),
 		c.choose("audit", []string{"audit.copy_password_file"}, []string{"audit.copy_password_env"}, []string{"audit.copy_password_vault"}),
+		c.choose("alerts", []string{"alerts.webhook_token_file"}, []string{"alerts.webhook_token_env"}, []string{"alerts.webhook_token_vault"}),
 		c.choose("keys.vault.approle", []string{"keys.vault.approle.secret_id_file"}, []string{"keys.vault.approle.wrapped_secret_id_file"}),
 		c.choose("keys.vault", []string{"keys.vault.token_file"}, []string{"keys.vault.token_env"}, []string{"keys.vault.wrapped_token_file"},
 			[]string{"keys.vault.approle.role_id", "keys.vault.approle.secret_id_file", "keys.vault.approle.wrapped_secret_id_file"},

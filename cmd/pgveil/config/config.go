@@ -25,6 +25,7 @@ type Config struct {
 	// KeysMaxStale is how long keys serve that the store does not confirm.
 	KeysMaxStale time.Duration
 	Audit        Audit
+	Alerts       Alerts
 	Log          Log
 	Health       string // address:port, "" for none
 	Limits       Limits
@@ -111,6 +112,18 @@ type Audit struct {
 	CopyPasswordVault                                                        string // path#field
 	SegmentSize                                                              int
 	SegmentAge                                                               time.Duration
+}
+
+// Alerts are how people are told what should not wait.
+type Alerts struct {
+	Webhook, WebhookCA string
+	WebhookTokenFile   string
+	WebhookTokenEnv    string // name of a variable of the environment
+	WebhookTokenVault  string // path#field
+	Fold, Window       time.Duration
+	Networks           string // on or off
+	// How many of them in Window are an alert; 0 for none.
+	Refusals, Failures, Rejected int
 }
 
 // Log is the operator's log, on standard error.

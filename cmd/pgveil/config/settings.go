@@ -109,6 +109,18 @@ var settings = []*Setting{
 	{Key: "audit.segment_size", Kind: Size, Low: 4096, High: 1 << 40, Default: "64MB", Help: "a segment of the log ends at this size", field: func(c *Config) any { return &c.Audit.SegmentSize }},
 	{Key: "audit.segment_age", Kind: Duration, Default: "24h", Help: "a segment of the log ends at this age", field: func(c *Config) any { return &c.Audit.SegmentAge }},
 
+	{Key: "alerts.webhook", Kind: Text, Help: "`URL` that each alert is sent to as JSON, https://…; {token} in it is replaced by the token", field: func(c *Config) any { return &c.Alerts.Webhook }},
+	{Key: "alerts.webhook_ca", Kind: Path, Help: "`file` of the authorities of the webhook's certificate, in PEM; the system's without", field: func(c *Config) any { return &c.Alerts.WebhookCA }},
+	{Key: "alerts.webhook_token_file", Kind: Path, Help: "`file` that holds the token for the webhook", field: func(c *Config) any { return &c.Alerts.WebhookTokenFile }},
+	{Key: "alerts.webhook_token_env", Kind: Variable, Help: "`name` of the variable of the environment that holds it", field: func(c *Config) any { return &c.Alerts.WebhookTokenEnv }},
+	{Key: "alerts.webhook_token_vault", Kind: Reference, Help: "`path#field` of the secret in Vault that holds it", field: func(c *Config) any { return &c.Alerts.WebhookTokenVault }},
+	{Key: "alerts.fold", Kind: Duration, Default: "10m", Help: "for how long alerts like one that was told are only counted", field: func(c *Config) any { return &c.Alerts.Fold }},
+	{Key: "alerts.networks", Kind: Choice, Words: []string{"on", "off"}, Default: "on", Help: "whether a role that connects from a network for the first time is an alert: on or off", field: func(c *Config) any { return &c.Alerts.Networks }},
+	{Key: "alerts.refusals", Kind: Number, Low: 0, High: 1 << 20, Default: "10", Help: "how many statements of a role, refused for want of a right, are an alert; 0 for never", field: func(c *Config) any { return &c.Alerts.Refusals }},
+	{Key: "alerts.failures", Kind: Number, Low: 0, High: 1 << 20, Default: "1", Help: "how many statements that meet a value that cannot be opened are an alert; 0 for never", field: func(c *Config) any { return &c.Alerts.Failures }},
+	{Key: "alerts.rejected", Kind: Number, Low: 0, High: 1 << 20, Default: "5", Help: "how many clients of a role from a host that are not let in are an alert; 0 for never", field: func(c *Config) any { return &c.Alerts.Rejected }},
+	{Key: "alerts.window", Kind: Duration, Default: "10m", Help: "the time in which these are counted", field: func(c *Config) any { return &c.Alerts.Window }},
+
 	{Key: "log.level", Kind: Choice, Words: []string{"debug", "info", "warn", "error"}, Default: "info", Help: "what is logged: debug, info, warn or error", field: func(c *Config) any { return &c.Log.Level }},
 	{Key: "log.format", Kind: Choice, Words: []string{"text", "json"}, Default: "text", Help: "how it is written: text or json", field: func(c *Config) any { return &c.Log.Format }},
 
