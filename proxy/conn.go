@@ -75,7 +75,7 @@ type conn struct {
 	oldest      *snapshot // the catalog as it was known when the transaction began, or before
 	copying     *copyIn
 	values      [][]byte
-	texts       map[*statement.By][]string // of the values of c.bound that the server picks one form of
+	texts       map[*statement.By][][]byte // of the values of c.bound that the server picks one form of
 	bound       []boundParam
 	arena       []byte
 

@@ -66,8 +66,8 @@ func (c *conn) keyedSealer(column *schema.Column, use logical.Use, both bool, by
 }
 
 // spread seals a value with the key of each keyset, and gives the texts by which the server
-// picks one, in the same order.
-func spread(sealer Sealer, plaintext []byte) (sealed [][]byte, texts []string, err error) {
+// picks one, in the same order and in UTF-8.
+func spread(sealer Sealer, plaintext []byte) (sealed, texts [][]byte, err error) {
 	family, ok := sealer.(FamilySealer)
 	if !ok {
 		_, err := sealer.Seal(nil, plaintext)
@@ -87,7 +87,7 @@ func spread(sealer Sealer, plaintext []byte) (sealed [][]byte, texts []string, e
 		if err != nil {
 			return nil, nil, err
 		}
-		sealed, texts = append(sealed, value), append(texts, text)
+		sealed, texts = append(sealed, value), append(texts, []byte(text))
 	}
 	return sealed, texts, nil
 }
@@ -95,16 +95,12 @@ func spread(sealer Sealer, plaintext []byte) (sealed [][]byte, texts []string, e
 // picked gives the expression for one of an array of sealed values: NULL where that is, and
 // where the row has none of the keys what no CHECK constraint of pgveil's lets in.
 func picked(values, texts, sql string) string {
-	return "(CASE WHEN " + values + " IS NULL THEN NULL ELSE COALESCE((" + values + ")[pg_catalog.array_position(" + texts + ", " + sql + ")], ''::pg_catalog.bytea) END)"
+	return "(CASE WHEN " + values + " IS NULL THEN NULL ELSE COALESCE((" + values + ")[pg_catalog.array_position(" + texts + ", " + schema.KeySQL(sql) + ")], ''::pg_catalog.bytea) END)"
 }
 
-// textArray is the literal of a text[].
-func textArray(texts []string) string {
-	quoted := make([]string, len(texts))
-	for i, text := range texts {
-		quoted[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
-	}
-	return "{" + strings.Join(quoted, ",") + "}"
+// byteaArray is the constant of a bytea[].
+func byteaArray(values [][]byte) string {
+	return "E'" + strings.ReplaceAll(string(logical.AppendByteaArray(nil, 0, values)), `\`, `\\`) + "'::pg_catalog.bytea[]"
 }
 
 // spread appends to r.added the expression by which the server picks one of the sealed forms of
@@ -114,9 +110,7 @@ func (r *rewriter) spread(by *statement.By, sealer Sealer, plaintext []byte) err
 	if err != nil {
 		return err
 	}
-	values := "E'" + strings.ReplaceAll(string(logical.AppendByteaArray(nil, 0, sealed)), `\`, `\\`) + "'::pg_catalog.bytea[]"
-	names := "E'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(textArray(texts)) + "'::pg_catalog.text[]"
-	r.added = append(r.added, picked(values, names, by.SQL)...)
+	r.added = append(r.added, picked(byteaArray(sealed), byteaArray(texts), by.SQL)...)
 	return nil
 }
 
@@ -140,7 +134,7 @@ func errKeyed() *pgerror.Error {
 // sealOrPick gives a parameter of the server's that has to do with keys by value.
 func (c *conn) sealOrPick(t *target, m *wire.BindMessage, types []uint32, moments *statement.Moments, s *state) (boundParam, error) {
 	if t.picks != nil {
-		return c.picksOf(t, s)
+		return c.picksOf(t), nil
 	}
 	return c.sealKeyed(t, m, types, moments, s)
 }
@@ -184,7 +178,7 @@ func (c *conn) sealKeyed(t *target, m *wire.BindMessage, types []uint32, moments
 		return boundParam{}, sealError(err, t.column)
 	}
 	if c.texts == nil {
-		c.texts = make(map[*statement.By][]string)
+		c.texts = make(map[*statement.By][][]byte)
 	}
 	c.texts[t.by] = texts
 	return boundParam{value: logical.AppendByteaArray(nil, 1, sealed), format: 1}, nil
@@ -220,13 +214,12 @@ func (c *conn) plaintextOf(t *target, m *wire.BindMessage, types []uint32, momen
 
 // picksOf gives the texts that pick one of the sealed forms of a parameter that was sealed
 // before.
-func (c *conn) picksOf(t *target, s *state) (boundParam, error) {
+func (c *conn) picksOf(t *target) boundParam {
 	texts, sealed := c.texts[t.picks]
 	if !sealed {
-		return boundParam{}, nil
+		return boundParam{}
 	}
-	value, err := s.encoding.encode([]byte(textArray(texts)), 0)
-	return boundParam{value: value}, err
+	return boundParam{value: logical.AppendByteaArray(nil, 1, texts), format: 1}
 }
 
 // copiedKeys finds which key seals the values of each row of a COPY.

@@ -221,9 +221,7 @@ func firstUse(text *statement.Text, n int) int {
 func (l *layout) oids(dst []uint32) []uint32 {
 	for i, t := range l.server {
 		switch {
-		case t.picks != nil:
-			dst = append(dst, textArrayOID)
-		case t.column != nil && (t.array || t.spread()):
+		case t.picks != nil, t.column != nil && (t.array || t.spread()):
 			dst = append(dst, byteaArrayOID)
 		case t.column != nil:
 			dst = append(dst, byteaOID)
@@ -266,9 +264,8 @@ func ownOID(p *statement.Param) uint32 {
 const (
 	textOID = 25
 
-	textArrayOID = 1009
-	unknownOID   = 705
-	bpcharOID    = 1042
+	unknownOID = 705
+	bpcharOID  = 1042
 )
 
 // isString reports whether a type, or the element type of an array type, is a

@@ -90,6 +90,10 @@ func (k *KeyBy) SQL(column string, kind logical.Kind) string {
 	return column + "::pg_catalog.text"
 }
 
+// KeySQL gives the bytes in UTF-8 of the text that [KeyBy.SQL] gives: to be compared with texts of
+// keysets' names, which need not be such as the client's or the server's encoding can have.
+func KeySQL(sql string) string { return "pg_catalog.convert_to(" + sql + ", 'UTF8')" }
+
 // Keyset gives the name of the keyset for a text of [KeyBy.Text]. The error says that there can
 // be none.
 func (c *Column) Keyset(text string) (string, error) { return keys.MemberName(c.Key, text) }

@@ -57,18 +57,27 @@ func (b *byValue) texts() []string {
 	return list
 }
 
+// textList is to be compared with what [schema.KeySQL] gives.
 func textList(texts []string) string {
-	quoted := make([]string, len(texts))
+	list := make([][]byte, len(texts))
 	for i, text := range texts {
-		quoted[i] = "'" + strings.ReplaceAll(text, "'", "''") + "'"
+		list[i] = []byte(text)
 	}
-	return "ARRAY[" + strings.Join(quoted, ", ") + "]::pg_catalog.text[]"
+	return byteaList(list)
 }
 
 func prefixList(ids []uint32) string {
-	list := make([]string, len(ids))
+	list := make([][]byte, len(ids))
 	for i, id := range ids {
-		list[i] = fmt.Sprintf(`'\x%x'`, binary.BigEndian.AppendUint32([]byte{1}, id)) // Tink's prefix
+		list[i] = binary.BigEndian.AppendUint32([]byte{1}, id) // Tink's prefix
+	}
+	return byteaList(list)
+}
+
+func byteaList(values [][]byte) string {
+	list := make([]string, len(values))
+	for i, value := range values {
+		list[i] = fmt.Sprintf(`'\x%x'`, value)
 	}
 	return "ARRAY[" + strings.Join(list, ", ") + "]::pg_catalog.bytea[]"
 }
@@ -82,7 +91,7 @@ func (b *byValue) older(prefix, short string) string {
 		ids[i] = b.seals[text]
 	}
 	return fmt.Sprintf("(%[1]s = ANY (%[2]s) AND %[3]s <> ALL (%[4]s) AND (%[3]s OPERATOR(pg_catalog.<>) (%[5]s)[pg_catalog.array_position(%[2]s, %[1]s)]%[6]s))",
-		b.sql, textList(texts), prefix, prefixList(b.erased), prefixList(ids), short)
+		schema.KeySQL(b.sql), textList(texts), prefix, prefixList(b.erased), prefixList(ids), short)
 }
 
 // keyless looks for rows whose key there is not.
@@ -101,8 +110,8 @@ func (r *reader) keyless(ctx context.Context) error {
 				r.block(c.tag.QualifiedName(), fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s DROP DEFAULT;", t.sql(), identifier(c.Name)), "it has a default, which would have to be sealed with the key of a row")
 			}
 			const most = 20
-			rows, err := r.tx.Query(ctx, fmt.Sprintf("SELECT DISTINCT %[1]s FROM %[2]s WHERE %[3]s IS NOT NULL AND (%[1]s = ANY (%[4]s)) IS NOT TRUE ORDER BY 1 LIMIT %[5]d",
-				b.sql, t.sql(), identifier(c.Name), textList(b.texts()), most+1))
+			rows, err := r.tx.Query(ctx, fmt.Sprintf("SELECT DISTINCT %[1]s FROM %[2]s WHERE %[3]s IS NOT NULL AND (%[6]s = ANY (%[4]s)) IS NOT TRUE ORDER BY 1 LIMIT %[5]d",
+				b.sql, t.sql(), identifier(c.Name), textList(b.texts()), most+1, schema.KeySQL(b.sql)))
 			if err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgveil/pgveil/keys"
 	"github.com/pgveil/pgveil/schema/apply"
+	"github.com/pgveil/pgveil/testenv"
 	"github.com/pgveil/pgveil/testenv/stack"
 )
 
@@ -127,4 +128,50 @@ databases:
 	s.SetKey(keys.Erased(err))
 	check("destroyed", func(laboratory string) bool { return !strings.HasPrefix(laboratory, "Ly") })
 	applyFile(t, s, db)
+}
+
+// TestKeysByNameOfAnotherEncoding: a keyset whose name has what the server's encoding lacks is nothing to a
+// job.
+func TestKeysByNameOfAnotherEncoding(t *testing.T) {
+	s := stack.Start(t, stack.Options{
+		Postgres: testenv.PostgresOptions{Encoding: "LATIN1", Locale: "C"},
+		Schema: `
+version: 1
+keys: {results: randomized}
+databases:
+  laboratory:
+    tables:
+      lab.result:
+        access: {biologist: decrypt}
+        columns:
+          outcome: {type: text, encryption: randomized, key: results, key_by: laboratory, was: {encryption: none}}
+`,
+		Members: []string{"results.by..c3.89vry", "results.by..e6.a4.9c", "results.by.a.ff", "results.by.a.00"},
+		Tables: []string{
+			`CREATE SCHEMA lab`,
+			`CREATE TABLE lab.result (id bigint PRIMARY KEY, laboratory text, outcome text)`,
+			`INSERT INTO lab.result VALUES (1, 'Évry', 'négatif'), (2, 'Évry', 'positif')`,
+			`GRANT USAGE ON SCHEMA lab TO PUBLIC`, `GRANT ALL ON ALL TABLES IN SCHEMA lab TO PUBLIC`,
+		},
+	})
+	db := s.File.Databases[s.Database]
+	applyFile(t, s, db)
+	sealer, err := db.Columns[0].Sealer(s.Keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := connect(t, s).Query(t.Context(), `SELECT outcome FROM lab.result ORDER BY id`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil || len(sealed) != 2 {
+		t.Fatal(len(sealed), err)
+	}
+	for i, want := range []string{"négatif", "positif"} {
+		plain, err := sealer.Open(nil, sealed[i])
+		if key := binary.BigEndian.Uint32(sealed[i][keys.HeaderSize+1:]); err != nil || string(plain) != want || key != primaryOf(s, "results.by..c3.89vry") {
+			t.Errorf("row %d: %q with key %d, %v", i+1, plain, key, err)
+		}
+	}
 }
