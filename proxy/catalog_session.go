@@ -121,8 +121,9 @@ func (c *conn) uncommitted() uint64 {
 
 // sessionSettings asks for the settings under which a session reads the catalog
 // otherwise: it may have been told to start parallel workers for the smallest query.
+// The last two say in which encoding it answers.
 const sessionSettings = `SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('max_parallel_workers_per_gather'),` +
-	` pg_catalog.current_setting('jit')`
+	` pg_catalog.current_setting('jit'), pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('server_encoding')`
 
 // readOwn reads the catalog through the session. Its settings are others meanwhile:
 // nobody else sees that, and an error fails the transaction, which undoes it.
@@ -132,6 +133,7 @@ func (c *conn) readOwn(settings *probe, order uint64, shared *snapshot) error {
 		return err
 	}
 	through := &sessionQuerier{conn: c}
+	through.encoding, _ = encodingOf(settings.text(3), settings.text(4))
 	mark, err := schema.CatalogFingerprint(c.ctx, through)
 	if err == nil && mark == shared.mark { // of temporary tables only, or undone
 		c.own.snapshot = shared
@@ -173,13 +175,17 @@ func constantSQL(text string) string {
 
 // sessionQuerier reads through the session. It satisfies schema.Querier.
 type sessionQuerier struct {
-	conn *conn
-	err  error // of the session
+	conn     *conn
+	encoding *encoding // in which it answers
+	err      error     // of the session
 }
 
 // Query runs one query without parameters. Options are not looked at.
 func (q *sessionQuerier) Query(_ context.Context, sql string, _ ...any) (pgx.Rows, error) {
 	p, err := q.conn.askSession(sql)
+	if err == nil {
+		err = p.decode(q.encoding)
+	}
 	if err != nil {
 		q.err = err
 		return nil, err

@@ -82,7 +82,15 @@ func (c *conn) source(n *named) (source, error) {
 // may have made it. If there is none, the server must not get the values that are meant for
 // it: PREPARE may have been refused, or made it in a session that is over.
 func (c *conn) exists(name string) error {
-	p, err := c.askSession(`SELECT 1 FROM pg_catalog.pg_prepared_statements WHERE name OPERATOR(pg_catalog.=) ` + constantSQL(cutName(name)))
+	sql := `SELECT 1 FROM pg_catalog.pg_prepared_statements WHERE name OPERATOR(pg_catalog.=) ` + constantSQL(cutName(name))
+	if c.state != nil {
+		encoded, err := c.state.encoding.encode([]byte(sql), 0)
+		if err != nil {
+			return err
+		}
+		sql = string(encoded)
+	}
+	p, err := c.askSession(sql)
 	if err == nil && len(p.values) == 0 {
 		return precedes{error: noStatement([]byte(name))}
 	}

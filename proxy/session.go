@@ -194,8 +194,31 @@ func (c *conn) sendProbe(p *probe, sql string) error {
 	return w.Flush() // its error is the first of all of these
 }
 
+// decode turns the values of the answer, which are in the session's client encoding, into UTF-8.
+func (p *probe) decode(e *encoding) (err error) {
+	for i := range p.values {
+		if p.values[i], err = e.decode(p.values[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encodingOf gives the encoding of a session by its client_encoding and server_encoding. Not ok
+// is one that pgveil does not know.
+func encodingOf(client, server string) (e *encoding, ok bool) {
+	if server == "UTF8" || server == client {
+		e = encodings[client]
+	}
+	return e, e != nil || client == "UTF8" || client == "SQL_ASCII" && server == "UTF8"
+}
+
 func newState(snapshot *snapshot, login string, p *probe) (*state, error) {
-	s := &state{snapshot: snapshot, user: p.text(0), session: p.text(1)}
+	encoding, known := encodingOf(p.text(4), p.text(10))
+	if err := p.decode(encoding); err != nil {
+		return nil, err
+	}
+	s := &state{snapshot: snapshot, user: p.text(0), session: p.text(1), encoding: encoding}
 	s.roles = snapshot.members.of(login, s.user)
 	if err := json.Unmarshal(p.values[2], &s.env.SearchPath); err != nil {
 		return nil, pgerror.New(pgerror.InternalError, "the server's search_path cannot be read")
@@ -224,12 +247,8 @@ func newState(snapshot *snapshot, login string, p *probe) (*state, error) {
 	s.settings.FloatDigits, s.settings.ServerVersion = digits-1, version/10000
 	// nil for a name that Go does not know: types that need it then refuse.
 	s.settings.Location = logical.LoadLocation(p.text(8))
-	client, server := p.text(4), p.text(10)
-	if server == "UTF8" || server == client {
-		s.encoding = encodings[client]
-	}
-	if s.encoding == nil && client != "UTF8" && !(client == "SQL_ASCII" && server == "UTF8") {
-		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with client_encoding %s", client).
+	if !known {
+		s.problem = pgerror.New(pgerror.FeatureNotSupported, "tagged columns cannot be used with client_encoding %s", p.text(4)).
 			WithHint("SET client_encoding TO 'UTF8'.")
 	}
 	return s, nil

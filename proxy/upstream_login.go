@@ -24,7 +24,8 @@ func (u *UpstreamConfig) LoginConfig(user, password, database string) (*pgx.Conn
 		config.Port = uint16(u.Port)
 	}
 	config.User, config.Password, config.Database = user, password, database
-	config.RuntimeParams = map[string]string{"application_name": "pgveil"}
+	// Names are compared with those of the schema file: a database's own encoding is not that.
+	config.RuntimeParams = map[string]string{"application_name": "pgveil", "client_encoding": "UTF8"}
 	var attempts []*tls.Config
 	switch mode := u.mode(); {
 	case u.local() || mode == SSLDisable:

@@ -76,7 +76,7 @@ func (p *Postgres) Conn(ctx context.Context, database string) (*pgx.Conn, error)
 	}
 	config.Host, config.Port, config.Fallbacks = p.dir, uint16(p.port), nil
 	config.User, config.Database = SuperUser, database
-	config.RuntimeParams["application_name"] = "testenv"
+	config.RuntimeParams["application_name"], config.RuntimeParams["client_encoding"] = "testenv", "UTF8"
 	return pgx.ConnectConfig(ctx, config)
 }
 

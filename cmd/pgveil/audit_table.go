@@ -102,7 +102,7 @@ func (c *call) tableCopy(place string, store *secrets) (audit.Copy, error) {
 	if _, err := secret.fetch(context.Background()); err != nil && a.CopyPasswordVault == "" {
 		return nil, err
 	}
-	settings.RuntimeParams["application_name"] = "pgveil"
+	settings.RuntimeParams["application_name"], settings.RuntimeParams["client_encoding"] = "pgveil", "UTF8"
 	name := "postgres://" + net.JoinHostPort(u.Hostname(), fmt.Sprint(settings.Port)) + u.Path
 	return audit.NewTableCopy(name, func(ctx context.Context) (*pgx.Conn, error) {
 		password, err := secret.fetch(ctx)

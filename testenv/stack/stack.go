@@ -178,7 +178,12 @@ func Start(t testing.TB, opts Options) *Stack {
 	must(err)
 	upstreams.Pooler = opts.Pooler
 	login := func(ctx context.Context, database string) (*pgx.Conn, error) {
-		return pgx.Connect(ctx, s.Postgres.DSN("pgveil", Password, database))
+		port := s.Postgres.Port()
+		config, err := (&proxy.UpstreamConfig{Host: "127.0.0.1", Port: port, SSLMode: "prefer"}).LoginConfig("pgveil", Password, database)
+		if err != nil {
+			return nil, err
+		}
+		return pgx.ConnectConfig(ctx, config)
 	}
 	if opts.Upstreams != nil {
 		login = opts.Upstreams(s, upstreams)
