@@ -52,7 +52,7 @@ func TestLoginConfig(t *testing.T) {
 			t.Errorf("%s %s: %v, not %v", test.host, test.mode, tried, test.want)
 		}
 		if config.Host != test.host || config.Port != 5433 || config.User != "pgveil" || config.Password != "it's a \\ secret" ||
-			config.Database != "lab oratory" || config.ValidateConnect != nil || len(config.RuntimeParams) != 1 {
+			config.Database != "lab oratory" || config.ValidateConnect != nil || len(config.RuntimeParams) != 2 || config.RuntimeParams["client_encoding"] != "UTF8" {
 			t.Errorf("%s %s: %+v", test.host, test.mode, config.RuntimeParams)
 		}
 		wantAuth := ""
