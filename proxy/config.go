@@ -21,7 +21,7 @@ type Sealer interface {
 	Open(dst, sealed []byte) ([]byte, error)
 }
 
-// Config is what a Server needs. All fields but Subjects, EndUser, Alerts, Access, Terminate and the limits are required.
+// Config is what a Server needs. All fields but Subjects, EndUser, Alerts, NewNetworks, Access, Terminate and the limits are required.
 type Config struct {
 	// Databases are the described databases by name; one that is not in it passes
 	// untouched.
@@ -46,6 +46,9 @@ type Config struct {
 	// Alerts tells people of what should not wait; nil for a Desk that tells the audit log and
 	// Log alone.
 	Alerts *alert.Desk
+	// NewNetworks says that people are told of a role that connects from a network for the first
+	// time.
+	NewNetworks bool
 	// Access says who may connect from where, how and when; nil lets everyone. SetAccess
 	// changes it.
 	Access *access.Rules

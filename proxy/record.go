@@ -126,9 +126,9 @@ func (c *conn) auditRefusal(e *pgerror.Error) {
 	c.alertRefused()
 }
 
-// loginRecord begins a record with who has logged in, where no statement is at hand.
-func (c *conn) loginRecord() *audit.Record {
-	return c.newRecord(&state{user: c.params.user, session: c.params.user, roles: []string{c.params.user}})
+// loggedIn is who has logged in, where no statement is at hand.
+func (c *conn) loggedIn() *state {
+	return &state{user: c.params.user, session: c.params.user, roles: []string{c.params.user}}
 }
 
 // newRecord begins a record with who asks.

@@ -29,6 +29,7 @@ type Server struct {
 	terminator *terminator
 	access     atomic.Pointer[access.Rules]
 	shared     sharedRoles
+	networks   networks
 	door       doorCounters
 	ended      counters // of sessions that have
 
@@ -260,6 +261,7 @@ func (s *Server) session(each *session, client net.Conn) error {
 		return reject(pgerror.New(pgerror.AdminShutdown, "terminating connection due to administrator command").Fatal())
 	}
 	defer s.watchShared(c, client)()
+	s.watchNetwork(c, client)
 	if c.tracked == nil {
 		return c.relay(client, upstream)
 	}

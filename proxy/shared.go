@@ -92,7 +92,7 @@ func (s *Server) watchShared(c *conn, client net.Conn) (leave func()) {
 	}
 	report, leave := s.shared.enter(c.params.user, host, c.params.application)
 	if report != nil {
-		s.config.Alerts.Raise(alert.Alert{Kind: alert.Shared, Who: c.loginRecord(), About: report.String(), Text: "role is used at once from " + report.String()})
+		c.alert(alert.Shared, c.loggedIn(), report.String(), "role is used at once from "+report.String())
 	}
 	return leave
 }

@@ -13,16 +13,12 @@ import (
 )
 
 // alertDesk makes what tells people of alerts.
-func (c *call) alertDesk(store *secrets, trail *audit.Log, log *slog.Logger) (*alert.Desk, error) {
-	webhook, err := c.webhook(store, log)
-	if err != nil {
-		return nil, err
-	}
+func (c *call) alertDesk(webhook *alert.Webhook, trail *audit.Log, log *slog.Logger) *alert.Desk {
 	a := &c.config.Alerts
 	return alert.New(alert.Options{
 		Audit: trail, Log: log, Webhook: webhook, Fold: a.Fold, Window: a.Window,
 		Many: map[alert.Kind]int{alert.Refusals: a.Refusals, alert.Failures: a.Failures, alert.Rejected: a.Rejected},
-	}), nil
+	})
 }
 
 // lastAlerts is how long the webhook may take for what waits when pgveil ends.

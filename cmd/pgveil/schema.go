@@ -53,25 +53,30 @@ keeps everything out but values sealed for it.`,
 			"pgveil schema sql --database laboratory --form tables",
 			"pgveil schema sql --form constraints      # for columns that are there already",
 			"pgveil schema sql --form budgets          # what budgets are counted in",
+			"pgveil schema sql --form networks         # what the networks of roles are remembered in",
 		},
 		settings: []string{"schema", "login.user"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringP("database", "d", "", "`name` of one database; all of the schema file without")
-			flags.String("form", "columns", "`what` to print: columns (ALTER TABLE … ADD COLUMN), tables (lines for CREATE TABLE), constraints (ALTER TABLE … ADD CONSTRAINT) or budgets (the tables that budgets are counted in, and what login.user may do with them)")
+			flags.String("form", "columns", "`what` to print: columns (ALTER TABLE … ADD COLUMN), tables (lines for CREATE TABLE), constraints (ALTER TABLE … ADD CONSTRAINT), budgets (the tables that budgets are counted in, and what login.user may do with them) or networks (the table that the networks of roles are remembered in)")
 		},
 		run: schemaSQL,
 	}
 }
 
-var ddlForms = map[string]schema.DDLForm{
-	"columns": schema.AddColumns, "tables": schema.CreateTables, "constraints": schema.AddConstraints,
+// ddlForms are what schema sql prints, for a database and pgveil's own login.
+var ddlForms = map[string]func(d *schema.Database, login string) string{
+	"columns":     func(d *schema.Database, _ string) string { return schema.DDL(d, schema.AddColumns) },
+	"tables":      func(d *schema.Database, _ string) string { return schema.DDL(d, schema.CreateTables) },
+	"constraints": func(d *schema.Database, _ string) string { return schema.DDL(d, schema.AddConstraints) },
+	"budgets":     func(_ *schema.Database, login string) string { return schema.BudgetDDL(login) },
+	"networks":    func(_ *schema.Database, login string) string { return schema.NetworkDDL(login) },
 }
 
 func schemaSQL(_ context.Context, c *call) error {
 	form, ok := ddlForms[c.text("form")]
-	budgets := c.text("form") == "budgets"
-	if !ok && !budgets {
-		return usageErrorf(schemaSQLCommand(), "unknown form %q%s", c.text("form"), yamlfile.DidYouMean(c.text("form"), append(slices.Sorted(maps.Keys(ddlForms)), "budgets")))
+	if !ok {
+		return usageErrorf(schemaSQLCommand(), "unknown form %q%s", c.text("form"), yamlfile.DidYouMean(c.text("form"), slices.Sorted(maps.Keys(ddlForms))))
 	}
 	file, err := c.readSchema()
 	if err != nil {
@@ -91,11 +96,7 @@ func schemaSQL(_ context.Context, c *call) error {
 			}
 			fmt.Fprintf(c.out, "-- database %q\n", name)
 		}
-		ddl := schema.BudgetDDL(c.config.Login.User)
-		if !budgets {
-			ddl = schema.DDL(file.Databases[name], form)
-		}
-		if _, err := io.WriteString(c.out, ddl); err != nil {
+		if _, err := io.WriteString(c.out, form(file.Databases[name], c.config.Login.User)); err != nil {
 			return err
 		}
 	}

@@ -101,10 +101,15 @@ func postgres(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("password"), []byte(password+"\n"), 0o600))
 }
 
-// superuser SQL…: runs SQL in the script's database.
+// superuser SQL…: runs SQL in the script's database, or what is in a file for @FILE.
 func superuser(ts *testscript.TestScript, _ bool, args []string) {
 	server, err := postgresOnce()
 	ts.Check(err)
+	for i, arg := range args {
+		if name, ok := strings.CutPrefix(arg, "@"); ok {
+			args[i] = ts.ReadFile(name)
+		}
+	}
 	ts.Check(server.ExecIn(context.Background(), ts.Getenv("DATABASE"), args...))
 }
 

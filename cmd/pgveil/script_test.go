@@ -77,6 +77,7 @@ func runScripts(t *testing.T, scripts testscript.Params) {
 		"reloaded":     reloaded,
 		"await":        await,
 		"closedport":   closedPort,
+		"receiver":     receiver,
 		"laboratory":   laboratory,
 	}
 	testscript.Run(t, scripts)

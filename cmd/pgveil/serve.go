@@ -142,6 +142,10 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	if err != nil {
 		return err
 	}
+	webhook, err := c.webhook(store, log)
+	if err != nil {
+		return err
+	}
 	s.keys = newLiveKeys(store, rings, c.config, log)
 	s.keys.expect(file)
 	for _, database := range file.Databases {
@@ -172,10 +176,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 	}
 	s.closers = append(s.closers, trail.Close)
 	s.trail = trail
-	alerts, err := c.alertDesk(store, trail, log)
-	if err != nil {
-		return err
-	}
+	alerts := c.alertDesk(webhook, trail, log)
 	s.closers = append(s.closers, func() error { return closeAlerts(alerts) })
 	subjects, err := c.tagKey(rings)
 	if err != nil {
@@ -188,6 +189,7 @@ func (s *server) prepare(ctx context.Context, c *call, file *schema.File, log *s
 		Pseudonyms:     s.keys.pseudonyms,
 		Audit:          trail,
 		Alerts:         alerts,
+		NewNetworks:    c.config.Alerts.Networks == "on",
 		Subjects:       subjects,
 		Clients:        clients,
 		Upstreams:      upstreams,

@@ -53,6 +53,7 @@ type Desk struct {
 	closed bool
 	told   map[string]*fold
 	counts map[string]*count
+	swept  time.Time
 }
 
 // fold holds what is like an alert that was told a moment ago.
@@ -87,24 +88,28 @@ func New(o Options) *Desk {
 	return d
 }
 
-// key tells alerts apart: by kind, role, host of the client, and what they are about.
-func (a *Alert) key() string {
-	host, _, err := net.SplitHostPort(a.Who.Client)
+// Host is that of a client's address.
+func Host(client string) string {
+	host, _, err := net.SplitHostPort(client)
 	if err != nil {
-		host = a.Who.Client
+		return client
 	}
-	return a.Kind.String() + "\x00" + a.Who.SessionUser + "\x00" + host + "\x00" + a.About
+	return host
 }
 
 // Raise tells people of an alert, or counts it where one like it was told a moment ago. Each
 // break-glass is told.
 func (d *Desk) Raise(a Alert) {
+	d.raise(a, a.Kind.String()+"\x00"+a.Who.SessionUser+"\x00"+Host(a.Who.Client)+"\x00"+a.About)
+}
+
+// raise is Raise of an alert that is like others by key.
+func (d *Desk) raise(a Alert, key string) {
 	d.raised[a.Kind].Add(1)
 	if a.Kind == BreakGlass {
 		d.tell(a, 0)
 		return
 	}
-	key := a.key()
 	d.mu.Lock()
 	if d.told[key] == nil && len(d.told) >= maxKeys {
 		key = a.Kind.String()
@@ -143,15 +148,14 @@ func (d *Desk) unfold(key string, f *fold) {
 	}
 }
 
-// Count counts an event of a kind of which only many make an alert. text is given how many
-// there were; it is asked for once there are enough.
-func (d *Desk) Count(kind Kind, who *audit.Record, text func(n int) string) {
+// Count counts an event of a kind of which only many make an alert, apart for each text of by.
+// text is given how many there were; it is asked for once there are enough.
+func (d *Desk) Count(kind Kind, by string, who *audit.Record, text func(n int) string) {
 	many := d.options.Many[kind]
 	if many == 0 {
 		return
 	}
-	a := Alert{Kind: kind, Who: who}
-	key, now := a.key(), time.Now()
+	key, now := kind.String()+"\x00"+by, time.Now()
 	d.mu.Lock()
 	c := d.counts[key]
 	if c == nil && len(d.counts) >= maxKeys {
@@ -169,13 +173,16 @@ func (d *Desk) Count(kind Kind, who *audit.Record, text func(n int) string) {
 	n := c.n
 	d.mu.Unlock()
 	if n >= many {
-		a.Text = text(n)
-		d.Raise(a)
+		d.raise(Alert{Kind: kind, Who: who, Text: text(n)}, key)
 	}
 }
 
 // sweep forgets counts whose time is over. The caller holds mu.
 func (d *Desk) sweep(now time.Time) {
+	if now.Sub(d.swept) < d.options.Window/16 {
+		return
+	}
+	d.swept = now
 	for key, c := range d.counts {
 		if now.Sub(c.begun) >= d.options.Window {
 			delete(d.counts, key)

@@ -36,6 +36,7 @@ type Options struct {
 	Tables   []string // DDL beside what the schema file needs; Tables of this package when nil
 	Clients  *proxy.ClientTLS
 	EndUser  *regexp.Regexp // as proxy.Config has it
+	Change   func(*proxy.Config)
 	// Terminate has pgveil authenticate the clients.
 	Terminate *proxy.Terminate
 	SSLMode   string // to the server; "prefer" when empty
@@ -209,6 +210,9 @@ func Start(t testing.TB, opts Options) *Stack {
 		Login:      login,
 		Refresh:    opts.Refresh,
 		Log:        opts.Log,
+	}
+	if opts.Change != nil {
+		opts.Change(&s.config)
 	}
 	s.serve(t)
 	return s

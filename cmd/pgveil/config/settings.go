@@ -118,7 +118,7 @@ var settings = []*Setting{
 	{Key: "alerts.networks", Kind: Choice, Words: []string{"on", "off"}, Default: "on", Help: "whether a role that connects from a network for the first time is an alert: on or off", field: func(c *Config) any { return &c.Alerts.Networks }},
 	{Key: "alerts.refusals", Kind: Number, Low: 0, High: 1 << 20, Default: "10", Help: "how many statements of a role, refused for want of a right, are an alert; 0 for never", field: func(c *Config) any { return &c.Alerts.Refusals }},
 	{Key: "alerts.failures", Kind: Number, Low: 0, High: 1 << 20, Default: "1", Help: "how many statements that meet a value that cannot be opened are an alert; 0 for never", field: func(c *Config) any { return &c.Alerts.Failures }},
-	{Key: "alerts.rejected", Kind: Number, Low: 0, High: 1 << 20, Default: "5", Help: "how many clients of a role from a host that are not let in are an alert; 0 for never", field: func(c *Config) any { return &c.Alerts.Rejected }},
+	{Key: "alerts.rejected", Kind: Number, Low: 0, High: 1 << 20, Default: "5", Help: "how many clients of a role, or from a host, that are not let in are an alert; 0 for never", field: func(c *Config) any { return &c.Alerts.Rejected }},
 	{Key: "alerts.window", Kind: Duration, Default: "10m", Help: "the time in which these are counted", field: func(c *Config) any { return &c.Alerts.Window }},
 
 	{Key: "log.level", Kind: Choice, Words: []string{"debug", "info", "warn", "error"}, Default: "info", Help: "what is logged: debug, info, warn or error", field: func(c *Config) any { return &c.Log.Level }},
