@@ -97,7 +97,7 @@ func (c *conn) sendParse(m *wire.ParseMessage, body []byte, again *probe) error 
 	if s == nil {
 		s = c.state
 	}
-	p.literals = append(p.literals, c.sealedLiterals(edits, 0, len(text.SQL()))...)
+	p.literals = append(p.literals, c.sealedLiterals(edits, 0, len(text.SQL()), s.roles)...)
 	sent, remap, err := c.rewrite(text, s, inner)
 	if err != nil {
 		return positioned(err, text.SQL())
@@ -160,7 +160,7 @@ func (c *conn) bind(body []byte) error {
 		return precedes{error: noStatement(m.Statement)}
 	}
 	if p.named.runs() {
-		if err := p.keyChanged(); err != nil {
+		if err := c.literalsChanged(p); err != nil {
 			return err
 		}
 		return c.bindRun(&m, p)

@@ -125,7 +125,7 @@ func (c *conn) preparedBy(text *statement.Text, plan *statement.Plan, s *state, 
 		l = &layout{}
 	}
 	p.plan, p.layout, p.whole = plan.Statements[i].Later, l, plan
-	p.literals = c.sealedLiterals(&c.rewriter.edits, command.Start, command.End)
+	p.literals = c.sealedLiterals(&c.rewriter.edits, command.Start, command.End, s.roles)
 	if len(text.Commands()) > 1 { // by itself, as it is looked at again
 		var alone statement.Lexer
 		var err error
@@ -144,7 +144,9 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 	if p.seen == nil { // it names nothing
 		return p, nil
 	}
-	if err := p.keyChanged(); err != nil {
+	if err := c.literalsChanged(p); hasFailed(err) {
+		return nil, err
+	} else if err != nil {
 		if p.source != nil && p.named == nil {
 			return nil, errStoredOtherwise
 		}
@@ -346,7 +348,7 @@ func (c *conn) parseLayouts(text *statement.Text, p *prepared, declared []uint32
 		return nil, err
 	}
 	for _, t := range from.owner.layout.server {
-		p.literals = c.addLiteral(p.literals, t.column)
+		p.literals = c.addLiteral(p.literals, t.column, s.roles)
 	}
 	return p.layout, c.sealArguments(text, 0, from.owner, s)
 }
