@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/pgveil/pgveil/schema/logical"
@@ -32,14 +33,35 @@ func (m Pattern) applyFixed(dst []byte, t logical.Type) ([]byte, error) {
 }
 
 // applyEmail shows what stands behind the last @ of an address. A text without one, or with
-// nothing before or behind it, is hidden whole.
+// nothing before it or no domain behind it, is hidden whole: it may say anything there.
 func (m Pattern) applyEmail(dst, text []byte, t logical.Type) []byte {
 	at := bytes.LastIndexByte(text, '@')
-	if at < 1 || at == len(text)-1 {
+	if at < 1 || !isDomain(text[at+1:]) {
 		return appendFill(dst, m.fill(), m.fills(t, utf8.RuneCount(text)))
 	}
 	// One character in the place of at least one: it fits whatever the value did.
 	return append(append(dst, m.fill()), text[at:]...)
+}
+
+// isDomain reports whether a text can be the name of a domain: labels of letters, digits, '-' and '_'
+// with dots between them, the last with a letter in it, as no number or date has it.
+func isDomain(text []byte) bool {
+	labels, empty, letter := 1, true, false
+	for _, r := range string(text) {
+		switch {
+		case r == '.' && empty:
+			return false
+		case r == '.':
+			labels, empty, letter = labels+1, true, false
+			continue
+		case unicode.IsLetter(r):
+			letter = true
+		case (r < '0' || r > '9') && r != '-' && r != '_':
+			return false
+		}
+		empty = false
+	}
+	return labels > 1 && !empty && letter
 }
 
 // The digits of a NIR (numéro d'inscription au répertoire): sex 1, year 2, month 2,
@@ -50,6 +72,7 @@ const (
 	nirOrderDigits = 3
 	nirLength      = 13
 	nirWithKey     = 15
+	nirSexes       = "123478" // 3, 4, 7 and 8 while somebody is being registered
 )
 
 // applyNIR shows the order number alone, in its place. The key is not shown: it is made of
@@ -68,7 +91,7 @@ func (m Pattern) applyNIR(dst, text []byte, t logical.Type) []byte {
 		nir[n] = c
 		n++
 	}
-	if n != nirLength && n != nirWithKey {
+	if n != nirLength && n != nirWithKey || strings.IndexByte(nirSexes, nir[0]) < 0 {
 		return appendFill(dst, m.fill(), m.fills(t, utf8.RuneCount(text)))
 	}
 	dst = appendFill(dst, m.fill(), nirOrder)
