@@ -136,6 +136,43 @@ func TestRotateDeterministic(t *testing.T) {
 	}
 }
 
+// TestCreateRace: of officers who make one keyset of a family at once one does, the others are told, and
+// his is the one that stays.
+func TestCreateRace(t *testing.T) {
+	for where, store := range changing(t) {
+		t.Run(where, func(t *testing.T) {
+			const name = "results.by.42"
+			var made sync.Map
+			var officers sync.WaitGroup
+			for i := range 8 {
+				officers.Go(func() {
+					info, err := store.Create(t.Context(), name, keys.TypeRandomized)
+					if err == nil {
+						made.Store(i, info.Keys[0].ID)
+					} else if !errors.Is(err, keys.ErrExists) {
+						t.Error(err)
+					}
+				})
+			}
+			officers.Wait()
+			ring, err := store.Open(t.Context(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			winners := 0
+			made.Range(func(_, id any) bool {
+				if winners++; len(ring.Info().Keys) != 1 || ring.Info().Keys[0].ID != id.(uint32) {
+					t.Errorf("%v was made, and %+v is there", id, ring.Info().Keys)
+				}
+				return true
+			})
+			if winners != 1 {
+				t.Errorf("%d have made it", winners)
+			}
+		})
+	}
+}
+
 // TestRotateRace: of keys that are added at once none is lost.
 func TestRotateRace(t *testing.T) {
 	for where, store := range changing(t) {

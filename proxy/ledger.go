@@ -61,6 +61,7 @@ func (l *ledger) admit(ctx context.Context, b schema.Budget, tags []subjectTag, 
 		return "", err
 	}
 	defer l.turn.end()
+	defer l.releaseLater() // of what was granted and is too little, too
 	for i, limit := range [...]int64{b.PatientsHour, b.PatientsDay} {
 		s := &l.spans[i]
 		if limit == 0 {
@@ -84,12 +85,17 @@ func (l *ledger) admit(ctx context.Context, b schema.Budget, tags []subjectTag, 
 			}
 		}
 	}
+	return "", nil
+}
+
+// releaseLater has what is not used given back when nothing has been counted for a while. The turn is
+// the caller's.
+func (l *ledger) releaseLater() {
 	if l.idle == nil {
 		l.idle = time.AfterFunc(ledgerIdle, func() { l.release(context.Background()) })
 	} else {
 		l.idle.Reset(ledgerIdle)
 	}
-	return "", nil
 }
 
 // roll begins another span when the present one is over.
