@@ -61,6 +61,7 @@ type conn struct {
 	rewriter    rewriter
 	state       *state
 	seen        atomic.Pointer[state] // the newest, for the backend
+	glasses     []*glass              // those that were broken, the newest last
 	process     uint32                // of the server, that the state was learnt from; 0 before the first time
 	own         own
 	blocked     time.Time         // when pgveil's login could last not read the catalog in time

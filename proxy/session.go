@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -28,6 +29,9 @@ type state struct {
 	encoding    *encoding // of the client's texts and values
 	// endUser is whom the application claims to act for, "" if it does not say.
 	endUser string
+	// glass is what lets the session read more than its verdicts allow; nil for nothing. The last
+	// of roles are then its own.
+	glass   *glass
 	problem *pgerror.Error // why nothing tagged can be handled under these settings
 }
 
@@ -40,9 +44,10 @@ const probeSQL = `SELECT current_user, session_user, pg_catalog.array_to_json(pg
 	` pg_catalog.current_setting('DateStyle'), pg_catalog.current_setting('IntervalStyle'), pg_catalog.current_setting('TimeZone'),` +
 	` pg_catalog.current_setting('bytea_output'), pg_catalog.current_setting('server_encoding'),` +
 	` pg_catalog.current_setting('extra_float_digits'), pg_catalog.current_setting('server_version_num'), pg_catalog.pg_backend_pid(),` +
-	` pg_catalog.current_setting('pgveil.end_user', true), pg_catalog.current_setting('application_name')`
+	` pg_catalog.current_setting('pgveil.end_user', true), pg_catalog.current_setting('application_name'),` +
+	` pg_catalog.current_setting('pgveil.break_glass', true)`
 
-const probeColumns = 16
+const probeColumns = 17
 
 // probeName names the probe's statement and portal; a client's own unnamed ones
 // stay as they are.
@@ -87,7 +92,7 @@ func (c *conn) fresh() (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !c.changed.Load() && c.state != nil && c.state.snapshot == snapshot {
+	if !c.changed.Load() && c.state != nil && c.state.snapshot == snapshot && !c.state.glass.over(time.Now()) {
 		return c.state, nil
 	}
 	c.changed.Store(false)
@@ -118,6 +123,7 @@ func (c *conn) ask(snapshot *snapshot) (*state, error) {
 		return nil, pgerror.New(pgerror.InternalError, "the server's process cannot be read")
 	}
 	s.endUser = c.config.endUser(p.text(14), p.text(15))
+	c.breakGlass(s, p.text(16))
 	if problem := c.settled(uint32(process)); problem != nil {
 		s.problem = problem
 	}

@@ -52,6 +52,8 @@ type Column struct {
 	KeyBy   *KeyBy            // what a row's key is picked by; nil: all have one
 	Padding int               // bytes; 0 for none
 	Access  map[string]Access // by PostgreSQL role; "public" is every role
+	// glass holds the roles of [GlassRole] that read the column whatever Access says.
+	glass map[string]bool
 	// Subject is the column of its table, in the file, whose values tell whom a row is
 	// about: the column itself, perhaps. It is nil if the file does not say.
 	Subject *Column
@@ -160,6 +162,8 @@ type Database struct {
 	Trusted []TrustedFunction
 	// Budgets say how much is opened, by role; "public" is every role.
 	Budgets map[string]Budget
+	// BreakGlass says which roles may read what their verdicts deny, in an emergency.
+	BreakGlass map[string]BreakGlass
 	// Holds tells whether a keyset has a key of that ID. By that a catalog tells a
 	// column's key from the one that it had, where nothing else differs. It is set before
 	// the first catalog is read; nil if nobody knows.

@@ -31,17 +31,18 @@ const maxNameLength = 63
 
 // The keys of the file's mappings. The JSON Schema has the same.
 var (
-	fileKeys     = []string{"version", "keys", "projects", "profiles", "databases"}
-	projectKeys  = []string{"key", "epoch", "shift"}
-	databaseKeys = []string{"tables", "functions", "trusted_functions", "budgets"}
-	budgetKeys   = []string{"rows", "values", "patients_per_hour", "patients_per_day"}
-	functionKeys = []string{"arguments", "returns", "columns"}
-	tableKeys    = []string{"access", "subject", "columns"}
-	columnKeys   = []string{"type", "encryption", "key", "key_by", "domain", "context", "padding", "was", "erased", "access"}
-	wasKeys      = []string{"encryption", "key", "domain", "context", "padding"}
-	accessKeys   = []string{"verdict", "search", "mask", "project", "format", "write"}
-	maskKeys     = []string{"keep_first", "keep_last", "fill", "length", "truncate", "round", "bucket", "email", "nir", "fixed"}
-	bucketKeys   = []string{"size", "from"}
+	fileKeys       = []string{"version", "keys", "projects", "profiles", "databases"}
+	projectKeys    = []string{"key", "epoch", "shift"}
+	databaseKeys   = []string{"tables", "functions", "trusted_functions", "budgets", "break_glass"}
+	breakGlassKeys = []string{"for", "columns"}
+	budgetKeys     = []string{"rows", "values", "patients_per_hour", "patients_per_day"}
+	functionKeys   = []string{"arguments", "returns", "columns"}
+	tableKeys      = []string{"access", "subject", "columns"}
+	columnKeys     = []string{"type", "encryption", "key", "key_by", "domain", "context", "padding", "was", "erased", "access"}
+	wasKeys        = []string{"encryption", "key", "domain", "context", "padding"}
+	accessKeys     = []string{"verdict", "search", "mask", "project", "format", "write"}
+	maskKeys       = []string{"keep_first", "keep_last", "fill", "length", "truncate", "round", "bucket", "email", "nir", "fixed"}
+	bucketKeys     = []string{"size", "from"}
 )
 
 // laterKeys are keys that the design has a meaning for and this version not.
@@ -177,6 +178,9 @@ func (p *fileParser) parseDatabase(e yamlfile.Entry) {
 	}
 	if e, ok := fields["budgets"]; ok {
 		p.parseBudgets(e, db)
+	}
+	if e, ok := fields["break_glass"]; ok {
+		p.parseBreakGlass(e, db)
 	}
 	p.file.Databases[e.Key] = db
 }

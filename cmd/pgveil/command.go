@@ -54,7 +54,7 @@ func commands() []*command {
 		keysRetireCommand(), keysDestroyCommand(), keysPublicCommand(),
 		reidentifyCommand(),
 		auditCommand(), auditVerifyCommand(), auditCheckpointExportCommand(), auditTableCommand(), auditWhoSawCommand(),
-		auditByRoleCommand(), auditReportCommand(), auditPurgeCommand(),
+		auditByRoleCommand(), auditReportCommand(), breakGlassListCommand(), breakGlassCloseCommand(), auditPurgeCommand(),
 		configCommand(), configSchemaCommand(),
 		versionCommand(),
 	}

@@ -76,7 +76,7 @@ func (c *call) recordCommand(ctx context.Context, store *secrets, command audit.
 	if err != nil {
 		return nil, refused(err)
 	}
-	about.Command, about.Keys, about.ID, about.Disclosure = command.Command, command.Keys, command.ID, command.Disclosure
+	about.Command, about.Keys, about.ID, about.Disclosure, about.Review = command.Command, command.Keys, command.ID, command.Disclosure, command.Review
 	err = r.write(ctx, func(log *audit.Log) error {
 		intent := log.BeginCommand(about)
 		err := intent.Wait()

@@ -19,6 +19,13 @@ type Command struct {
 	Token   Token  // that Vault was asked with
 
 	Disclosure *Disclosure // of one that shows values; nil for any other
+	Review     *Review     // of one that closes a breaking of the glass; nil for any other
+}
+
+// Review says what somebody has found who has looked at a breaking of the glass.
+type Review struct {
+	BreakGlass string // its id
+	Reason     string // as it was given
 }
 
 // Disclosure says what a command is about to show: never a value, nor a pseudonym.
@@ -87,6 +94,10 @@ func (c *Command) append(dst []byte) []byte {
 	dst = appendField(dst, "token_accessor", c.Token.Accessor, maxName)
 	dst = appendField(dst, "token_entity", c.Token.Entity, maxName)
 	dst = appendField(dst, "token_role", c.Token.Role, maxName)
+	if c.Review != nil {
+		dst = appendField(dst, "break_glass", c.Review.BreakGlass, maxName)
+		dst = appendField(dst, "reason", c.Review.Reason, maxEnded)
+	}
 	if c.Disclosure == nil {
 		return dst
 	}

@@ -27,6 +27,7 @@ type Recorded struct {
 	TLS         string           `json:"tls,omitempty"`
 	Application string           `json:"application,omitempty"`
 	EndUser     string           `json:"claimed_end_user,omitempty"`
+	BreakGlass  string           `json:"break_glass,omitempty"`
 	Database    string           `json:"database,omitempty"`
 	Statement   string           `json:"statement,omitempty"`
 	Fingerprint string           `json:"fingerprint,omitempty"`
@@ -42,6 +43,10 @@ type Recorded struct {
 	Tags     []string `json:"tags,omitempty"`
 	Ended    string   `json:"ended,omitempty"`
 	SQLState string   `json:"sqlstate,omitempty"`
+
+	Command string `json:"command,omitempty"`
+	User    string `json:"user,omitempty"`
+	Host    string `json:"host,omitempty"`
 
 	About string `json:"about,omitempty"`
 	Text  string `json:"text,omitempty"`

@@ -38,6 +38,7 @@ type Record struct {
 	Client      string   // address of the client
 	TLS         string   // subject of the client's certificate; "" for none
 	Application string   // application_name
+	BreakGlass  string   // id of the alert by which the session reads more than its verdicts allow; "" for none
 	EndUser     string   // whom the application claims to act for; "" if it does not say
 	Database    string
 	Backend     uint32   // process id of the server's backend
@@ -102,6 +103,9 @@ func (r *Record) append(dst []byte) []byte {
 	dst = appendField(dst, "application", r.Application, maxName)
 	if r.EndUser != "" {
 		dst = appendField(dst, "claimed_end_user", r.EndUser, maxName)
+	}
+	if r.BreakGlass != "" {
+		dst = appendField(dst, "break_glass", r.BreakGlass, maxName)
 	}
 	dst = appendField(dst, "database", r.Database, maxName)
 	dst = appendNumber(dst, "backend", int64(r.Backend))
