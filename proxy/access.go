@@ -50,6 +50,27 @@ func checkAccess(touches []statement.Touch, roles []string) *pgerror.Error {
 	return nil
 }
 
+// mayGoOn refuses the rows of a cursor or portal which it would show otherwise than the schema file
+// has it by now: another one has been read since it was opened.
+func (p *portal) mayGoOn(s *state) *pgerror.Error {
+	opened := p.prepared.state
+	if opened == nil || opened.snapshot.trusted == s.snapshot.trusted {
+		return nil
+	}
+	for _, touch := range p.plan.Statements[0].Touches {
+		now := columnOf(s.snapshot.trusted, touch.Column)
+		switch {
+		case now != nil && now.AccessFor(s.roles) == touch.Column.AccessFor(s.roles):
+		case now != nil && touch.How == statement.Read && now.AccessFor(s.roles).Verdict == schema.Deny:
+			return refuseAccess(s.roles[0], "read", now)
+		default:
+			return nameColumn(pgerror.New(pgerror.FeatureNotSupported, "the rights on column %s have changed since the cursor was opened", touch.Column.QualifiedName()).
+				WithHint("Run the query again."), touch.Column)
+		}
+	}
+	return nil
+}
+
 // refuseClash refuses whatever is done with a column whose pseudonyms a session would see of two
 // projects: even a value that it stores would have both.
 func refuseClash(role string, column *schema.Column) *pgerror.Error {

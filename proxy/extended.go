@@ -383,6 +383,9 @@ func (c *conn) execute(body []byte) error {
 	if refusal := c.mayTouch(&p.plan.Statements[0], s.roles); refusal != nil {
 		return refusal
 	}
+	if refusal := p.mayGoOn(s); refusal != nil {
+		return refusal
+	}
 	if r.copied() != nil { // the server looks at settings and tables only now
 		switch {
 		case s.problem != nil:

@@ -153,6 +153,11 @@ func (c *conn) mayRun(from source) (*state, error) {
 	if from.portal == nil && !from.owner.plan.TellsTo(s.roles) { // another role has prepared it
 		return nil, errChangedSince()
 	}
+	if from.portal != nil {
+		if refusal := from.portal.mayGoOn(s); refusal != nil {
+			return nil, refusal
+		}
+	}
 	return s, nil
 }
 

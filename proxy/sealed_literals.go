@@ -92,14 +92,21 @@ func errLiteral(why string) *pgerror.Error {
 
 // now gives the column as the schema file has it by now; as it was, if it is not there any more.
 func (l *sealedLiteral) now(database *schema.Database) *schema.Column {
-	if database == l.from {
-		return l.column
+	if database != l.from {
+		if column := columnOf(database, l.column); column != nil {
+			return column
+		}
 	}
-	was := l.column.InFile()
+	return l.column
+}
+
+// columnOf gives what a schema file says of a column of another one; nil if it does not have it.
+func columnOf(database *schema.Database, was *schema.Column) *schema.Column {
+	was = was.InFile()
 	for _, column := range database.Columns {
 		if column.Name == was.Name && column.Table == was.Table && column.Schema == was.Schema {
 			return column
 		}
 	}
-	return l.column
+	return nil
 }
