@@ -463,6 +463,9 @@ func (c *conn) fail(r *result, e *pgerror.Error) error {
 	if r != nil {
 		e = r.state.said(e)
 	}
+	if e.Severity == "FATAL" { // the last word of the session
+		return e
+	}
 	return wire.WriteErrorResponse(c.cw, e)
 }
 

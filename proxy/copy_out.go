@@ -125,6 +125,9 @@ func (c *conn) copyOut(r *result, rewrite func([]byte) ([]byte, error)) error {
 	tail := w.Tail()
 	start := len(tail)
 	tail, err := rewrite(tail)
+	if e := r.subjects.stops(); err == nil && e != nil {
+		err = e
+	}
 	if err == nil {
 		if e := c.settle(r.spends); e != nil {
 			err = e

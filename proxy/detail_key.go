@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pgveil/pgveil/proxy/alert"
 	"github.com/pgveil/pgveil/proxy/audit"
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
@@ -24,6 +25,7 @@ type keyOpener struct {
 	columns []audit.Column
 	tags    []audit.Tag
 	opened  int64
+	stop    bool // it is of a canary that stops what shows it
 	untold  bool // something opened is of somebody, whom its own tag does not tell
 }
 
@@ -51,7 +53,7 @@ func (c *conn) openKey(fields wire.ErrorFields, r *result) (text []byte, ok bool
 		}
 		text, rest = o.value(text, rest[:end]), rest[end:]
 	}
-	if o.opened == 0 {
+	if o.opened == 0 || o.stop {
 		return nil, false
 	}
 	record := c.newRecord(r.state)
@@ -110,7 +112,13 @@ func (o *keyOpener) value(dst, hexed []byte) []byte {
 		if o.conn.tagger == nil {
 			o.conn.tagger = o.conn.config.Subjects.Tagger()
 		}
-		o.tags = append(o.tags, o.conn.tagger.Tag(found.SubjectDomain(), identifier(found, plain)))
+		domain, id := found.SubjectDomain(), identifier(found, plain)
+		tag := o.conn.tagger.Tag(domain, id)
+		o.tags = append(o.tags, tag)
+		if canary := o.conn.canaryOf(o.conn.tagger, tag, domain, id); canary != nil {
+			o.conn.alert(alert.Canary, o.state, canary.Name, "values of canary "+canary.Name+" are opened in the DETAIL of an error, by "+found.QualifiedName())
+			o.stop = o.stop || canary.Stop
+		}
 	}
 	return append(dst, written...)
 }

@@ -266,7 +266,11 @@ func (c *conn) dataRow(r *result) error {
 			r.spends.opened(i, n)
 		}
 	}
-	if e := c.settle(r.spends); e != nil {
+	e := c.subjects.stops()
+	if e == nil {
+		e = c.settle(r.spends)
+	}
+	if e != nil {
 		out.Abandon()
 		return c.fail(r, e)
 	}

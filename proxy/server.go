@@ -246,7 +246,7 @@ func (s *Server) session(each *session, client net.Conn) error {
 			address: client.RemoteAddr().String(), certificate: first.identity(),
 		},
 	}
-	c.rewriter.searched.key = s.config.Subjects
+	c.rewriter.searched.key, c.rewriter.searched.found = s.config.Subjects, c.searchCanary
 	if told.key != nil {
 		c.params.pid = told.key.pid
 	}

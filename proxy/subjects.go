@@ -20,6 +20,8 @@ type subjects struct {
 	tags     []audit.Tag // that are in no record yet
 	total    int64
 	unnamed  int64 // rows that did not tell
+	state    *state
+	stop     bool // what is about to leave is of a canary that stops it
 }
 
 // maxSeen bounds what is remembered so that a subject is tagged once for a statement.
@@ -78,9 +80,14 @@ func (c *conn) noteSubject(from *opener, sealed []byte) {
 	if c.tagger == nil {
 		c.tagger = c.config.Subjects.Tagger()
 	}
-	s.tags = append(s.tags, c.tagger.Tag(from.tagged.SubjectDomain(), identifier(from.tagged, plain)))
+	domain, id := from.tagged.SubjectDomain(), identifier(from.tagged, plain)
+	tag := c.tagger.Tag(domain, id)
+	s.tags = append(s.tags, tag)
 	s.named = true
 	s.total++
+	if canary := c.canaryOf(c.tagger, tag, domain, id); canary != nil {
+		c.seeCanary(canary, from.tagged)
+	}
 }
 
 // noteUnseen is noteSubject for a value of a column that is NULL for the client.
@@ -103,7 +110,7 @@ func (c *conn) noteUnseen(col *column, value []byte) {
 // opensFor has what is opened from now on counted for a result.
 func (c *conn) opensFor(r *result) {
 	if c.erased, c.subjects = 0, nil; r.subjects.expected && r.intent != nil {
-		c.subjects = &r.subjects
+		c.subjects, r.subjects.state = &r.subjects, r.state
 	}
 }
 
@@ -146,6 +153,8 @@ type searched struct {
 	key    *audit.TagKey // nil: subjects are not tagged
 	tagger *audit.Tagger // made when it is needed
 	tags   []audit.Tag
+	// found is told of each subject that is searched by.
+	found func(tagger *audit.Tagger, tag audit.Tag, column *schema.Column, identifier []byte)
 }
 
 // sealer gives the sealer of values that a session gives for a column: where they are
@@ -172,7 +181,9 @@ func (s *searchSealer) Seal(dst, plain []byte) ([]byte, error) {
 	if of.tagger == nil {
 		of.tagger = of.key.Tagger()
 	}
-	tag := of.tagger.Tag(s.column.SubjectDomain(), identifier(s.column, plain))
+	id := identifier(s.column, plain)
+	tag := of.tagger.Tag(s.column.SubjectDomain(), id)
+	of.found(of.tagger, tag, s.column, id)
 	if len(of.tags) > maxCompared || !slices.Contains(of.tags, tag) {
 		of.tags = append(of.tags, tag)
 	}

@@ -164,6 +164,8 @@ type Database struct {
 	Budgets map[string]Budget
 	// BreakGlass says which roles may read what their verdicts deny, in an emergency.
 	BreakGlass map[string]BreakGlass
+	// Canaries are patients whom nobody should ever read, by their subject tags.
+	Canaries map[[canaryTagSize]byte]*Canary
 	// Holds tells whether a keyset has a key of that ID. By that a catalog tells a
 	// column's key from the one that it had, where nothing else differs. It is set before
 	// the first catalog is read; nil if nobody knows.

@@ -73,7 +73,7 @@ func (p *fileParser) trustedFunctions(e yamlfile.Entry, db *Database) {
 // withControlled gives the database with its controlled columns among the others.
 func (d *Database) withControlled() *Database {
 	return &Database{
-		Name: d.Name, Columns: append(append([]*Column{}, d.Columns...), d.Controlled...), Functions: d.Functions, Budgets: d.Budgets, BreakGlass: d.BreakGlass,
+		Name: d.Name, Columns: append(append([]*Column{}, d.Columns...), d.Controlled...), Functions: d.Functions, Budgets: d.Budgets, BreakGlass: d.BreakGlass, Canaries: d.Canaries,
 		Holds: d.Holds, file: d.file, positions: d.positions, sealed: d,
 	}
 }

@@ -25,7 +25,7 @@ func TestManualPage(t *testing.T) {
 		case whole:
 			complete++
 			example = text // ends with its database
-		case strings.HasPrefix(text, "functions:"), strings.HasPrefix(text, "budgets:"), strings.HasPrefix(text, "break_glass:"): // of a database
+		case strings.HasPrefix(text, "functions:"), strings.HasPrefix(text, "budgets:"), strings.HasPrefix(text, "break_glass:"), strings.HasPrefix(text, "canaries:"): // of a database
 			text = example + "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
 			fragments++
 		case strings.HasPrefix(text, "access:"): // of a table, whose columns suit every mask

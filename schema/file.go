@@ -33,7 +33,8 @@ const maxNameLength = 63
 var (
 	fileKeys       = []string{"version", "keys", "projects", "profiles", "databases"}
 	projectKeys    = []string{"key", "epoch", "shift"}
-	databaseKeys   = []string{"tables", "functions", "trusted_functions", "budgets", "break_glass"}
+	databaseKeys   = []string{"tables", "functions", "trusted_functions", "budgets", "break_glass", "canaries"}
+	canaryKeys     = []string{"tags", "stop"}
 	breakGlassKeys = []string{"for", "columns"}
 	budgetKeys     = []string{"rows", "values", "patients_per_hour", "patients_per_day"}
 	functionKeys   = []string{"arguments", "returns", "columns"}
@@ -181,6 +182,9 @@ func (p *fileParser) parseDatabase(e yamlfile.Entry) {
 	}
 	if e, ok := fields["break_glass"]; ok {
 		p.parseBreakGlass(e, db)
+	}
+	if e, ok := fields["canaries"]; ok {
+		p.parseCanaries(e, db)
 	}
 	p.file.Databases[e.Key] = db
 }

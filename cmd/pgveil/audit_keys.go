@@ -106,5 +106,13 @@ func (c *call) tagKey(rings map[string]*keys.Keyring) (*audit.TagKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return audit.NewTagKey(mac)
+	each, err := ring.EachMAC()
+	if err != nil {
+		return nil, err
+	}
+	older := make([]audit.MAC, len(each))
+	for i := range each {
+		older[i] = each[i]
+	}
+	return audit.NewTagKey(mac, older...)
 }

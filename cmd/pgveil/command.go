@@ -49,7 +49,7 @@ func (c *call) text(name string) string {
 func commands() []*command {
 	return []*command{
 		serveCommand(),
-		schemaCommand(), schemaCheckCommand(), schemaSQLCommand(), schemaPlanCommand(), schemaApplyCommand(), schemaStatusCommand(),
+		schemaCommand(), schemaCheckCommand(), schemaSQLCommand(), schemaCanaryCommand(), schemaPlanCommand(), schemaApplyCommand(), schemaStatusCommand(),
 		keysCommand(), keysCreateCommand(), keysListCommand(), keysShowCommand(), keysRotateCommand(), keysRewrapCommand(),
 		keysRetireCommand(), keysDestroyCommand(), keysPublicCommand(),
 		reidentifyCommand(),

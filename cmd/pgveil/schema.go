@@ -82,12 +82,9 @@ func schemaSQL(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	names := slices.Sorted(maps.Keys(file.Databases))
-	if name := c.text("database"); name != "" {
-		if !slices.Contains(names, name) {
-			return usageErrorf(schemaSQLCommand(), "%s has no database %q%s", c.config.Schema, name, yamlfile.DidYouMean(name, names))
-		}
-		names = []string{name}
+	names, err := c.databases(schemaSQLCommand(), file)
+	if err != nil {
+		return err
 	}
 	for i, name := range names {
 		if len(names) > 1 {
@@ -101,6 +98,19 @@ func schemaSQL(_ context.Context, c *call) error {
 		}
 	}
 	return nil
+}
+
+// databases gives the names of the file's databases, or the one of --database.
+func (c *call) databases(cmd *command, file *schema.File) ([]string, error) {
+	names := slices.Sorted(maps.Keys(file.Databases))
+	name := c.text("database")
+	if name == "" {
+		return names, nil
+	}
+	if !slices.Contains(names, name) {
+		return nil, usageErrorf(cmd, "%s has no database %q%s", c.config.Schema, name, yamlfile.DidYouMean(name, names))
+	}
+	return []string{name}, nil
 }
 
 // checkReport is the output of schema check --json.

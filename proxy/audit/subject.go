@@ -29,34 +29,54 @@ func ParseTag(text string) (Tag, error) {
 }
 
 // TagKey is the key of subject tags. It is immutable and safe for concurrent use.
-type TagKey struct{ key []byte }
+type TagKey struct {
+	key   []byte
+	older [][]byte // that tags were made with
+}
 
-// NewTagKey derives the key of subject tags from a MAC key.
-func NewTagKey(mac MAC) (*TagKey, error) {
-	key, err := mac.ComputeMAC([]byte("pgveil audit subject tag key v1\n"))
-	if err != nil {
-		return nil, err
+// NewTagKey derives the key of subject tags from a MAC key, and those that tags were made with
+// before from older ones.
+func NewTagKey(mac MAC, older ...MAC) (*TagKey, error) {
+	derived := make([][]byte, 0, 1+len(older))
+	for _, m := range append([]MAC{mac}, older...) {
+		key, err := m.ComputeMAC([]byte("pgveil audit subject tag key v1\n"))
+		if err != nil {
+			return nil, err
+		}
+		derived = append(derived, key)
 	}
-	return &TagKey{key}, nil
+	return &TagKey{derived[0], derived[1:]}, nil
 }
 
 // Tagger makes tags, without an allocation for each. It is for one goroutine.
 type Tagger struct {
+	key  *TagKey
 	hash hash.Hash
 	buf  []byte
 }
 
 // Tagger gives a tagger of the key.
-func (k *TagKey) Tagger() *Tagger { return &Tagger{hash: hmac.New(sha256.New, k.key)} }
+func (k *TagKey) Tagger() *Tagger { return &Tagger{key: k, hash: hmac.New(sha256.New, k.key)} }
 
 // Tag gives the tag of the subject that an identifier, in the canonical encoding of its
 // type, names within a domain. It is HMAC-SHA-256, cut to TagSize.
-func (t *Tagger) Tag(domain string, identifier []byte) Tag {
-	t.hash.Reset()
+func (t *Tagger) Tag(domain string, identifier []byte) Tag { return t.by(t.hash, domain, identifier) }
+
+func (t *Tagger) by(h hash.Hash, domain string, identifier []byte) Tag {
+	h.Reset()
 	t.buf = append(append(append(t.buf[:0], domain...), 0), identifier...)
-	t.hash.Write(t.buf) // never an error
-	t.buf = t.hash.Sum(t.buf[:0])
+	h.Write(t.buf) // never an error
+	t.buf = h.Sum(t.buf[:0])
 	return Tag(t.buf[:TagSize])
+}
+
+// Older gives the tags that the subject had by older keys; none, mostly.
+func (t *Tagger) Older(domain string, identifier []byte) []Tag {
+	var tags []Tag
+	for _, key := range t.key.older {
+		tags = append(tags, t.by(hmac.New(sha256.New, key), domain, identifier))
+	}
+	return tags
 }
 
 // MaxTags bounds the tags of one record.
