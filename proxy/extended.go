@@ -52,6 +52,14 @@ func (c *conn) sendParse(m *wire.ParseMessage, body []byte, again *probe) error 
 	}
 	if p.seen != nil {
 		p.source = bytes.Clone(body)
+		switch {
+		case s != nil:
+			p.encoding, p.spelt = s.encoding, true
+		case c.state != nil && !c.changed.Load():
+			p.encoding, p.spelt = c.state.encoding, true
+		default:
+			p.spelt = isASCII(m.SQL)
+		}
 	}
 	edits := &c.rewriter.edits
 	edits.Reset()

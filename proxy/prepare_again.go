@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/pgveil/pgveil/proxy/pipeline"
@@ -53,7 +54,8 @@ func (c *conn) reachedSince(p *prepared) (bool, error) {
 // prepareAgain prepares a statement of the client's, whose columns are stored otherwise by
 // now, once more under its name, before the message at hand.
 func (c *conn) prepareAgain(v *version[prepared]) (*prepared, error) {
-	m, err := wire.DecodeParse(v.value.source)
+	was := v.value
+	m, err := wire.DecodeParse(was.source)
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +65,33 @@ func (c *conn) prepareAgain(v *version[prepared]) (*prepared, error) {
 	if failed { // else the statement would be gone behind the transaction
 		return nil, errInFailedTransaction()
 	}
-	again := &probe{inSequence: true, done: make(chan struct{})}
-	if err := c.sendParse(&m, v.value.source, again); err != nil {
+	if m.SQL, err = c.spellAgain(m.SQL, was); err != nil {
 		return nil, err
 	}
-	return c.prepared[cutName(string(m.Name))].value, nil
+	again := &probe{inSequence: true, done: make(chan struct{})}
+	if err := c.sendParse(&m, was.source, again); err != nil {
+		return nil, err
+	}
+	p := c.prepared[cutName(string(m.Name))].value
+	p.encoding, p.spelt = was.encoding, was.spelt // of the same source
+	return p, nil
+}
+
+// spellAgain gives the text of a statement that was prepared, as the client would spell it by now:
+// client_encoding may be another than it was.
+func (c *conn) spellAgain(sql []byte, p *prepared) ([]byte, error) {
+	s, err := c.fresh()
+	if err != nil || isASCII(sql) || p.spelt && p.encoding == s.encoding {
+		return sql, err
+	}
+	if !p.spelt {
+		return nil, errChangedSince()
+	}
+	text, err := p.encoding.decode(sql)
+	if err != nil {
+		return nil, err
+	}
+	return s.encoding.encode(bytes.Clone(text), 0)
 }
 
 // closeFirst closes a statement that is about to be prepared again. c.send is held.

@@ -194,7 +194,7 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 	}
 	next := &prepared{
 		plan: p.plan, whole: whole, state: s, ambiguous: p.ambiguous, watched: p.watched, alone: p.alone, text: p.text, seen: s.snapshot,
-		layout: p.layout, literals: p.literals, source: p.source, changes: p.changes, named: p.named, redacted: p.redacted, mark: p.mark,
+		layout: p.layout, literals: p.literals, source: p.source, encoding: p.encoding, spelt: p.spelt, changes: p.changes, named: p.named, redacted: p.redacted, mark: p.mark,
 	}
 	if p.plan != nil {
 		if next.plan = whole; whole.Statements[0].Later != nil && p.named == nil {

@@ -41,6 +41,8 @@ type prepared struct {
 	escape    string          // see snapshot.escape
 	text      string          // of one without a plan, to be looked at again when the catalog changes
 	source    []byte          // the body of its Parse
+	encoding  *encoding       // of source
+	spelt     bool            // encoding is known, or makes no difference
 	seen      *snapshot       // the catalog under which text was last looked at
 	layout    *layout
 	literals  []sealedLiteral // keys of the values in the text
