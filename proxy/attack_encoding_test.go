@@ -71,6 +71,9 @@ func TestAttackAccents(t *testing.T) {
 					}
 				}
 				check(`SELECT prénom FROM données.élève WHERE id = 1`, "Quasimodo")
+				check(`SELECT row_to_json(é) FROM données.élève é WHERE id = 1`, `{"id":1,"prénom":"Quasimodo"}`)
+				check(`SELECT json_build_object('né "ici"', prénom, 'è', id) FROM données.élève WHERE id = 1`, `{"né \"ici\"" : "Quasimodo", "è" : 1}`)
+				check(`SELECT json_agg(é) FROM (SELECT prénom AS "né ""ici""", 'né' AS è FROM données.élève WHERE id = 1) é`, `[{"né \"ici\"":"Quasimodo","è":"né"}]`)
 				check(`SET search_path TO données`, "")
 				check(`SELECT prénom FROM élève WHERE id = 1`, "Quasimodo")
 				check(`INSERT INTO élève (id, prénom) VALUES (2, 'Esmeralda')`, "")

@@ -13,19 +13,20 @@ import (
 // jsonOpener writes the JSON that the server has made of rows as it would have made it
 // of the plaintexts. All that is not sealed is copied as it stands.
 type jsonOpener struct {
-	conn   *conn
-	shape  *statement.JSON
-	values map[*statement.Output]*column
-	state  state // with the settings that JSON is written under
-	in     []byte
-	at     int
-	out    []byte
-	text   []byte // of a string, its escapes resolved
-	shown  []byte // of a value, as text
-	opened int64
-	null   bool // the whole is NULL: JSON of one value that is hidden
-	depth  int
-	failed *pgerror.Error
+	conn    *conn
+	shape   *statement.JSON
+	values  map[*statement.Output]*column
+	state   state // with the settings that JSON is written under
+	in      []byte
+	at      int
+	out     []byte
+	text    []byte // of a string in UTF-8, its escapes resolved
+	decoded []byte // the same before that, where the client's encoding is another
+	shown   []byte // of a value, as text
+	opened  int64
+	null    bool // the whole is NULL: JSON of one value that is hidden
+	depth   int
+	failed  *pgerror.Error
 }
 
 // maxJSONDepth bounds arrays and objects within each other. The server's own bound
@@ -213,7 +214,16 @@ func (o *jsonOpener) string() int {
 		return 0
 	}
 	n++
-	raw := o.in[o.at+1 : o.at+n-1]
+	quoted := o.in[o.at : o.at+n]
+	if !isASCII(quoted) && o.state.encoding != nil {
+		var err error
+		if o.decoded, err = o.state.encoding.appendDecoded(o.decoded[:0], quoted); err != nil {
+			o.fail(malformedJSON())
+			return 0
+		}
+		quoted = o.decoded
+	}
+	raw := quoted[1 : len(quoted)-1]
 	switch {
 	case bytes.IndexByte(raw, '\\') < 0:
 		o.text = append(o.text[:0], raw...)
@@ -221,7 +231,7 @@ func (o *jsonOpener) string() int {
 		o.text = append(append(o.text[:0], '\\'), raw[2:]...)
 	default:
 		var text string
-		if json.Unmarshal(o.in[o.at:o.at+n], &text) != nil {
+		if json.Unmarshal(quoted, &text) != nil {
 			o.fail(malformedJSON())
 			return 0
 		}
