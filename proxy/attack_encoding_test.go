@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/pgveil/pgveil/testenv"
 	"github.com/pgveil/pgveil/testenv/stack"
 )
@@ -111,5 +113,41 @@ func TestAttackAccents(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestAttackAccentsDetail: an error about a row of a table whose name is not ASCII tells a role that may not read
+// it as little in every client encoding.
+func TestAttackAccentsDetail(t *testing.T) {
+	s := stack.Start(t, stack.Options{
+		Schema: strings.Replace(accented, `"infirmière": decrypt`, "researcher: hide", 1),
+		Tables: []string{
+			`CREATE SCHEMA données`, `CREATE TABLE données.élève (id int CHECK (id < 100), plain text, prénom bytea)`, `CREATE TABLE données.été (id int CHECK (id < 100))`,
+			`GRANT ALL ON SCHEMA données TO PUBLIC`, `GRANT ALL ON ALL TABLES IN SCHEMA données TO PUBLIC`,
+		},
+	})
+	writer := s.Connect(t, "biologist")
+	show(t, writer, `INSERT INTO données.élève VALUES (1, 'plain', NULL)`)
+	if got := detailOf(t, writer, pgx.QueryExecModeSimpleProtocol, `UPDATE données.élève SET id = 100`); got != "Failing row contains (100, plain, null)." {
+		t.Fatal(got)
+	}
+	for _, client := range append([]string{"UTF8"}, singleByte...) {
+		conn := s.Connect(t, "researcher", "client_encoding="+client)
+		in := strings.NewReplacer("é", "\xe9", "è", "\xe8")
+		switch client {
+		case "UTF8":
+			in = strings.NewReplacer()
+		case "LATIN2", "WIN1250":
+			show(t, conn, "SET client_encoding TO LATIN1") // which have no è
+		}
+		if got := detailOf(t, conn, pgx.QueryExecModeExec, in.Replace(`INSERT INTO données.été VALUES (101)`)); got != "Failing row contains (101)." {
+			t.Errorf("%s: of a table in the clear, first: %q", client, got)
+		}
+		if got := detailOf(t, conn, pgx.QueryExecModeExec, in.Replace(`UPDATE données.élève SET id = 100`)); got != "Failing row contains values that the role may not read." {
+			t.Errorf("%s: %q", client, got)
+		}
+		if got := detailOf(t, conn, pgx.QueryExecModeExec, in.Replace(`INSERT INTO données.été VALUES (100)`)); got != "Failing row contains (100)." {
+			t.Errorf("%s: of a table in the clear: %q", client, got)
+		}
 	}
 }

@@ -227,8 +227,9 @@ func (c *conn) conceals(w *work, fields wire.ErrorFields) bool {
 	if insideCode(fields.Get(wire.FieldWhere)) && slices.ContainsFunc(snapshot.controlled, withheld) {
 		return true
 	}
-	table, schemaName := fields.Get(wire.FieldTable), fields.Get(wire.FieldSchema)
-	return len(table) > 0 && slices.ContainsFunc(snapshot.analyzer.ControlledIn(string(schemaName), string(table)), withheld)
+	return c.concerns(fields, func(schemaName, table string) bool {
+		return slices.ContainsFunc(snapshot.analyzer.ControlledIn(schemaName, table), withheld)
+	})
 }
 
 // insideCode reports whether the context of an error is more than where in the client's own data it is.

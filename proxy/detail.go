@@ -26,12 +26,39 @@ func (c *conn) withholdsRow(fields wire.ErrorFields, r *result) bool {
 		roles = r.state.roles
 	}
 	snapshot := c.tracked.current.Load()
-	table := string(fields.Get(wire.FieldTable))
-	if table == "" { // the error of a view does not say which
+	if len(fields.Get(wire.FieldTable)) == 0 { // the error of a view does not say which
 		return slices.ContainsFunc(snapshot.catalog.Reaching(), func(r *schema.Relation) bool { return unread(r, roles) })
 	}
-	relation := snapshot.catalog.Relation(string(fields.Get(wire.FieldSchema)), table)
-	return relation != nil && unread(relation, roles)
+	return c.concerns(fields, func(schemaName, table string) bool {
+		relation := snapshot.catalog.Relation(schemaName, table)
+		return relation != nil && unread(relation, roles)
+	})
+}
+
+// concerns reports whether an error may be about a table of which is says so. The names in it are in the
+// client's encoding, which may be another by now than was last known: each counts.
+func (c *conn) concerns(fields wire.ErrorFields, is func(schemaName, table string) bool) bool {
+	schemaName, table := fields.Get(wire.FieldSchema), fields.Get(wire.FieldTable)
+	if len(table) == 0 {
+		return false
+	}
+	if is(string(schemaName), string(table)) {
+		return true
+	}
+	if isASCII(schemaName) && isASCII(table) {
+		return false
+	}
+	if s := c.seen.Load(); s != nil && s.problem != nil {
+		return true // an encoding that pgveil does not know
+	}
+	for _, e := range encodings {
+		a, err := e.decode(schemaName)
+		b, err2 := e.decode(table)
+		if err == nil && err2 == nil && is(string(a), string(b)) {
+			return true
+		}
+	}
+	return false
 }
 
 // unread reports whether a relation has a column of whose values roles may not know which are NULL.
