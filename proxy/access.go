@@ -12,39 +12,50 @@ import (
 // Storing a deterministic value needs it too, since a unique constraint would
 // answer whether the value is already there. A role that sees pseudonyms stores nothing without a right
 // of its own.
-func checkAccess(touches []statement.Touch, roles []string) *pgerror.Error {
-	for _, touch := range touches {
-		access := touch.Column.AccessFor(roles)
-		if access.Clashes() {
-			return refuseClash(roles[0], touch.Column)
+func checkAccess(planned *statement.Statement, s *state) *pgerror.Error {
+	for _, touch := range planned.Touches {
+		var refusal *pgerror.Error
+		if s.glass != nil && stores(planned, touch) {
+			refusal = checkStored(touch, s)
+		} else {
+			refusal = checkTouch(touch, s.roles)
 		}
-		if touch.Column.Controlled() {
-			if refusal := checkControlled(touch, access, roles); refusal != nil {
-				return refusal
-			}
-			continue
+		if refusal != nil {
+			return refusal
 		}
-		switch touch.How {
-		case statement.Read:
-			if access.Verdict == schema.Deny {
-				return refuseAccess(roles[0], "read", touch.Column)
-			}
-		case statement.Copy: // as good as reading it, once it is where the role may read
-			if access.Verdict != schema.Decrypt {
-				return refuseAccess(roles[0], "copy", touch.Column)
-			}
-		case statement.NullTest:
-			if !access.Search && access.Verdict < schema.Mask {
-				return refuseAccess(roles[0], "test", touch.Column)
-			}
-		case statement.Assign:
-			if touch.Column.Mode == schema.Deterministic && !access.Search || access.Verdict == schema.Pseudonymize && !access.Write {
-				return refuseAccess(roles[0], "write", touch.Column)
-			}
-		default:
-			if !access.Search {
-				return refuseAccess(roles[0], "search", touch.Column)
-			}
+	}
+	return nil
+}
+
+// checkTouch is checkAccess of one touch.
+func checkTouch(touch statement.Touch, roles []string) *pgerror.Error {
+	access := touch.Column.AccessFor(roles)
+	if access.Clashes() {
+		return refuseClash(roles[0], touch.Column)
+	}
+	if touch.Column.Controlled() {
+		return checkControlled(touch, access, roles)
+	}
+	switch touch.How {
+	case statement.Read:
+		if access.Verdict == schema.Deny {
+			return refuseAccess(roles[0], "read", touch.Column)
+		}
+	case statement.Copy: // as good as reading it, once it is where the role may read
+		if access.Verdict != schema.Decrypt {
+			return refuseAccess(roles[0], "copy", touch.Column)
+		}
+	case statement.NullTest:
+		if !access.Search && access.Verdict < schema.Mask {
+			return refuseAccess(roles[0], "test", touch.Column)
+		}
+	case statement.Assign:
+		if touch.Column.Mode == schema.Deterministic && !access.Search || access.Verdict == schema.Pseudonymize && !access.Write {
+			return refuseAccess(roles[0], "write", touch.Column)
+		}
+	default:
+		if !access.Search {
+			return refuseAccess(roles[0], "search", touch.Column)
 		}
 	}
 	return nil

@@ -2,26 +2,33 @@ package proxy
 
 import (
 	"crypto/rand"
-	"fmt"
+	"crypto/sha256"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/pgveil/pgveil/proxy/alert"
+	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/schema"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
-// leastReason is how many characters a reason to break the glass has at least.
-const leastReason = 10
+// Bounds of a reason to break the glass: of characters that print, and of the bytes that people are
+// shown of it.
+const (
+	leastReason = 10
+	mostReason  = 900
+)
 
 // glass is a session's having said, in pgveil.break_glass, why it has to read what its verdicts
 // deny. It is immutable.
 type glass struct {
-	id     string // in the audit log
-	reason string
-	role   string    // current_user
+	id     string            // in the audit log
+	reason [sha256.Size]byte // of the whole of it, which may be long
+	role   string            // current_user
+	since  time.Time
 	until  time.Time // when the verdicts hold again
 	roles  []string  // of schema.GlassRole, that the session counts as
 }
@@ -38,29 +45,65 @@ func (c *conn) breakGlass(s *state, reason string) {
 	if reason == "" {
 		return
 	}
-	if refusal := c.mayBreakGlass(s, reason); refusal != nil {
+	roles, lasts := brokenAs(s.snapshot.trusted, s.roles)
+	shown := shownReason(reason)
+	if refusal := c.mayBreakGlass(s, roles, shown); refusal != nil {
 		if s.problem == nil {
 			s.problem = refusal
 		}
 		return
 	}
-	roles, lasts := brokenAs(c.tracked.database.Load(), s.roles)
-	now := time.Now()
-	at := slices.IndexFunc(c.glasses, func(g *glass) bool { return g.reason == reason && g.role == s.user && slices.Equal(g.roles, roles) })
-	if at < 0 {
+	now, sum := time.Now(), sha256.Sum256([]byte(reason))
+	at := slices.IndexFunc(c.glasses, func(g *glass) bool { return g.reason == sum && g.role == s.user && slices.Equal(g.roles, roles) })
+	isNew := at < 0
+	if isNew {
 		if len(c.glasses) == maxGlasses {
 			c.glasses = slices.Delete(c.glasses, 0, 1)
 		}
 		at = len(c.glasses)
-		c.glasses = append(c.glasses, &glass{id: rand.Text(), reason: reason, role: s.user, until: now.Add(lasts), roles: roles})
-		defer func() {
-			c.alert(alert.BreakGlass, s, "", fmt.Sprintf("glass broken until %s: %s", s.glass.until.UTC().Format(time.RFC3339), reason))
-		}()
+		c.glasses = append(c.glasses, &glass{id: rand.Text(), reason: sum, role: s.user, since: now, until: now.Add(lasts), roles: roles})
 	}
-	if g := c.glasses[at]; !g.over(now) {
-		s.glass = g
-		s.roles = append(s.roles[:len(s.roles):len(s.roles)], roles...)
+	g := c.glasses[at]
+	if until := g.since.Add(lasts); until.Before(g.until) { // by a schema file that was reloaded
+		shorter := *g
+		shorter.until = until
+		g = &shorter
+		c.glasses[at] = g
 	}
+	if g.over(now) {
+		return
+	}
+	s.glass = g
+	s.roles = append(s.roles[:len(s.roles):len(s.roles)], roles...)
+	if isNew {
+		c.alert(alert.BreakGlass, s, "", alert.GlassText(g.until, shown))
+	}
+}
+
+// shownReason gives what people are shown of a reason: what of it prints, as one line, up to a
+// bound.
+func shownReason(reason string) string {
+	cut := len(reason) > 4*mostReason
+	reason = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, reason[:min(len(reason), 4*mostReason)])
+	reason = strings.TrimSpace(reason)
+	if end := mostReason; len(reason) > end {
+		for !utf8.RuneStart(reason[end]) {
+			end--
+		}
+		reason, cut = reason[:end], true
+	}
+	if cut {
+		reason += "…"
+	}
+	return reason
 }
 
 // brokenAs gives what a session with these roles counts as, and for how long: the shortest time
@@ -79,19 +122,38 @@ func brokenAs(d *schema.Database, roles []string) (as []string, lasts time.Durat
 
 // mayBreakGlass refuses everything on tagged columns to a session that breaks the glass and may
 // not, so that nobody takes what he reads for what he had asked for.
-func (c *conn) mayBreakGlass(s *state, reason string) *pgerror.Error {
-	roles, _ := brokenAs(c.tracked.database.Load(), s.roles)
+func (c *conn) mayBreakGlass(s *state, as []string, reason string) *pgerror.Error {
 	const back = "RESET pgveil.break_glass to go on with the rights of your role."
 	switch {
-	case len(roles) == 0:
+	case len(as) == 0:
 		return pgerror.New(pgerror.InsufficientPrivilege, "permission denied: role %q may not break the glass", s.user).
 			WithHint("Who may is in pgveil's schema file; ask whoever keeps it. " + back)
 	case c.pooled():
 		return pgerror.New(pgerror.FeatureNotSupported, "the glass cannot be broken behind a connection pooler that pools by transaction").
 			WithHint("Another client could come by the session that you have set it in. Connect to a pgveil whose server is no such pooler. " + back)
-	case utf8.RuneCountInString(strings.TrimSpace(reason)) < leastReason:
+	case utf8.RuneCountInString(reason) < leastReason:
 		return pgerror.New(pgerror.InsufficientPrivilege, "permission denied: the reason to break the glass is shorter than %d characters", leastReason).
 			WithHint("SET pgveil.break_glass = 'why'; it is recorded, so name no patient. " + back)
 	}
 	return nil
+}
+
+// stores reports whether a touch stores something, or may: for which breaking the glass gives no right.
+func stores(planned *statement.Statement, touch statement.Touch) bool {
+	return touch.How == statement.Assign || touch.How == statement.Copy || touch.How == statement.Derive && planned.Keeps
+}
+
+// checkStored is checkTouch of what is stored while the glass is broken: by the session's own roles.
+// A role that stores values by their pseudonyms stores none, for now it would store them as if
+// they were values.
+func checkStored(touch statement.Touch, s *state) *pgerror.Error {
+	own := s.own()
+	refusal := checkTouch(touch, own)
+	if refusal == nil && touch.Column.AccessFor(own).Verdict == schema.Pseudonymize && touch.Column.AccessFor(s.roles).Verdict != schema.Pseudonymize {
+		refusal = refuseAccess(own[0], "write", touch.Column)
+	}
+	if refusal == nil {
+		return nil
+	}
+	return refusal.WithHint("pgveil.break_glass gives the right to read and to search, and none to store. RESET pgveil.break_glass to store with the rights of your role.")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
@@ -39,8 +40,9 @@ func (s *state) mayEscape(escape string) *pgerror.Error {
 	if s.problem != nil {
 		return s.problem
 	}
+	roles := s.own() // break-glass is for what is followed
 	at := slices.IndexFunc(s.snapshot.controlled, func(column *schema.Column) bool {
-		return column.AccessFor(s.roles).Verdict != schema.Decrypt
+		return column.AccessFor(roles).Verdict != schema.Decrypt
 	})
 	if at < 0 {
 		return nil
@@ -211,7 +213,9 @@ func (c *conn) conceals(w *work, fields wire.ErrorFields) bool {
 	}
 	var roles []string
 	if seen := c.seen.Load(); seen != nil {
-		roles = seen.roles
+		if roles = seen.roles; c.changed.Load() || seen.glass.over(time.Now()) { // it may have been taken back
+			roles = seen.own()
+		}
 	} else {
 		roles = snapshot.members.of(c.params.user, c.params.user)
 	}

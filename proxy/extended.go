@@ -208,7 +208,7 @@ func (c *conn) bind(body []byte) error {
 		}
 	}
 	planned := &p.plan.Statements[0]
-	if refusal := c.mayTouch(planned, s.roles); refusal != nil {
+	if refusal := c.mayTouch(planned, s); refusal != nil {
 		return refusal
 	}
 	if err := checkASCII("portal", m.Portal); err != nil {
@@ -388,11 +388,14 @@ func (c *conn) execute(body []byte) error {
 	}
 	r := p.result()
 	r.state = s
-	if refusal := c.mayTouch(&p.plan.Statements[0], s.roles); refusal != nil {
+	if refusal := c.mayTouch(&p.plan.Statements[0], s); refusal != nil {
 		return refusal
 	}
 	if refusal := p.mayGoOn(s); refusal != nil {
 		return refusal
+	}
+	if s.problem != nil && s.problem.Code == pgerror.InsufficientPrivilege { // it breaks the glass, and may not
+		return s.problem
 	}
 	if r.copied() != nil { // the server looks at settings and tables only now
 		switch {

@@ -127,7 +127,7 @@ func (c *conn) plan(raw []byte) (*statement.Text, *statement.Plan, *state, error
 		return text, nil, nil, positioned(err, text.SQL())
 	}
 	for i := range plan.Statements {
-		if refusal := c.mayTouch(&plan.Statements[i], s.roles); refusal != nil {
+		if refusal := c.mayTouch(&plan.Statements[i], s); refusal != nil {
 			return text, nil, nil, refusal
 		}
 	}

@@ -133,12 +133,12 @@ func (c *conn) loggedIn() *state {
 
 // newRecord begins a record with who asks.
 func (c *conn) newRecord(s *state) *audit.Record {
-	roles, broken := s.roles, ""
+	broken := ""
 	if s.glass != nil {
-		roles, broken = s.roles[:len(s.roles)-len(s.glass.roles)], s.glass.id
+		broken = s.glass.id
 	}
 	return &audit.Record{
-		Session: c.id, SessionUser: s.session, Role: s.user, Roles: roles, BreakGlass: broken,
+		Session: c.id, SessionUser: s.session, Role: s.user, Roles: s.own(), BreakGlass: broken,
 		Client: c.params.address, TLS: c.params.certificate, Application: c.params.application, EndUser: s.endUser,
 		Database: c.params.database, Backend: c.params.pid,
 	}

@@ -147,7 +147,7 @@ func (c *conn) mayRun(from source) (*state, error) {
 	if s.problem != nil {
 		return nil, s.problem
 	}
-	if refusal := c.mayTouch(&from.plan.Statements[0], s.roles); refusal != nil {
+	if refusal := c.mayTouch(&from.plan.Statements[0], s); refusal != nil {
 		return nil, refusal
 	}
 	if from.portal == nil && !from.owner.plan.TellsTo(s.roles) { // another role has prepared it

@@ -35,6 +35,14 @@ type state struct {
 	problem *pgerror.Error // why nothing tagged can be handled under these settings
 }
 
+// own gives the roles without what the session counts as by break-glass.
+func (s *state) own() []string {
+	if s.glass == nil {
+		return s.roles
+	}
+	return s.roles[: len(s.roles)-len(s.glass.roles) : len(s.roles)-len(s.glass.roles)]
+}
+
 // probeSQL asks the session for its state. Every name in it is qualified and it
 // uses no operator but one of pg_catalog: the client's search_path may lead
 // anywhere.

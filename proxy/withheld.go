@@ -15,9 +15,9 @@ type Withholder interface {
 
 // mayTouch refuses what none of the roles may do, and what needs a key that is withheld.
 // Values that are compared or stored need no look: sealing them fails before anything is sent.
-func (c *conn) mayTouch(planned *statement.Statement, roles []string) *pgerror.Error {
-	touches := planned.Touches
-	if refusal := checkAccess(touches, roles); refusal != nil {
+func (c *conn) mayTouch(planned *statement.Statement, s *state) *pgerror.Error {
+	touches, roles := planned.Touches, s.roles
+	if refusal := checkAccess(planned, s); refusal != nil {
 		return refusal
 	}
 	for i := range touches {

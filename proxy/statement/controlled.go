@@ -89,8 +89,10 @@ func FreePlan(t *Text, plan *Plan, derives []Touch) (*Plan, *pgerror.Error) {
 	if plan != nil {
 		free.analyzer, free.edits, free.Statements = plan.analyzer, plan.edits, slices.Clone(plan.Statements)
 	}
+	keeps := t.keeps()
 	for i := range free.Statements {
 		s, verb := &free.Statements[i], commands[i].Verb
+		s.Keeps = keeps
 		switch verb {
 		case VerbExecute: // its arguments are not followed
 			return nil, pgerror.New(pgerror.FeatureNotSupported, "cannot run EXECUTE with arguments that are made of a controlled column").
@@ -100,6 +102,7 @@ func FreePlan(t *Text, plan *Plan, derives []Touch) (*Plan, *pgerror.Error) {
 			if s.Later != nil {
 				later.analyzer, later.Statements = s.Later.analyzer, slices.Clone(s.Later.Statements)
 			}
+			later.Statements[0].Keeps = keeps
 			later.Statements[0].derive(derives)
 			s.Later = later
 			s.derive(derives)
@@ -110,6 +113,34 @@ func FreePlan(t *Text, plan *Plan, derives []Touch) (*Plan, *pgerror.Error) {
 		s.Verb = verb
 	}
 	return free, nil
+}
+
+// keeps reports whether a text may store anything, as far as its words tell: it is SELECT, or COPY or a
+// cursor or prepared statement of one, unless it says so.
+func (t *Text) keeps() bool {
+	if t.Odd() || t.RunsSQL() >= 0 {
+		return true
+	}
+	for _, command := range t.Commands() {
+		switch command.Verb {
+		case VerbSelect, VerbDeclare, VerbPrepare, VerbExplain, VerbFetch:
+		case VerbCopy:
+			if t.Token(command.First+1).Kind != LeftParen {
+				return true
+			}
+		default:
+			if !command.Verb.EndsTransaction() && command.Verb != VerbBegin && command.Verb != VerbDeallocate {
+				return true
+			}
+		}
+		for i := command.First; i < command.Last; i++ {
+			switch t.Word(i) {
+			case WordInsert, WordUpdate, WordDelete, WordMerge, WordInto, WordCreate:
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // derive says of a statement that its rows may hold what is made of columns.

@@ -88,6 +88,8 @@ type Statement struct {
 	// Free says that its rows are not followed, but for what Outputs says of sealed columns, if
 	// anything: any of them may hold what is made of the columns that it derives from.
 	Free bool
+	// Keeps says of a Free one that it may store what it makes, or that nobody knows.
+	Keeps bool
 
 	planned bool // it uses a relation that is or reaches a tagged table
 }
