@@ -27,6 +27,8 @@ type state struct {
 	// backslashes says that standard_conforming_strings is off.
 	backslashes bool
 	encoding    *encoding // of the client's texts and values
+	// converts says that the server turns its texts into an encoding that may lack characters of theirs.
+	converts bool
 	// endUser is whom the application claims to act for, "" if it does not say.
 	endUser string
 	// glass is what lets the session read more than its verdicts allow; nil for nothing. The last
@@ -232,7 +234,7 @@ func newState(snapshot *snapshot, login string, p *probe) (*state, error) {
 	if err := p.decode(encoding); err != nil {
 		return nil, err
 	}
-	s := &state{snapshot: snapshot, user: p.text(0), session: p.text(1), encoding: encoding}
+	s := &state{snapshot: snapshot, user: p.text(0), session: p.text(1), encoding: encoding, converts: encoding != nil && p.text(4) != p.text(10)}
 	s.roles = snapshot.members.of(login, s.user)
 	if err := json.Unmarshal(p.values[2], &s.env.SearchPath); err != nil {
 		return nil, pgerror.New(pgerror.InternalError, "the server's search_path cannot be read")

@@ -32,6 +32,9 @@ func (c *conn) mayTouch(planned *statement.Statement, s *state) *pgerror.Error {
 			}
 		}
 		if column.Controlled() {
+			if s.converts && access.Verdict != schema.Decrypt && isTextual(column.Type.Kind) {
+				return refuseConverted(column, s)
+			}
 			continue
 		}
 		w, ok := c.tracked.sealers.of(column).(Withholder)
@@ -43,6 +46,13 @@ func (c *conn) mayTouch(planned *statement.Statement, s *state) *pgerror.Error {
 		}
 	}
 	return mayShift(planned, roles)
+}
+
+// refuseConverted refuses to have the server send a controlled text that is shown in part or not at all: that it
+// can be turned into the client's encoding would tell of what is not shown.
+func refuseConverted(column *schema.Column, s *state) *pgerror.Error {
+	return nameColumn(pgerror.New(pgerror.FeatureNotSupported, "column %s cannot be shown to role %q under client_encoding %s", column.QualifiedName(), s.user, s.encoding.name).
+		WithHint("SET client_encoding TO 'UTF8'."), column)
 }
 
 // openError is the error of a value that does not open: the sealer's own for clients, if

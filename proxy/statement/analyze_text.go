@@ -131,6 +131,7 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 		x := &analysis{a: now, env: env, text: folded, verb: c.Verb, first: int32(folded.At(int(raw.StmtLocation)))}
 		x.statement(raw)
 		private = private || x.private
+		x.keepSettings(&folded.Commands()[i])
 		switch {
 		case x.err != nil:
 		case spread && raw.Stmt.GetTransactionStmt() == nil:

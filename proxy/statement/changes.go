@@ -61,6 +61,20 @@ func (t *Text) changes(c *Command) Changes {
 	return 0
 }
 
+// setsWhileRunning reports whether a command may change the session's settings while it gives rows.
+func (t *Text) setsWhileRunning(c *Command) bool {
+	for i := c.First; i < c.Last; i++ {
+		w := t.tokens[i].Word
+		if t.tokens[i].Kind == QuotedIdent {
+			w = t.quotedWord(i)
+		}
+		if w == WordSetConfig || w == WordPgSettings {
+			return true
+		}
+	}
+	return false
+}
+
 // namesAll reports whether CREATE or ALTER of a table, index, sequence, view, type,
 // trigger, role, publication, policy or statistics names all that it reaches: if no name in it is watched, none becomes
 // so by it. That is not so where a whole schema is renamed, where the command runs

@@ -153,6 +153,17 @@ func (s *Statement) derive(derives []Touch) {
 	s.Writes = true // whatever it does, it is recorded before
 }
 
+// keepSettings refuses a statement that shows controlled columns and may change, from row to row, how the
+// server writes them: whether they can then be read tells of their values.
+func (x *analysis) keepSettings(c *Command) {
+	for _, t := range x.touches {
+		if t.How == Read && t.Column.Controlled() && x.text.setsWhileRunning(c) {
+			x.fail(refuse(t.Column, "change settings of the session in a statement with", ""), -1)
+			return
+		}
+	}
+}
+
 // searchControlled analyses the comparison of a controlled column with a value, which the server
 // compares as it is.
 func (x *analysis) searchControlled(name string, o operand, value *pg.Node) {
