@@ -2,6 +2,8 @@ package proxy_test
 
 import (
 	"testing"
+
+	"github.com/pgveil/pgveil/testenv/stack"
 )
 
 // TestControlledConversions: neither a client encoding that lacks a character of a value which the role does not see,
@@ -64,6 +66,49 @@ func TestControlledConversions(t *testing.T) {
 		show(t, conn, `SET client_encoding TO `+test[1])
 		if got := show(t, conn, test[2]); got != test[3] {
 			t.Errorf("%s, %s: %s: %q, not %q", test[0], test[1], test[2], got, test[3])
+		}
+	}
+}
+
+// TestControlledFloats: a mask shows of a number what it shows, however many digits of it the server is
+// told to send.
+func TestControlledFloats(t *testing.T) {
+	s := stack.Start(t, stack.Options{
+		Schema: `version: 1
+keys: {medical: randomized}
+databases:
+  laboratory:
+    tables:
+      lab.value:
+        access: {biologist: decrypt, researcher: {mask: {bucket: 10}}, secretary: hide}
+        columns:
+          double: {type: double precision, encryption: none}
+          single: {type: real, encryption: none}
+`,
+		Tables: []string{
+			`CREATE SCHEMA lab`, `CREATE TABLE lab.value (id int, double float8, single real)`, `INSERT INTO lab.value VALUES (1, 39.96, 39.96)`,
+			`GRANT USAGE ON SCHEMA lab TO PUBLIC`, `GRANT ALL ON ALL TABLES IN SCHEMA lab TO PUBLIC`, `GRANT pg_read_all_data TO pgveil`,
+		},
+	})
+	for role, want := range map[string]string{"biologist": "39.96|39.96", "researcher": "30|30", "secretary": "NULL|NULL"} {
+		conn := s.Connect(t, role)
+		for _, digits := range []string{"1", "3", "0", "-12", "-3", "-15"} {
+			show(t, conn, `SET extra_float_digits = `+digits)
+			got := show(t, conn, `SELECT double, single FROM lab.value`)
+			lossy := digits == "0" || digits[0] == '-'
+			switch {
+			case role == "researcher" && lossy:
+				if got != "0A000" {
+					t.Errorf("%s, %s digits: %q", role, digits, got)
+				}
+			case role == "biologist" && lossy: // the server's own
+			case got != want:
+				t.Errorf("%s, %s digits: %q, not %q", role, digits, got, want)
+			}
+		}
+		show(t, conn, `RESET extra_float_digits`)
+		if got := show(t, conn, `SELECT double, single FROM lab.value`); got != want {
+			t.Errorf("%s: %q, not %q", role, got, want)
 		}
 	}
 }

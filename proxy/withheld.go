@@ -3,6 +3,7 @@ package proxy
 import (
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/schema"
+	"github.com/pgveil/pgveil/schema/logical"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
@@ -32,8 +33,11 @@ func (c *conn) mayTouch(planned *statement.Statement, s *state) *pgerror.Error {
 			}
 		}
 		if column.Controlled() {
-			if s.converts && access.Verdict != schema.Decrypt && isTextual(column.Type.Kind) {
-				return refuseConverted(column, s)
+			if access.Verdict == schema.Decrypt {
+				continue
+			}
+			if refusal := mayConvert(column, access, s); refusal != nil {
+				return refusal
 			}
 			continue
 		}
@@ -48,11 +52,21 @@ func (c *conn) mayTouch(planned *statement.Statement, s *state) *pgerror.Error {
 	return mayShift(planned, roles)
 }
 
-// refuseConverted refuses to have the server send a controlled text that is shown in part or not at all: that it
-// can be turned into the client's encoding would tell of what is not shown.
-func refuseConverted(column *schema.Column, s *state) *pgerror.Error {
-	return nameColumn(pgerror.New(pgerror.FeatureNotSupported, "column %s cannot be shown to role %q under client_encoding %s", column.QualifiedName(), s.user, s.encoding.name).
-		WithHint("SET client_encoding TO 'UTF8'."), column)
+// mayConvert refuses to have the server send a controlled value, of which a role sees a part or nothing, in a form that
+// depends on it: whether a text can be turned into the client's encoding would tell of what is not shown, and so would what
+// a mask makes of a number that the server has rounded before.
+func mayConvert(column *schema.Column, access schema.Access, s *state) *pgerror.Error {
+	setting, hint := "", ""
+	switch kind := column.Type.Kind; {
+	case s.converts && isTextual(kind):
+		setting, hint = "client_encoding "+s.encoding.name, "SET client_encoding TO 'UTF8'."
+	case s.settings.FloatDigits < 0 && (kind == logical.Float4 || kind == logical.Float8) && access.Verdict != schema.Hide:
+		setting, hint = "an extra_float_digits below 1", "SET extra_float_digits TO 1."
+	default:
+		return nil
+	}
+	return nameColumn(pgerror.New(pgerror.FeatureNotSupported, "column %s cannot be shown to role %q under %s", column.QualifiedName(), s.user, setting).
+		WithHint("%s", hint), column)
 }
 
 // openError is the error of a value that does not open: the sealer's own for clients, if
