@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/pgveil/pgveil/cmd/pgveil/auditreport"
-	"github.com/pgveil/pgveil/proxy/alert"
 	"github.com/pgveil/pgveil/proxy/audit"
 )
 
@@ -63,91 +60,44 @@ beginning as tells it from others.`,
 	}
 }
 
-// brokenGlass is one breaking of the glass.
-type brokenGlass struct {
-	ID          string    `json:"id"`
-	Time        time.Time `json:"time"`
-	SessionUser string    `json:"session_user"`
-	Role        string    `json:"role"`
-	EndUser     string    `json:"claimed_end_user,omitempty"`
-	TLS         string    `json:"tls,omitempty"`
-	Client      string    `json:"client"`
-	Application string    `json:"application,omitempty"`
-	Database    string    `json:"database"`
-	Text        string    `json:"text"`
-	Statements  int       `json:"statements"` // that opened or searched something
-	Opened      int64     `json:"opened"`     // values
-	Subjects    int       `json:"subjects"`   // distinct ones, where they are told
-	Closed      *closing  `json:"closed,omitempty"`
-
-	subjects map[string]bool
-}
-
-// closing is its review.
-type closing struct {
-	Time   time.Time `json:"time"`
-	User   string    `json:"user"`
-	Host   string    `json:"host"`
-	Reason string    `json:"reason"`
-}
-
-// brokenGlasses reads the log and that of commands. The error beside a list says that one of them
-// is not as it was written.
-func (c *call) brokenGlasses(log *trail) (list []*brokenGlass, err error) {
-	byID := make(map[string]*brokenGlass)
+// brokenGlasses reads the log, which each and other take, too, and with reviews that of commands. broken
+// says that one of them is not as it was written, unreviewed why nothing is known of reviews.
+func (c *call) brokenGlasses(log *trail, reviews bool, each func(*audit.Statement), other func(*audit.Recorded)) (glasses *auditreport.Glasses, report *audit.Report, unreviewed, broken error) {
+	glasses = new(auditreport.Glasses)
 	report, err := log.read(func(s *audit.Statement) {
-		b := byID[s.BreakGlass]
-		if b == nil {
-			return
-		}
-		b.Statements++
-		if s.Outcome != nil {
-			b.Opened += s.Outcome.Opened
-		}
-		for _, tag := range s.Tags() {
-			b.subjects[tag] = true
-		}
-	}, func(r *audit.Recorded) {
-		if r.Kind != "alert" || r.About != alert.BreakGlass.String() || r.BreakGlass == "" {
-			return
-		}
-		b := &brokenGlass{
-			ID: r.BreakGlass, Time: r.Time, SessionUser: r.SessionUser, Role: r.Role, EndUser: r.EndUser, TLS: r.TLS, Client: r.Client,
-			Application: r.Application, Database: r.Database, Text: r.Text, subjects: make(map[string]bool),
-		}
-		byID[b.ID] = b
-		list = append(list, b)
-	})
+		glasses.Statement(s)
+		each(s)
+	}, glasses.Record, other)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	for _, b := range list {
-		b.Subjects = len(b.subjects)
-	}
-	var broken error
 	if !report.OK() {
 		broken = log.broken(report)
 	}
+	if !reviews {
+		return glasses, report, nil, broken
+	}
 	dir, err := c.commandsDir()
 	if err != nil || dir == "" {
-		return list, errors.Join(broken, err)
+		return glasses, report, err, broken
 	}
 	commands := &trail{store: log.store, options: log.options}
 	commands.options.Dir, commands.options.First = dir, ""
-	report, err = commands.read(func(*audit.Statement) {}, func(r *audit.Recorded) {
-		if b := byID[r.BreakGlass]; r.Kind == "command" && r.Command == closeCommand && b != nil && b.Closed == nil {
-			b.Closed = &closing{Time: r.Time, User: r.User, Host: r.Host, Reason: r.Reason}
-		}
-	})
+	closings, err := commands.read(func(*audit.Statement) {}, func(r *audit.Recorded) { glasses.Closed(r, closeCommand) })
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // no command has run yet
-		return list, broken
 	case err != nil:
-		return nil, err
-	case !report.OK():
-		broken = errors.Join(broken, commands.broken(report))
+		return glasses, report, err, broken
+	case !closings.OK():
+		broken = errors.Join(broken, commands.broken(closings))
 	}
-	return list, broken
+	return glasses, report, nil, broken
+}
+
+// glassesOf is brokenGlasses of a command that has nothing else to read.
+func (c *call) glassesOf(log *trail) (*auditreport.Glasses, error) {
+	glasses, _, unreviewed, broken := c.brokenGlasses(log, true, func(*audit.Statement) {}, func(*audit.Recorded) {})
+	return glasses, errors.Join(broken, unreviewed)
 }
 
 func breakGlassList(ctx context.Context, c *call) error {
@@ -156,49 +106,23 @@ func breakGlassList(ctx context.Context, c *call) error {
 		return err
 	}
 	defer log.close()
-	list, broken := c.brokenGlasses(log)
-	if broken != nil && list == nil {
+	glasses, broken := c.glassesOf(log)
+	if glasses == nil {
 		return broken
 	}
-	shown := []*brokenGlass{}
-	for _, b := range list {
-		if c.bool("all") || b.Closed == nil {
-			shown = append(shown, b)
-		}
+	shown := glasses.Open()
+	open := len(shown)
+	if c.bool("all") {
+		shown = glasses.All()
 	}
 	if c.bool("json") {
-		err = c.printJSON(shown)
-	} else {
-		err = printGlasses(c.out, shown)
+		return errors.Join(c.printJSON(shown), broken)
 	}
-	return errors.Join(err, broken)
-}
-
-func printGlasses(out io.Writer, list []*brokenGlass) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	if len(list) > 0 {
-		fmt.Fprintln(w, "ID\tTIME\tROLE\tACTING FOR\tCLIENT\tSTATEMENTS\tOPENED\tPATIENTS\tTEXT\tCLOSED")
-	}
-	open := 0
-	for _, b := range list {
-		closed := "–"
-		if b.Closed == nil {
-			open++
-		} else {
-			closed = fmt.Sprintf("%s by %s@%s: %s", b.Closed.Time.UTC().Format(time.RFC3339), b.Closed.User, b.Closed.Host, b.Closed.Reason)
-		}
-		role := b.SessionUser
-		if b.Role != b.SessionUser {
-			role += " as " + b.Role
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", auditreport.Printable(b.ID), b.Time.UTC().Format(time.RFC3339), auditreport.Printable(role), auditreport.Printable(orDash(b.EndUser)),
-			auditreport.Printable(b.Client), b.Statements, b.Opened, b.Subjects, auditreport.Printable(b.Text), auditreport.Printable(closed))
-	}
-	if err := w.Flush(); err != nil {
+	if err := auditreport.WriteGlasses(c.out, shown); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%d to be reviewed\n", open)
-	return err
+	_, err = fmt.Fprintf(c.out, "%d to be reviewed\n", open)
+	return errors.Join(err, broken)
 }
 
 func breakGlassClose(ctx context.Context, c *call) error {
@@ -223,12 +147,12 @@ func breakGlassClose(ctx context.Context, c *call) error {
 		return err
 	}
 	defer log.close()
-	list, err := c.brokenGlasses(log)
+	glasses, err := c.glassesOf(log)
 	if err != nil {
 		return err
 	}
-	var found []*brokenGlass
-	for _, b := range list {
+	var found []*auditreport.Glass
+	for _, b := range glasses.All() {
 		if strings.HasPrefix(b.ID, id) && id != "" {
 			found = append(found, b)
 		}

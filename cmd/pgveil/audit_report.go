@@ -10,7 +10,7 @@ import (
 )
 
 // reportSettings are those of commands that report on the log.
-var reportSettings = append([]string{"audit.dir", "audit.subject_key", "schema", "keys", "log"}, auditKeySettings...)
+var reportSettings = append([]string{"audit.dir", "audit.subject_key", "audit.commands", "schema", "keys", "log"}, auditKeySettings...)
 
 func auditByRoleCommand() *command {
 	return &command{
@@ -30,7 +30,7 @@ while it verifies the log. Statements count at the time at which they began.`,
 		},
 		most: 1,
 		run: func(ctx context.Context, c *call) error {
-			return c.report(ctx, func(s *auditreport.Summary) error {
+			return c.report(ctx, false, func(s *auditreport.Summary) error {
 				if c.bool("json") {
 					return c.printJSON(s.Roles)
 				}
@@ -47,8 +47,9 @@ func auditReportCommand() *command {
 		short: "a report for a data-protection officer",
 		long: `
 Prints who opened how many values of how many patients over time, from where and for
-whom, what was refused, what was alerted, and how old the keys are, as text, as JSON, or
-as one HTML page with charts, which loads nothing from anywhere. The log is verified
+whom, what was refused, what was alerted, what was read by break-glass and has not been
+reviewed, and how old the keys are, as text, as JSON, or as one HTML page with charts,
+which loads nothing from anywhere. The log is verified
 meanwhile: the report says so, and the exit status is 1 if anything is wrong with it.`,
 		examples: []string{
 			"pgveil audit report --from 2026-03-01 --to 2026-03-31 --format html > march.html",
@@ -66,7 +67,7 @@ meanwhile: the report says so, and the exit status is 1 if anything is wrong wit
 			if format != "text" && format != "json" && format != "html" {
 				return usageErrorf(auditReportCommand(), "--format: %q is none of text, json and html", format)
 			}
-			return c.report(ctx, func(s *auditreport.Summary) error {
+			return c.report(ctx, true, func(s *auditreport.Summary) error {
 				switch format {
 				case "json":
 					return c.printJSON(s)
@@ -79,8 +80,9 @@ meanwhile: the report says so, and the exit status is 1 if anything is wrong wit
 	}
 }
 
-// report reads the log, and prints the summary whatever is wrong with the log.
-func (c *call) report(ctx context.Context, print func(*auditreport.Summary) error) error {
+// report reads the log, with reviews that of commands, too, and prints the summary whatever is wrong
+// with them.
+func (c *call) report(ctx context.Context, reviews bool, print func(*auditreport.Summary) error) error {
 	when, err := c.period()
 	if err != nil {
 		return err
@@ -91,19 +93,20 @@ func (c *call) report(ctx context.Context, print func(*auditreport.Summary) erro
 	}
 	defer log.close()
 	g := auditreport.New(when.from, when.to)
-	found, err := log.read(g.Statement, g.Record)
-	if err != nil {
-		return err
+	glasses, found, unreviewed, broken := c.brokenGlasses(log, reviews, g.Statement, g.Record)
+	if found == nil {
+		return broken
 	}
 	s := g.Finish(log.options.Dir, found, time.Now())
+	s.BreakGlass = glasses.Open()
+	if unreviewed != nil {
+		s.ReviewsUnknown = unreviewed.Error()
+	}
 	s.Keys, s.KeysUnknown = c.reportedKeys(ctx, log.store)
 	if err := print(s); err != nil {
 		return err
 	}
-	if !found.OK() {
-		return log.broken(found)
-	}
-	return nil
+	return broken
 }
 
 // reportedKeys lists the keys of columns, with why something of them is not known.

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pgveil/pgveil/proxy/alert"
 	"github.com/pgveil/pgveil/proxy/audit"
 )
 
@@ -25,12 +27,17 @@ const hostile = `<script>alert(1)</script>"'>&{{.}}` + "\x1b[31m"
 func sample(t *testing.T) *Summary {
 	t.Helper()
 	g := New(begin.AddDate(0, 0, -1), begin.AddDate(0, 1, 0))
-	statements := audit.Statements{Each: g.Statement}
+	var glasses Glasses
+	statements := audit.Statements{Each: func(s *audit.Statement) {
+		glasses.Statement(s)
+		g.Statement(s)
+	}}
 	seq := uint64(0)
 	take := func(r *audit.Recorded) uint64 {
 		seq++
 		r.Seq = seq
 		statements.Take(r)
+		glasses.Record(r)
 		g.Record(r)
 		return seq
 	}
@@ -55,8 +62,32 @@ func sample(t *testing.T) *Summary {
 	take(&audit.Recorded{Kind: "refused", Time: begin, Role: hostile, Client: "192.0.2.9:1", SQLState: "42501", Columns: []audit.RecordedColumn{{Column: "lab." + hostile}}})
 	take(&audit.Recorded{Kind: "shared", Time: begin, Role: "secretary", Hosts: "192.0.2.1, 192.0.2.2", Applications: hostile})
 	take(&audit.Recorded{Kind: "refused", Time: begin.AddDate(1, 0, 0), Role: "later"})
+	for id, reason := range []string{"reviewed", "to be reviewed " + hostile} { // before the period
+		at, glass := begin.AddDate(-1, 0, 0), fmt.Sprint("GLASS", id)
+		take(&audit.Recorded{
+			Kind: "alert", Time: at, SessionUser: "secretary", Role: "ward", EndUser: hostile, Client: "192.0.2.1:5", BreakGlass: glass,
+			About: "break_glass", Text: alert.GlassText(at.Add(time.Hour), reason),
+		})
+		for _, tag := range []string{"a", "b", "a"} {
+			intent := take(&audit.Recorded{Kind: "intent", Time: at, Role: "ward", BreakGlass: glass})
+			take(&audit.Recorded{Kind: "outcome", Time: at, Intent: intent, Opened: 2, Tags: []string{tag}, Ended: "ok"})
+		}
+		take(&audit.Recorded{Kind: "refused", Time: at, Role: "ward", BreakGlass: glass})
+	}
 	statements.Finish()
+	for _, r := range []audit.Recorded{ // only the last closes
+		{Kind: "command", Command: "keys destroy", BreakGlass: "GLASS1"},
+		{Kind: "outcome", Command: "close", BreakGlass: "GLASS1"},
+		{Kind: "command", Command: "close", BreakGlass: "GLASS2"},
+		{Kind: "command", Command: "close", BreakGlass: "GLASS0", User: "dpo", Host: "desk", Reason: hostile},
+	} {
+		glasses.Closed(&r, "close")
+	}
+	if all := glasses.All(); len(all) != 2 || all[0].Closed == nil || all[0].Closed.User != "dpo" || all[0].Closed.Reason != Printable(hostile) {
+		t.Errorf("%+v", all)
+	}
 	s := g.Finish("/var/log/pgveil", &audit.Report{Records: int(seq), Segments: 2, From: begin, To: begin.AddDate(0, 0, 29), Notes: []string{hostile}}, begin.AddDate(0, 1, 1))
+	s.BreakGlass = glasses.Open()
 	s.Keys = []Key{{Name: "identity", ID: 7, Type: "deterministic", Status: "enabled", Seals: true, Added: begin.AddDate(-1, 0, 0)}, {Name: "medical", ID: 9, Type: "randomized", Status: "enabled", Added: begin}}
 	return s
 }
@@ -73,6 +104,17 @@ func TestSummary(t *testing.T) {
 	}
 	if r.Statements != 30 || r.Rows != 290 || r.Opened != sum || r.Subjects != 5 || r.Searched != 1 || r.Unnamed != 29 || r.Failed != 1 || r.Unfinished != 1 || r.Refused != 0 {
 		t.Errorf("biologist: %+v", r)
+	}
+	if len(s.BreakGlass) != 1 {
+		t.Fatalf("%+v", s.BreakGlass)
+	}
+	want := Glass{
+		ID: "GLASS1", Time: begin.AddDate(-1, 0, 0), SessionUser: "secretary", Role: "ward", EndUser: Printable(hostile), Client: "192.0.2.1:5",
+		Until: begin.AddDate(-1, 0, 0).Add(time.Hour), Reason: "to be reviewed " + Printable(hostile), Statements: 3, Opened: 6, Subjects: 2, Refused: 1,
+	}
+	got := *s.BreakGlass[0]
+	if got.subjects = nil; !reflect.DeepEqual(got, want) {
+		t.Errorf("break-glass: %+v, want %+v", got, want)
 	}
 	if len(s.Refusals) != 1 || len(s.Alerts) != 1 || s.Roles[0].Refused != 1 {
 		t.Errorf("refusals %v, alerts %v", s.Refusals, s.Alerts)

@@ -26,6 +26,9 @@ type Summary struct {
 	MoreAlerts   int    `json:"more_alerts"`
 	Keys         []Key  `json:"keys"`
 	KeysUnknown  string `json:"keys_unknown,omitempty"` // why nothing is known of them
+	// BreakGlass are those of the whole log, whatever the period, that nobody has reviewed.
+	BreakGlass     []*Glass `json:"break_glass"`
+	ReviewsUnknown string   `json:"reviews_unknown,omitempty"` // why it is not known which were
 }
 
 // Log says what the log is that the report was made from.
@@ -121,7 +124,7 @@ type gathered struct {
 // New makes a summary of a period; an end that is zero is open.
 func New(from, to time.Time) *Gatherer {
 	return &Gatherer{
-		summary: Summary{From: from, To: to, Refusals: []Refusal{}, Alerts: []Alert{}, Keys: []Key{}},
+		summary: Summary{From: from, To: to, Refusals: []Refusal{}, Alerts: []Alert{}, Keys: []Key{}, BreakGlass: []*Glass{}},
 		roles:   make(map[string]*gathered), hours: make(map[time.Time]map[string]int64),
 	}
 }

@@ -36,6 +36,16 @@ func (s *Summary) Text(out io.Writer) error {
 	for _, a := range s.Alerts {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", stamp(a.Time), a.Kind, a.Role, a.Text)
 	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nBreak-glass to be reviewed: %d\n", len(s.BreakGlass))
+	if s.ReviewsUnknown != "" {
+		fmt.Fprintf(out, "which were reviewed is not known: %s\n", s.ReviewsUnknown)
+	}
+	if err := WriteGlasses(out, s.BreakGlass); err != nil {
+		return err
+	}
 	fmt.Fprintf(w, "\nKeys: %d\n", len(s.Keys))
 	for _, k := range s.Keys {
 		fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%s\n", k.Name, k.ID, k.Type, k.Status, s.Age(k))
