@@ -101,6 +101,14 @@ type conn struct {
 	counted    counted // for a budget
 }
 
+// carry carries messages until one side ends, then closes both.
+func (c *conn) carry(client, upstream net.Conn) error {
+	if c.tracked == nil {
+		return c.relay(client, upstream)
+	}
+	return c.run(client, upstream)
+}
+
 // run carries messages both ways until one side ends, then closes both. Only the
 // backend goroutine writes to the client.
 func (c *conn) run(client, upstream net.Conn) error {
@@ -112,7 +120,7 @@ func (c *conn) run(client, upstream net.Conn) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := guarded(c.config.Log, c.frontend)
+		err := guarded(c.config.Log, c.params.address, c.frontend)
 		c.cancel(err)
 		if errors.Is(err, errTerminated) || errors.Is(err, io.EOF) {
 			closeWrite(upstream) // the server closes in its turn; what it still sends is the client's
@@ -120,7 +128,7 @@ func (c *conn) run(client, upstream net.Conn) error {
 		}
 		c.end(err, client, upstream)
 	}()
-	err := guarded(c.config.Log, c.backend)
+	err := guarded(c.config.Log, c.params.address, c.backend)
 	c.cancel(err)
 	if last := c.lastWord(err); last != nil {
 		c.cw.Abandon()       // what a crash has left half built

@@ -42,10 +42,14 @@ type Server struct {
 	running  sync.WaitGroup
 }
 
-// session is what Shutdown needs of a client's connection.
+// session is a client's connection, and what Shutdown needs of it.
 type session struct {
+	server           *Server
+	address          string // of the client
 	client, upstream net.Conn
 	conn             *conn // nil until authentication is over
+	undo             []func()
+	err              error // why it has ended
 }
 
 // New makes a Server. It fails when a tagged column has no key.
@@ -158,47 +162,65 @@ func (s *Server) leave(each *session) {
 	s.mu.Unlock()
 }
 
-// handle carries one client from its first byte to its last.
+// handle carries one client from its first byte to its last. Beginning a session and carrying it
+// are calls of their own, so that one that waits stands on as little of a stack as possible.
 func (s *Server) handle(client net.Conn) {
-	defer client.Close()
 	s.door.accepted.Add(1)
-	log := s.config.Log.With("client", client.RemoteAddr().String())
-	client = socket.Wrap(client)
-	each := &session{client: client}
-	defer s.leave(each)
-	err := guarded(log, func() error { return s.session(each, client) })
-	if err != nil && !errors.Is(err, io.EOF) {
-		log.Info("session ended", "error", err)
+	each := &session{server: s, client: socket.Wrap(client), address: client.RemoteAddr().String()}
+	defer each.end()
+	if each.err = guarded(s.config.Log, each.address, each.begin); each.err == nil && each.conn != nil {
+		each.err = each.conn.carry(each.client, each.upstream)
 	}
 }
 
 // guarded turns a panic of one session into an error, so that it ends no other. Only
 // the stack is logged: the value may hold what a client sent.
-func guarded(log *slog.Logger, f func() error) (err error) {
+func guarded(log *slog.Logger, client string, f func() error) (err error) {
 	defer func() {
 		if recover() != nil {
-			log.Error("session crashed", "stack", string(debug.Stack()))
-			err = pgerror.New(pgerror.InternalError, "internal error of pgveil").Fatal()
+			err = crashed(log, client)
 		}
 	}()
 	return f()
 }
 
-func (s *Server) session(each *session, client net.Conn) error {
+func crashed(log *slog.Logger, client string) error {
+	log.Error("session crashed", "client", client, "stack", string(debug.Stack()))
+	return pgerror.New(pgerror.InternalError, "internal error of pgveil").Fatal()
+}
+
+// end undoes what begin has done. It is deferred itself, as it recovers from a panic.
+func (each *session) end() {
+	if recover() != nil {
+		each.err = crashed(each.server.config.Log, each.address)
+	}
+	for i := len(each.undo) - 1; i >= 0; i-- {
+		each.undo[i]()
+	}
+	each.server.leave(each)
+	each.client.Close()
+	if each.err != nil && !errors.Is(each.err, io.EOF) {
+		each.server.config.Log.Info("session ended", "client", each.address, "error", each.err)
+	}
+}
+
+// begin takes a client from its first byte to where it is authenticated.
+func (each *session) begin() error {
+	s := each.server
 	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
+	each.undo = append(each.undo, func() { cancel(nil) })
 	starting, started := context.WithTimeout(ctx, s.config.StartupTimeout)
-	defer started()
+	defer started() // a deadline that has not passed by then means nothing any more
 	defer context.AfterFunc(s.down, started)()
 
-	first, err := acceptStartup(starting, client, s.config.Clients)
+	first, err := acceptStartup(starting, each.client, s.config.Clients)
 	if err != nil {
 		return err
 	}
 	if first.cancel != nil {
 		return s.cancel(starting, first.cancel)
 	}
-	client = first.conn
+	client := first.conn
 	cw := wire.NewWriter(client, bufferSize)
 	reject := func(e *pgerror.Error) error {
 		_ = wire.WriteErrorResponse(cw, e)
@@ -228,9 +250,9 @@ func (s *Server) session(each *session, client net.Conn) error {
 		return err
 	}
 	upstream := b.conn
-	defer upstream.Close()
+	each.undo = append(each.undo, func() { upstream.Close() })
 	if len(s.config.Upstreams.Servers) > 1 {
-		defer s.keys.enter(told.key, b.server)()
+		each.undo = append(each.undo, s.keys.enter(told.key, b.server))
 	}
 	for _, r := range []*wire.Reader{cr, b.r} {
 		r.SetMaxBody(s.config.MaxMessage)
@@ -243,14 +265,13 @@ func (s *Server) session(each *session, client net.Conn) error {
 		cr: cr, cw: cw, sr: b.r, sw: b.w,
 		params: parameters{
 			user: first.user, database: first.database, application: told.parameters["application_name"],
-			address: client.RemoteAddr().String(), certificate: first.identity(),
+			address: each.address, certificate: first.identity(),
 		},
 	}
 	c.rewriter.searched.key, c.rewriter.searched.found = s.config.Subjects, c.searchCanary
 	if told.key != nil {
 		c.params.pid = told.key.pid
 	}
-	started() // a deadline that has not passed by now means nothing any more
 	_ = client.SetDeadline(time.Time{})
 	_ = upstream.SetDeadline(time.Time{})
 	s.mu.Lock()
@@ -260,10 +281,7 @@ func (s *Server) session(each *session, client net.Conn) error {
 	if closing {
 		return reject(pgerror.New(pgerror.AdminShutdown, "terminating connection due to administrator command").Fatal())
 	}
-	defer s.watchShared(c, client)()
+	each.undo = append(each.undo, s.watchShared(c, client))
 	s.watchNetwork(c, client)
-	if c.tracked == nil {
-		return c.relay(client, upstream)
-	}
-	return c.run(client, upstream)
+	return nil
 }
