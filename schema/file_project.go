@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/pgveil/pgveil/keys"
@@ -161,12 +162,20 @@ const shortestText = 64
 // checkPseudonyms compares the columns' pseudonyms with what else there is.
 func (p *fileParser) checkPseudonyms() {
 	byValue := make(map[[2]string]*parsedColumn) // domain and role that searches it by real values
+	shown := make(map[[2]string]*parsedColumn)   // domain and role that sees these
 	for _, c := range p.columns {
 		for role, a := range c.Access {
-			if c.Domain != "" && a.Search && a.Verdict != Pseudonymize {
-				byValue[[2]string{c.Domain, role}] = c
+			switch at := [2]string{c.Domain, role}; {
+			case c.Domain == "":
+			case a.Verdict == Decrypt:
+				shown[at] = c
+			case a.Search && a.Verdict != Pseudonymize:
+				byValue[at] = c
 			}
 		}
+	}
+	of := func(list map[[2]string]*parsedColumn, domain, role string) *parsedColumn {
+		return cmp.Or(list[[2]string{domain, role}], list[[2]string{domain, PublicRole}])
 	}
 	for _, c := range p.columns {
 		for _, role := range names(c.Access) {
@@ -174,7 +183,10 @@ func (p *fileParser) checkPseudonyms() {
 			if a.Verdict != Pseudonymize {
 				continue
 			}
-			if other := byValue[[2]string{c.Domain, role}]; other != nil {
+			if other := of(shown, c.Domain, role); other != nil {
+				p.Warnf(c.place("access"), "column %s: role %q sees pseudonyms here and the values of %s of the same domain: what joins the two, be it another column, tells it whose pseudonyms they are",
+					c.QualifiedName(), role, other.QualifiedName())
+			} else if other := of(byValue, c.Domain, role); other != nil {
 				p.Warnf(c.place("access"), "column %s: role %q sees pseudonyms here and searches %s of the same domain by real values: by joining the two it finds the pseudonym of a value that it knows",
 					c.QualifiedName(), role, other.QualifiedName())
 			}

@@ -98,6 +98,16 @@ func TestProjectWarnings(t *testing.T) {
 				"          other: {type: text, encryption: deterministic, domain: x, access: {a: {verdict: hide, search: true}}",
 			`role "a" sees pseudonyms here and searches public.client.other of the same domain by real values`,
 		},
+		{
+			"type: text, encryption: deterministic, domain: x, access: {a: {verdict: pseudonym, project: cohort}}}\n" +
+				"          other: {type: text, encryption: deterministic, domain: x, access: {a: {verdict: decrypt, search: false}}",
+			`role "a" sees pseudonyms here and the values of public.client.other of the same domain`,
+		},
+		{
+			"type: text, encryption: deterministic, domain: x, access: {a: {verdict: pseudonym, project: cohort}}}\n" +
+				"          other: {type: text, encryption: deterministic, domain: x, access: {public: decrypt}",
+			`role "a" sees pseudonyms here and the values of public.client.other of the same domain`,
+		},
 	} {
 		f, err := Parse("f", []byte(projects("key: ck", test.column)))
 		if err != nil {
