@@ -197,9 +197,20 @@ func TestSharedRoles(t *testing.T) {
 		t.Errorf("%q", lines)
 	}
 
-	// What is remembered ends with the sessions.
+	// What is remembered ends with the sessions, and what is told has a bound.
 	var shared sharedRoles
 	var leaves []func()
+	told := 0
+	for i := range 1000 {
+		report, leave := shared.enter("flood", "host", fmt.Sprint(i))
+		if report != nil {
+			told++
+		}
+		leaves = append(leaves, leave)
+	}
+	if told == 0 || told > maxToldPlaces {
+		t.Errorf("told %d times", told)
+	}
 	for i := range 100 {
 		report, leave := shared.enter("x", fmt.Sprint(i%10), "app")
 		if (report != nil) != (i > 0 && i < 10) {

@@ -33,6 +33,10 @@ func (u *sharedUse) String() string {
 	return strings.Join(u.hosts, ", ") + " by " + strings.Join(u.applications, ", ")
 }
 
+// maxToldPlaces bounds how many places of a role are reported: who makes up names of applications
+// would have people told without end.
+const maxToldPlaces = 32
+
 // enter counts a session. report is not nil if the role is used from a place that is not
 // its only one, and that has not been reported. leave, to be called once, ends it.
 func (s *sharedRoles) enter(role, host, application string) (report *sharedUse, leave func()) {
@@ -55,7 +59,7 @@ func (s *sharedRoles) enter(role, host, application string) (report *sharedUse, 
 			continue
 		}
 		for place := range places {
-			if key := kind + place; !use.told[key] {
+			if key := kind + place; !use.told[key] && len(use.told) < maxToldPlaces {
 				use.told[key], anew = true, true
 			}
 		}
