@@ -29,8 +29,9 @@ type glass struct {
 	reason [sha256.Size]byte // of the whole of it, which may be long
 	role   string            // current_user
 	since  time.Time
-	until  time.Time // when the verdicts hold again
-	roles  []string  // of schema.GlassRole, that the session counts as
+	until  time.Time      // when the verdicts hold again
+	roles  []string       // of schema.GlassRole, that the session counts as
+	budget *schema.Budget // of its own; nil: that of the login role
 }
 
 // over tells whether a session's glass was broken and its time is over.
@@ -45,7 +46,7 @@ func (c *conn) breakGlass(s *state, reason string) {
 	if reason == "" {
 		return
 	}
-	roles, lasts := brokenAs(s.snapshot.trusted, s.roles)
+	roles, rule := s.snapshot.trusted.BreaksAs(s.roles)
 	shown := shownReason(reason)
 	if refusal := c.mayBreakGlass(s, roles, shown); refusal != nil {
 		if s.problem == nil {
@@ -61,19 +62,18 @@ func (c *conn) breakGlass(s *state, reason string) {
 			c.glasses = slices.Delete(c.glasses, 0, 1)
 		}
 		at = len(c.glasses)
-		c.glasses = append(c.glasses, &glass{id: rand.Text(), reason: sum, role: s.user, since: now, until: now.Add(lasts), roles: roles})
+		c.glasses = append(c.glasses, &glass{id: rand.Text(), reason: sum, role: s.user, since: now, until: now.Add(rule.For), roles: roles})
 	}
-	g := c.glasses[at]
-	if until := g.since.Add(lasts); until.Before(g.until) { // by a schema file that was reloaded
-		shorter := *g
-		shorter.until = until
-		g = &shorter
-		c.glasses[at] = g
+	g := *c.glasses[at]
+	g.budget = rule.Budget
+	if until := g.since.Add(rule.For); until.Before(g.until) { // by a schema file that was reloaded
+		g.until = until
 	}
+	c.glasses[at] = &g
 	if g.over(now) {
 		return
 	}
-	s.glass = g
+	s.glass = &g
 	s.roles = append(s.roles[:len(s.roles):len(s.roles)], roles...)
 	if isNew {
 		c.alert(alert.BreakGlass, s, "", alert.GlassText(g.until, shown))
@@ -104,20 +104,6 @@ func shownReason(reason string) string {
 		reason += "…"
 	}
 	return reason
-}
-
-// brokenAs gives what a session with these roles counts as, and for how long: the shortest time
-// of those that allow it.
-func brokenAs(d *schema.Database, roles []string) (as []string, lasts time.Duration) {
-	for _, role := range roles {
-		if b, ok := d.BreakGlass[role]; ok {
-			as = append(as, schema.GlassRole(role))
-			if lasts == 0 || b.For < lasts {
-				lasts = b.For
-			}
-		}
-	}
-	return as, lasts
 }
 
 // mayBreakGlass refuses everything on tagged columns to a session that breaks the glass and may
@@ -156,4 +142,17 @@ func checkStored(touch statement.Touch, s *state) *pgerror.Error {
 		return nil
 	}
 	return refusal.WithHint("pgveil.break_glass gives the right to read and to search, and none to store. RESET pgveil.break_glass to store with the rights of your role.")
+}
+
+// budget gives what bounds how much a session in this state opens, nil for nothing, and by which ledger
+// patients are counted.
+func (c *conn) budget(s *state) (*schema.Budget, ledgerKey) {
+	if s.glass != nil && s.glass.budget != nil {
+		return s.glass.budget, ledgerKey{c.params.user, true}
+	}
+	database := c.tracked.database.Load()
+	if len(database.Budgets) == 0 {
+		return nil, ledgerKey{}
+	}
+	return database.BudgetFor(closure(s.snapshot.members.granted, c.params.user)), ledgerKey{c.params.user, false}
 }

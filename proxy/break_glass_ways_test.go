@@ -3,7 +3,6 @@ package proxy_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -284,16 +283,39 @@ func TestBreakGlassShortened(t *testing.T) {
 	}
 }
 
-// TestBreakGlassBudget: budgets hold on under it.
+// TestBreakGlassBudget: budgets of the login role hold on under it, unless it has one of its own, which is counted apart.
 func TestBreakGlassBudget(t *testing.T) {
 	s := startBudget(t, "{rows: 10}")
-	s.Reload(t, strings.Replace(stack.Schema, "  laboratory:\n", "  laboratory:\n    break_glass: {researcher: {for: 1h}}\n    budgets: {researcher: {rows: 3}}\n", 1))
-	conn := s.Connect(t, "researcher")
-	must(t, conn, breakIt)
-	if n, code := rowsOf(conn, `SELECT last_name FROM lab.patient`, pgx.QueryExecModeSimpleProtocol); n != 3 || code != "53400" {
-		t.Errorf("%d rows, %s", n, code)
+	text := strings.ReplaceAll(stack.Schema, "      lab.patient:\n", "      lab.patient:\n        subject: nir\n")
+	with := func(rule, budgets string) {
+		t.Helper()
+		s.Reload(t, strings.Replace(text, "  laboratory:\n", "  laboratory:\n    break_glass: {researcher: "+rule+"}\n"+budgets, 1))
 	}
-	if !strings.Contains(fmt.Sprint(auditText(t, s)), `"break_glass"`) {
-		t.Error("not marked")
+	const login = "    budgets: {researcher: {patients_per_day: 2, rows: 30}}\n"
+	conn, other := s.Connect(t, "researcher"), s.Connect(t, "researcher")
+	read := func(conn *pgx.Conn, when, condition string, rows int, sqlstate string) {
+		t.Helper()
+		if n, code := rowsOf(conn, `SELECT last_name, birth_date, nir FROM lab.patient WHERE `+condition, pgx.QueryExecModeSimpleProtocol); n != rows || code != sqlstate {
+			t.Errorf("%s: %s: %d rows %s, want %d %s", when, condition, n, code, rows, sqlstate)
+		}
+	}
+	with("{for: 1h}", login)
+	must(t, conn, breakIt)
+	read(conn, "of the login", "id < 2", 2, "")
+	read(conn, "of the login", "id = 2", 0, "53400")
+	with("{for: 1h, budget: {patients_per_hour: 3}}", login)
+	read(conn, "its own", "id BETWEEN 10 AND 12", 3, "")
+	read(conn, "its own", "id BETWEEN 10 AND 12", 3, "")
+	read(conn, "its own", "id = 13", 0, "53400")
+	must(t, other, `SET pgveil.break_glass = 'another reason of length'`)
+	read(other, "its own, of another session", "id = 11", 1, "")
+	read(other, "its own, of another session", "id = 14", 0, "53400")
+	must(t, conn, `RESET pgveil.break_glass`)
+	read(conn, "afterwards", "id = 0", 1, "")
+	with("{for: 1h, budget: {rows: 3}}", "")
+	read(conn, "no budget without it", "id < 9", 9, "")
+	read(other, "rows of a statement", "id < 9", 3, "53400")
+	if got := auditText(t, s); !regexp.MustCompile(`"about":"budget"`).MatchString(got) {
+		t.Error("no alert")
 	}
 }

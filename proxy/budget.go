@@ -42,17 +42,13 @@ type rowGroup struct {
 
 // spends readies the counting for a result with these outputs. binary says how their values come.
 func (c *conn) spends(r *result, outputs []statement.Output) *spending {
-	database := c.tracked.database.Load()
-	if len(database.Budgets) == 0 {
-		return nil
-	}
-	budget := database.BudgetFor(closure(r.state.snapshot.members.granted, c.params.user))
+	budget, key := c.budget(r.state)
 	if budget == nil {
 		return nil
 	}
 	s := &spending{budget: budget, of: make([]int, len(outputs)), last: -1, spent: r.spentBefore()}
 	if budget.Counts() {
-		s.ledger = c.tracked.ledger(c.params.user)
+		s.ledger = c.tracked.ledger(key)
 	}
 	for i := range outputs {
 		o := &outputs[i]
@@ -229,17 +225,23 @@ func (c *conn) exceeds(bound string, limit int64) *pgerror.Error {
 		WithHint("The bound is in pgveil's schema file; ask whoever keeps it. Patients are counted anew each hour and day of UTC.")
 }
 
+// ledgerKey says whose ledger one is.
+type ledgerKey struct {
+	role  string // that has logged in
+	glass bool   // of what it reads by break-glass, where that has a budget of its own
+}
+
 // ledger gives the ledger of a login role.
-func (t *tracked) ledger(role string) *ledger {
+func (t *tracked) ledger(key ledgerKey) *ledger {
 	t.ledgers.mu.Lock()
 	defer t.ledgers.mu.Unlock()
 	if t.ledgers.of == nil {
-		t.ledgers.of = make(map[string]*ledger)
+		t.ledgers.of = make(map[ledgerKey]*ledger)
 	}
-	if t.ledgers.of[role] == nil {
-		t.ledgers.of[role] = newLedger(t, role)
+	if t.ledgers.of[key] == nil {
+		t.ledgers.of[key] = newLedger(t, key)
 	}
-	return t.ledgers.of[role]
+	return t.ledgers.of[key]
 }
 
 // releaseBudgets gives back what was reserved and not used.

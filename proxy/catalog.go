@@ -100,7 +100,7 @@ type tracked struct {
 	purse   purse
 	ledgers struct {
 		mu sync.Mutex // of the beginning of statements that a budget bounds
-		of map[string]*ledger
+		of map[ledgerKey]*ledger
 	}
 
 	reads, readErrors atomic.Uint64 // of the whole catalog; attempts to compare it that failed

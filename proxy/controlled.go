@@ -78,7 +78,7 @@ func (c *conn) planFree(text *statement.Text, s *state, err error) (*statement.P
 	if err != nil || len(derives) == 0 {
 		return plan, err
 	}
-	if c.tracked.database.Load().BudgetFor(closure(s.snapshot.members.granted, c.params.user)) != nil {
+	if budget, _ := c.budget(s); budget != nil {
 		return nil, nameColumn(pgerror.New(pgerror.InsufficientPrivilege, "permission denied: role %q has a budget, and what a statement makes of column %s cannot be counted",
 			s.user, derives[0].Column.QualifiedName()).WithHint("Select the column as it is."), derives[0].Column)
 	}

@@ -35,7 +35,7 @@ type keyOpener struct {
 func (c *conn) openKey(fields wire.ErrorFields, r *result) (text []byte, ok bool) {
 	code, detail := string(fields.Get(wire.FieldCode)), fields.Get(wire.FieldDetail)
 	if r == nil || r.state == nil || !slices.Contains(quotingKey, code) || !bytes.Contains(detail, sealedHex) ||
-		r.state.encoding != nil || r.state.problem != nil || len(c.tracked.database.Load().Budgets) > 0 {
+		r.state.encoding != nil || r.state.problem != nil || c.tracked.database.Load().Budgeted() {
 		return nil, false
 	}
 	o := &keyOpener{conn: c, state: r.state}

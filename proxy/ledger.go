@@ -26,7 +26,8 @@ type ledger struct {
 
 // ledgerSpan is an hour or a day.
 type ledgerSpan struct {
-	name    string
+	name    string // in the database
+	bound   string // in the schema file
 	length  time.Duration
 	begins  time.Time
 	credit  int64                   // patients that may be counted without asking the database
@@ -44,10 +45,14 @@ const ledgerTimeout = 10 * time.Second
 // keptBudgets is how long counts are kept, for whoever asks what was used up when.
 const keptBudgets = 72 * time.Hour
 
-func newLedger(t *tracked, role string) *ledger {
-	l := &ledger{tracked: t, role: role, turn: newTurn()}
-	l.spans[0] = ledgerSpan{name: "hour", length: time.Hour}
-	l.spans[1] = ledgerSpan{name: "day", length: 24 * time.Hour}
+func newLedger(t *tracked, key ledgerKey) *ledger {
+	l := &ledger{tracked: t, role: key.role, turn: newTurn()}
+	prefix := ""
+	if key.glass {
+		prefix = "break_glass "
+	}
+	l.spans[0] = ledgerSpan{name: prefix + "hour", bound: "patients_per_hour", length: time.Hour}
+	l.spans[1] = ledgerSpan{name: prefix + "day", bound: "patients_per_day", length: 24 * time.Hour}
 	return l
 }
 
@@ -75,7 +80,7 @@ func (l *ledger) admit(ctx context.Context, b schema.Budget, tags []subjectTag, 
 		}
 		need := s.fresh(tags) + unknown
 		if need > s.credit {
-			return "patients_per_" + s.name, nil
+			return s.bound, nil
 		}
 		s.credit -= need
 		for _, tag := range tags {

@@ -9,7 +9,7 @@ import (
 // withSubjects gives the plan by which a text is run: with the subjects of its rows among what the server gives, where
 // somebody asks for them and the role may read them. It could fail for want of a right only because of pgveil otherwise.
 func (c *conn) withSubjects(plan *statement.Plan, s *state) *statement.Plan {
-	if c.config.Subjects == nil && len(c.tracked.database.Load().Budgets) == 0 {
+	if c.config.Subjects == nil && !c.tracked.database.Load().Budgeted() {
 		return plan
 	}
 	if told := plan.WithSubjects(); told.TellsTo(s.roles) {

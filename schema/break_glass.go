@@ -12,6 +12,8 @@ import (
 // BreakGlass lets a role read, for a while and with a reason, what its verdicts deny.
 type BreakGlass struct {
 	For time.Duration
+	// Budget bounds what is read meanwhile, in the place of the login role's; nil: that holds on.
+	Budget *Budget
 }
 
 // Bounds of how long the glass stays broken.
@@ -46,6 +48,10 @@ func (p *fileParser) parseBreakGlass(e yamlfile.Entry, db *Database) {
 			if b.For, err = time.ParseDuration(text); err != nil || b.For < leastGlass || b.For > mostGlass {
 				p.Errorf(yamlfile.PositionOf(f.Value), "%s: %s is not a time such as 30m or 2h, of %v to %v", what, quote(text), leastGlass, mostGlass)
 			}
+		}
+		if f, ok := fields["budget"]; ok {
+			budget := p.parseBudget(f, "the budget of "+what)
+			b.Budget = &budget
 		}
 		covers := func(*Column) bool { return true }
 		if f, ok := fields["columns"]; ok {
@@ -104,4 +110,34 @@ func (p *fileParser) glassColumns(e yamlfile.Entry, what string, db *Database) f
 		of[name] = true
 	}
 	return func(c *Column) bool { return of[c.QualifiedName()] || of[c.TableName()+".*"] }
+}
+
+// BreaksAs gives what a session with these roles counts as while it breaks the glass, nothing if it
+// may not, and by which rule: of those of its roles the shortest time and what all budgets allow,
+// unless one of them has none.
+func (d *Database) BreaksAs(roles []string) (as []string, rule BreakGlass) {
+	own := true
+	for _, role := range roles {
+		b, ok := d.BreakGlass[role]
+		if !ok {
+			continue
+		}
+		as = append(as, GlassRole(role))
+		if rule.For == 0 || b.For < rule.For {
+			rule.For = b.For
+		}
+		switch {
+		case b.Budget == nil:
+			own = false
+		case rule.Budget == nil:
+			rule.Budget = b.Budget
+		default:
+			both := rule.Budget.stricter(*b.Budget)
+			rule.Budget = &both
+		}
+	}
+	if !own {
+		rule.Budget = nil
+	}
+	return as, rule
 }

@@ -1,6 +1,7 @@
 package schema_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,10 @@ func TestBreakGlass(t *testing.T) {
 		}
 	}
 	for rule, want := range map[string]string{
+		`{researcher: {for: 1h, budget: {}}}`:                         `the budget of break_glass of role "researcher"`,
+		`{researcher: {for: 1h, budget: {rows: 0}}}`:                  `rows`,
+		`{researcher: {for: 1h, budget: {patients_per_hor: 5}}}`:      `did you mean "patients_per_hour"?`,
+		`{researcher: {for: 1h, budget: 5}}`:                          `the budget of break_glass`,
 		`{}`:                                                          "break_glass",
 		`{researcher: {}}`:                                            `does not say for how long`,
 		`{researcher: {for: 1}}`:                                      `for`,
@@ -76,6 +81,35 @@ func TestBreakGlass(t *testing.T) {
 	} {
 		if _, err := schema.Parse("schema.yaml", []byte(glassFile(rule))); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", rule, err, want)
+		}
+	}
+}
+
+// Of several roles that may break the glass the shortest time holds, and the least of what all of their budgets allow.
+func TestBreaksAs(t *testing.T) {
+	f, err := schema.Parse("schema.yaml", []byte(glassFile(`{ward: {for: 2h, budget: {rows: 10, patients_per_hour: 5}}, night: {for: 1h, budget: {rows: 20, patients_per_hour: 3}}, chief: {for: 30m}}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := f.Databases["laboratory"]
+	if !db.Budgeted() {
+		t.Error("no budgets")
+	}
+	for roles, want := range map[string]struct {
+		as     int
+		lasts  time.Duration
+		budget *schema.Budget
+	}{
+		"":                 {},
+		"other":            {},
+		"other ward":       {1, 2 * time.Hour, &schema.Budget{Rows: 10, PatientsHour: 5}},
+		"ward night":       {2, time.Hour, &schema.Budget{Rows: 10, PatientsHour: 3}},
+		"ward chief":       {2, 30 * time.Minute, nil},
+		"chief night ward": {3, 30 * time.Minute, nil},
+	} {
+		as, rule := db.BreaksAs(strings.Fields(roles))
+		if len(as) != want.as || rule.For != want.lasts || !reflect.DeepEqual(rule.Budget, want.budget) {
+			t.Errorf("%q: %q, %+v, %+v", roles, as, rule, rule.Budget)
 		}
 	}
 }

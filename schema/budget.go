@@ -52,20 +52,33 @@ func (p *fileParser) parseBudgets(e yamlfile.Entry, db *Database) {
 		if !p.checkName(e.At, "role", e.Key) {
 			continue
 		}
-		what := "the budget of role " + quote(e.Key)
-		fields := p.Fields(e.Value, what, budgetKeys)
-		var b Budget
-		for key, to := range map[string]*int64{"rows": &b.Rows, "values": &b.Values, "patients_per_hour": &b.PatientsHour, "patients_per_day": &b.PatientsDay} {
-			if f, ok := fields[key]; ok {
-				n, _ := p.Integer(f, what, 1, 1<<30)
-				*to = int64(n)
-			}
-		}
-		if b == (Budget{}) && len(p.Faults) == 0 {
-			p.Errorf(e.At, "%s bounds nothing: %s", what, strings.Join(budgetKeys, ", "))
-		}
-		db.Budgets[e.Key] = b
+		db.Budgets[e.Key] = p.parseBudget(e, "the budget of role "+quote(e.Key))
 	}
+}
+
+// parseBudget reads one budget.
+func (p *fileParser) parseBudget(e yamlfile.Entry, what string) (b Budget) {
+	fields := p.Fields(e.Value, what, budgetKeys)
+	for key, to := range map[string]*int64{"rows": &b.Rows, "values": &b.Values, "patients_per_hour": &b.PatientsHour, "patients_per_day": &b.PatientsDay} {
+		if f, ok := fields[key]; ok {
+			n, _ := p.Integer(f, what, 1, 1<<30)
+			*to = int64(n)
+		}
+	}
+	if b == (Budget{}) && len(p.Faults) == 0 {
+		p.Errorf(e.At, "%s bounds nothing: %s", what, strings.Join(budgetKeys, ", "))
+	}
+	return b
+}
+
+// Budgeted reports whether there is any budget.
+func (d *Database) Budgeted() bool {
+	for _, b := range d.BreakGlass {
+		if b.Budget != nil {
+			return true
+		}
+	}
+	return len(d.Budgets) > 0
 }
 
 // BudgetDDL returns the statements that make what budgets are counted in, and let pgveil's own

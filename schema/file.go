@@ -35,7 +35,7 @@ var (
 	projectKeys    = []string{"key", "epoch", "shift"}
 	databaseKeys   = []string{"tables", "functions", "trusted_functions", "budgets", "break_glass", "canaries"}
 	canaryKeys     = []string{"tags", "stop"}
-	breakGlassKeys = []string{"for", "columns"}
+	breakGlassKeys = []string{"for", "columns", "budget"}
 	budgetKeys     = []string{"rows", "values", "patients_per_hour", "patients_per_day"}
 	functionKeys   = []string{"arguments", "returns", "columns"}
 	tableKeys      = []string{"access", "subject", "columns"}

@@ -174,7 +174,7 @@ func TestJSONSchemaHasTheDecodersKeys(t *testing.T) {
 		return names(s["properties"].(map[string]any))
 	}
 	for definition, known := range map[string][]string{
-		"": fileKeys, "key": keyKeys, "project": projectKeys, "database": databaseKeys, "table": tableKeys, "column": columnKeys, "was": wasKeys, "grant": accessKeys, "break_glass": breakGlassKeys, "canary": canaryKeys, "mask": maskKeys, "bucket": bucketKeys,
+		"": fileKeys, "key": keyKeys, "project": projectKeys, "database": databaseKeys, "table": tableKeys, "column": columnKeys, "was": wasKeys, "grant": accessKeys, "break_glass": breakGlassKeys, "budget": budgetKeys, "canary": canaryKeys, "mask": maskKeys, "bucket": bucketKeys,
 	} {
 		want := slices.Sorted(slices.Values(known))
 		if got := properties(definition); !slices.Equal(got, want) {
