@@ -2,11 +2,13 @@ package audit
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -33,23 +35,37 @@ type head struct {
 
 // encodeHead gives headSize bytes.
 func encodeHead(c *cursor, key MAC) ([]byte, error) {
-	h := head{Chain: c.chain, Size: c.size, Seq: c.seq, LastMAC: c.mac}
+	return encodeHeadIn(nil, new([]byte), c, key)
+}
+
+// encodeHeadIn is encodeHead with buffers to overwrite: dst, for what it gives, and
+// covered, for what the MAC covers. The writer encodes a head with each group of
+// records, so it is not left to encoding/json.
+func encodeHeadIn(dst []byte, covered *[]byte, c *cursor, key MAC) ([]byte, error) {
+	dst = append(dst[:0], `{"chain":`...)
+	dst = appendString(dst, c.chain, maxName)
+	dst = append(dst, `,"segment":"`...)
 	if c.segment > 0 {
-		h.Segment = segmentName(c.segment)
+		dst = append(dst, segmentName(c.segment)...)
 	}
-	data, err := json.Marshal(h)
+	dst = append(dst, `","size":`...)
+	dst = strconv.AppendInt(dst, c.size, 10)
+	dst = append(dst, `,"seq":`...)
+	dst = strconv.AppendUint(dst, c.seq, 10)
+	dst = append(dst, `,"last_mac":"`...)
+	dst = base64.RawStdEncoding.AppendEncode(dst, c.mac)
+	dst, _, err := appendMACWith(covered, append(dst, '"'), 0, key, headContext)
 	if err != nil {
 		return nil, err
 	}
-	data, _, err = appendMAC(data[:len(data)-1], 0, key, headContext)
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > headSize {
+	if len(dst) > headSize {
 		return nil, fmt.Errorf("the MAC is too long for the file %s", headName)
 	}
-	line := data[:len(data)-1]
-	return append(append(line, bytes.Repeat([]byte{' '}, headSize-len(data))...), '\n'), nil
+	dst = dst[:len(dst)-1]
+	for len(dst) < headSize-1 {
+		dst = append(dst, ' ')
+	}
+	return append(dst, '\n'), nil
 }
 
 var errHead = errors.New("it is not authentic")

@@ -31,6 +31,7 @@ type writer struct {
 	content   uint64        // seq of the last record that a segment begins with
 	headDirty time.Time     // zero when the head is synced
 	buf       []byte
+	headLine  []byte // reused, as buf and covered are
 	covered   []byte // what a MAC covers
 }
 
@@ -174,11 +175,10 @@ func (l *Log) commit(batch []*entry) error {
 		return err
 	}
 	at.size += int64(len(w.buf))
-	head, err := encodeHead(&at, l.options.MAC)
-	if err != nil {
+	if w.headLine, err = encodeHeadIn(w.headLine, &w.covered, &at, l.options.MAC); err != nil {
 		return err
 	}
-	if err := w.head.put(head); err != nil {
+	if err := w.head.put(w.headLine); err != nil {
 		return err
 	}
 	if w.headDirty.IsZero() {
