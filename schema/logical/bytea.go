@@ -83,6 +83,18 @@ func DecodeByteaText(dst, text []byte) ([]byte, error) {
 
 func isOctal(c byte) bool { return c >= '0' && c <= '7' }
 
+// hexBytes holds, for each two characters, the first the lower byte, the byte that they are in hex,
+// or more than a byte. What is used of it, for digits in lower case, is 64 cache lines.
+var hexBytes = func() (t [1 << 16]uint16) {
+	for i := range t {
+		hi, lo := hexValues[byte(i)], hexValues[i>>8]
+		if t[i] = uint16(hi<<4 | lo); hi == 0xff || lo == 0xff {
+			t[i] = 0x100
+		}
+	}
+	return t
+}()
+
 // decodeHex reads hex digits. Nearly all texts have nothing else, so the digits are checked all
 // together, and one by one only if that fails.
 func decodeHex(dst, text []byte) ([]byte, error) {
@@ -90,13 +102,20 @@ func decodeHex(dst, text []byte) ([]byte, error) {
 		start := len(dst)
 		dst = slices.Grow(dst, len(text)/2)
 		out := dst[start : start+len(text)/2]
-		var bad byte
-		for i := range out {
-			hi, lo := hexValues[text[2*i]], hexValues[text[2*i+1]]
-			out[i] = hi<<4 | lo
-			bad |= hi | lo
+		var bad uint16
+		i := 0
+		for ; i+4 <= len(out); i += 4 {
+			digits := binary.LittleEndian.Uint64(text[2*i:])
+			a, b, c, d := hexBytes[uint16(digits)], hexBytes[uint16(digits>>16)], hexBytes[uint16(digits>>32)], hexBytes[uint16(digits>>48)]
+			binary.LittleEndian.PutUint32(out[i:], uint32(byte(a))|uint32(byte(b))<<8|uint32(byte(c))<<16|uint32(byte(d))<<24)
+			bad |= a | b | c | d
 		}
-		if bad != 0xff {
+		for ; i < len(out); i++ {
+			value := hexBytes[binary.LittleEndian.Uint16(text[2*i:])]
+			out[i] = byte(value)
+			bad |= value
+		}
+		if bad < 0x100 {
 			return dst[:start+len(out)], nil
 		}
 	}
