@@ -194,7 +194,7 @@ func (j *job) announce(ctx context.Context) error {
 }
 
 func (j *job) begin(ctx context.Context, opened Keys) (err error) {
-	for _, set := range []string{`SET search_path = ''`, `SET bytea_output = 'hex'`, `SET standard_conforming_strings = on`, `SET row_security = off`} {
+	for _, set := range []string{`SET search_path = ''`, `SET client_encoding = 'UTF8'`, `SET bytea_output = 'hex'`, `SET standard_conforming_strings = on`, `SET row_security = off`} {
 		if _, err := j.conn.Exec(ctx, set); err != nil {
 			return err
 		}

@@ -131,7 +131,7 @@ databases:
 }
 
 // TestKeysByNameOfAnotherEncoding: a keyset whose name has what the server's encoding lacks is nothing to a
-// job.
+// job, and values are sealed as the UTF-8 that pgveil takes them for, whatever encoding they come in.
 func TestKeysByNameOfAnotherEncoding(t *testing.T) {
 	s := stack.Start(t, stack.Options{
 		Postgres: testenv.PostgresOptions{Encoding: "LATIN1", Locale: "C"},
@@ -155,7 +155,13 @@ databases:
 		},
 	})
 	db := s.File.Databases[s.Database]
-	applyFile(t, s, db)
+	conn := connect(t, s)
+	if _, err := conn.Exec(t.Context(), `SET client_encoding TO LATIN1`); err != nil {
+		t.Fatal(err)
+	}
+	if plan, _, err := apply.Run(t.Context(), conn, db, options(s)); err != nil {
+		t.Fatalf("%v; %+v", err, plan)
+	}
 	sealer, err := db.Columns[0].Sealer(s.Keys)
 	if err != nil {
 		t.Fatal(err)

@@ -179,7 +179,7 @@ func Read(ctx context.Context, conn *pgx.Conn, db *schema.Database, keys Keys) (
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, conn, options, func(tx pgx.Tx) error {
 		r.tx = tx
-		if _, err := tx.Exec(ctx, `SET LOCAL bytea_output = 'hex'; SET LOCAL standard_conforming_strings = on; SET LOCAL search_path = `+schema.CatalogSearchPath); err != nil {
+		if _, err := tx.Exec(ctx, `SET LOCAL client_encoding = 'UTF8'; SET LOCAL bytea_output = 'hex'; SET LOCAL standard_conforming_strings = on; SET LOCAL search_path = `+schema.CatalogSearchPath); err != nil {
 			return err
 		}
 		var err error
