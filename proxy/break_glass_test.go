@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgveil/pgveil/proxy"
+	"github.com/pgveil/pgveil/proxy/alert"
 	"github.com/pgveil/pgveil/testenv/stack"
 )
 
@@ -147,6 +148,9 @@ func TestBreakGlass(t *testing.T) {
 	}
 	if fmt.Sprint(reasons) != fmt.Sprint([]string{aReason, "another reason of length", "a third reason of length", "a_reason_of_startup"}) {
 		t.Errorf("%q", reasons)
+	}
+	if n := s.Server.Stats().Alerts.Raised[alert.BreakGlass]; n != 4 {
+		t.Errorf("%d alerts are counted", n)
 	}
 	if bytes.Contains([]byte(text), []byte(`\u0000`)) {
 		t.Error("a role of pgveil's own is in the log")
