@@ -29,14 +29,14 @@ func (c *conn) canaryOf(tagger *audit.Tagger, tag audit.Tag, domain string, iden
 // if the schema file says so.
 func (c *conn) seeCanary(canary *schema.Canary, tagged *schema.Column) {
 	s := c.subjects
-	c.alert(alert.Canary, s.state, canary.Name, "values of canary "+canary.Name+" are opened, by "+tagged.QualifiedName())
+	c.alert(alert.Canary, s.state, "opened "+canary.Name, "values of canary "+canary.Name+" are opened, by "+tagged.QualifiedName())
 	s.stop = s.stop || canary.Stop
 }
 
 // searchCanary tells people that somebody searches by the identifier of a canary.
 func (c *conn) searchCanary(tagger *audit.Tagger, tag audit.Tag, column *schema.Column, identifier []byte) {
 	if canary := c.canaryOf(tagger, tag, column.SubjectDomain(), identifier); canary != nil {
-		c.alert(alert.Canary, c.state, canary.Name, "canary "+canary.Name+" is searched, by "+column.QualifiedName())
+		c.alert(alert.Canary, c.state, "searched "+canary.Name, "canary "+canary.Name+" is searched, by "+column.QualifiedName())
 	}
 }
 

@@ -110,8 +110,8 @@ func TestCanary(t *testing.T) {
 	if !errors.As(err, &e) || !strings.Contains(e.Detail, nir1) || raised(s) == before {
 		t.Errorf("%v, %d", err, raised(s)-before)
 	}
-	texts := strings.Join(alertsOf(t, s, 2, "canary"), "\n")
-	for _, want := range []string{"biologist canary ", "secretary canary values of canary ward-3 are opened, by lab.patient.nir"} {
+	texts := strings.Join(alertsOf(t, s, 3, "canary"), "\n") // a search and an opening are told apart, each once
+	for _, want := range []string{"biologist canary canary ward-3 is searched, by lab.patient.nir", "biologist canary values of canary ward-3 are opened, by lab.patient.nir", "secretary canary values of canary ward-3 are opened, by lab.patient.nir"} {
 		if !strings.Contains(texts, want) {
 			t.Errorf("no %q: %s", want, texts)
 		}

@@ -116,7 +116,7 @@ func (o *keyOpener) value(dst, hexed []byte) []byte {
 		tag := o.conn.tagger.Tag(domain, id)
 		o.tags = append(o.tags, tag)
 		if canary := o.conn.canaryOf(o.conn.tagger, tag, domain, id); canary != nil {
-			o.conn.alert(alert.Canary, o.state, canary.Name, "values of canary "+canary.Name+" are opened in the DETAIL of an error, by "+found.QualifiedName())
+			o.conn.alert(alert.Canary, o.state, "opened "+canary.Name, "values of canary "+canary.Name+" are opened in the DETAIL of an error, by "+found.QualifiedName())
 			o.stop = o.stop || canary.Stop
 		}
 	}

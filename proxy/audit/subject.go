@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -43,7 +44,9 @@ func NewTagKey(mac MAC, older ...MAC) (*TagKey, error) {
 		if err != nil {
 			return nil, err
 		}
-		derived = append(derived, key)
+		if len(derived) == 0 || !bytes.Equal(key, derived[0]) {
+			derived = append(derived, key)
+		}
 	}
 	return &TagKey{derived[0], derived[1:]}, nil
 }
