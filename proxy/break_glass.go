@@ -35,7 +35,7 @@ type glass struct {
 }
 
 // over tells whether a session's glass was broken and its time is over.
-func (g *glass) over(now time.Time) bool { return g != nil && !now.Before(g.until) }
+func (g *glass) over() bool { return g != nil && !time.Now().Before(g.until) }
 
 // maxGlasses bounds those that a session remembers.
 const maxGlasses = 256
@@ -70,7 +70,7 @@ func (c *conn) breakGlass(s *state, reason string) {
 		g.until = until
 	}
 	c.glasses[at] = &g
-	if g.over(now) {
+	if g.over() {
 		return
 	}
 	s.glass = &g

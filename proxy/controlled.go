@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
@@ -213,7 +212,7 @@ func (c *conn) conceals(w *work, fields wire.ErrorFields) bool {
 	}
 	var roles []string
 	if seen := c.seen.Load(); seen != nil {
-		if roles = seen.roles; c.changed.Load() || seen.glass.over(time.Now()) { // it may have been taken back
+		if roles = seen.roles; c.changed.Load() || seen.glass.over() { // it may have been taken back
 			roles = seen.own()
 		}
 	} else {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -102,7 +101,7 @@ func (c *conn) fresh() (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !c.changed.Load() && c.state != nil && c.state.snapshot == snapshot && !c.state.glass.over(time.Now()) {
+	if !c.changed.Load() && c.state != nil && c.state.snapshot == snapshot && !c.state.glass.over() {
 		return c.state, nil
 	}
 	c.changed.Store(false)
