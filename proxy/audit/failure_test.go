@@ -44,13 +44,13 @@ func (f *faultyFile) Write(p []byte) (int, error) {
 	return f.segmentFile.Write(p)
 }
 
-func (f *faultyFile) Datasync() error {
+func (f *faultyFile) Datasync(shared bool) error {
 	f.disk.hold.RLock()
 	defer f.disk.hold.RUnlock()
 	if f.disk.sync.Load() {
 		return syscall.EIO
 	}
-	return f.segmentFile.Datasync()
+	return f.segmentFile.Datasync(shared)
 }
 
 func waitFor(t *testing.T, what string, ok func() bool) {

@@ -142,7 +142,7 @@ func (l *Log) putSegment(at *cursor, h header, late *checkpoint, why string, con
 		return err
 	}
 	if _, err = file.Write(data); err == nil {
-		err = file.Datasync()
+		err = file.Datasync(false)
 	}
 	if err != nil {
 		// Nothing in it was acknowledged, and nothing names it.

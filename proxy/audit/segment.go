@@ -57,13 +57,16 @@ func listSegments(dir string) (numbers []int, others []string, err error) {
 // segmentFile is the segment being written.
 type segmentFile interface {
 	io.WriteCloser
-	// Datasync makes what was written durable.
-	Datasync() error
+	// Datasync makes what was written durable. shared says that several wait for it.
+	Datasync(shared bool) error
 	// Unchanged tells that the file is still in its place, size bytes long.
 	Unchanged(size int64) error
 }
 
-type diskFile struct{ *os.File }
+type diskFile struct {
+	*os.File
+	sync *syncer
+}
 
 // createSegment makes a new segment and its directory entry durable.
 func createSegment(path string) (segmentFile, error) {
@@ -74,10 +77,15 @@ func createSegment(path string) (segmentFile, error) {
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(path))
 	}
-	return diskFile{f}, nil
+	return diskFile{f, newSyncer()}, nil
 }
 
-func (f diskFile) Datasync() error { return datasync(f.File) }
+func (f diskFile) Datasync(shared bool) error { return f.sync.datasync(f.File, shared) }
+
+func (f diskFile) Close() error {
+	f.sync.close()
+	return f.File.Close()
+}
 
 // Unchanged runs with each group of records: two system calls, without what os.FileInfo allocates.
 func (f diskFile) Unchanged(size int64) error {

@@ -151,10 +151,13 @@ func (l *Log) write(batch []*entry) {
 // head names the last. After an error nothing has changed but the file.
 func (l *Log) commit(batch []*entry) error {
 	w := &l.writer
-	at := w.at
+	at, awaited := w.at, 0
 	w.buf = w.buf[:0]
 	var err error
 	for _, e := range batch {
+		if e.awaited() {
+			awaited++
+		}
 		if e.follows() && e.intent.err != nil {
 			continue
 		}
@@ -171,7 +174,7 @@ func (l *Log) commit(batch []*entry) error {
 	if _, err := w.file.Write(w.buf); err != nil {
 		return err
 	}
-	if err := w.file.Datasync(); err != nil {
+	if err := w.file.Datasync(awaited > 1); err != nil {
 		return err
 	}
 	at.size += int64(len(w.buf))
