@@ -22,20 +22,18 @@ type syncer struct {
 
 // iocb and ioEvent are the kernel's, of linux/aio_abi.h.
 type iocb struct {
-	data         uint64
-	key, rwFlags uint32
+	_            [2]uint64 // data, key, flags of reading and writing
 	opcode       uint16
-	priority     int16
+	_            int16 // priority
 	file         uint32
-	buf, size    uint64
-	offset       int64
-	reserved     uint64
+	_            [4]uint64 // buffer, its size, offset, reserved
 	flags, event uint32
 }
 
 type ioEvent struct {
-	data, object uint64
-	result, more int64
+	_      [2]uint64 // data, request
+	result int64
+	_      int64
 }
 
 const (
