@@ -9,7 +9,7 @@ import (
 
 // syncer makes what was written to a file durable. When several sessions wait it has the kernel do so in the
 // background and waits as for a socket: a blocking fdatasync keeps one of the turns to run Go code, of which there
-// are as many as cores, from the others. A lone session is served sooner by one that blocks, which is
+// are as many as cores, from the others. A lone one is served sooner by one that blocks, which is
 // also used where the kernel has no asynchronous I/O or does not allow it.
 type syncer struct {
 	context uintptr  // io_setup(2); 0 where there is none
