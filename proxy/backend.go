@@ -158,7 +158,14 @@ func (c *conn) answer(w *work, typ byte) error {
 		return pgerror.New(pgerror.InternalError, "the server has answered a statement that pgveil refused").Fatal()
 	}
 	switch typ {
+	case '1', '2', '3':
+		if w.extended {
+			return nil
+		}
 	case 't':
+		if w.extended {
+			return nil
+		}
 		if w.prepared != nil && w.prepared.plan != nil {
 			return c.parameterDescription(w.prepared)
 		}
@@ -199,6 +206,9 @@ func (c *conn) answer(w *work, typ byte) error {
 			}
 			r.end("ok")
 			w.current++
+			if typ == 'C' && r.owner == nil && len(w.results) == 1 && r.outputs() != nil {
+				r.plan.NoteRows(r.rows)
+			}
 		}
 	}
 	return c.pass(w.result(), false)

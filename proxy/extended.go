@@ -321,7 +321,10 @@ func (c *conn) describe(body []byte) error {
 		if v != nil && v.value != nil && v.value.named.runs() {
 			return c.describeRun(v.value)
 		}
-		if v == nil || v.value == nil || v.value.refused || c.notAccepted(&v.naming) {
+		if v != nil && v.value != nil && v.value.refused {
+			return precedes{error: noStatement(m.Name)}
+		}
+		if v == nil || v.value == nil || c.notAccepted(&v.naming) {
 			return c.forward(pipeline.Describe, nil)
 		}
 		p, err := c.upToDate(v)

@@ -202,6 +202,9 @@ func (c *conn) queryText(sql []byte, part *part) error {
 	if untouched && part == nil {
 		return c.forward(pipeline.Query, w)
 	}
+	if formats := c.binaryFormats(text, w); formats != nil {
+		return c.sendExtended(w, sent, formats)
+	}
 	w.copies = newCopies(w.results)
 	return c.sendCopies(w, func() error {
 		c.push(pipeline.Entry[*work]{Kind: pipeline.Query, Data: w})

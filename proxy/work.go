@@ -26,6 +26,7 @@ type work struct {
 	verify   bool           // the proxy's own Describe, to confirm the analysis
 	confirms *portal        // the same, of a portal
 	part     *part          // of a Query in several messages
+	extended bool           // a Query that is sent in messages of the extended protocol
 	spoil    bool           // the proxy's own failing statement, to fail the transaction
 }
 

@@ -187,6 +187,7 @@ func (p *Plan) tell(by []*telling) {
 		return
 	}
 	told := &Plan{Statements: slices.Clone(p.Statements), analyzer: p.analyzer, edits: slices.Clone(p.edits), tells: true}
+	told.rows.whole = p.rows.whole
 	for i, t := range by {
 		if t == nil {
 			continue

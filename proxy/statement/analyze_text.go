@@ -169,6 +169,7 @@ func (a *Analyzer) analyze(t *Text, env *Env) *outcome {
 			changed, spread = c.Verb, spread || x.used && x.defines
 		}
 	}
+	plan.rows.whole = len(tree.Stmts) == 1 && isWhole(tree.Stmts[0].Stmt)
 	if !used && len(plan.edits) == 0 {
 		return &outcome{private: private}
 	}

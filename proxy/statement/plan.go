@@ -94,14 +94,15 @@ type Statement struct {
 	planned bool // it uses a relation that is or reaches a tagged table
 }
 
-// Plan is the analysis of a text: immutable, shared by all texts of its shape,
-// free of their constants.
+// Plan is the analysis of a text: immutable but for what NoteRows notes, shared by all
+// texts of its shape, free of their constants.
 type Plan struct {
 	Statements []Statement // one for each of Text.Commands
 
 	analyzer *Analyzer
 	edits    []edit // in the order of the text, not overlapping
-	telling  *Plan  // see WithSubjects; nil: p itself
+	rows     abundance
+	telling  *Plan // see WithSubjects; nil: p itself
 	tells    bool
 	needs    []origin // see TellsTo
 }
