@@ -52,7 +52,7 @@ type recodedStream struct {
 }
 
 func (s *recodedStream) Write(dst, data []byte) ([]byte, error) {
-	if !isASCII(data) {
+	if !statement.IsASCII(data) {
 		var err error
 		if s.decoded, err = s.encoding.appendDecoded(s.decoded[:0], data); err != nil {
 			return dst, err

@@ -3,6 +3,7 @@ package proxy
 import (
 	"slices"
 
+	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/proxy/wire"
 	"github.com/pgveil/pgveil/schema"
 )
@@ -45,7 +46,7 @@ func (c *conn) concerns(fields wire.ErrorFields, is func(schemaName, table strin
 	if is(string(schemaName), string(table)) {
 		return true
 	}
-	if isASCII(schemaName) && isASCII(table) {
+	if statement.IsASCII(schemaName) && statement.IsASCII(table) {
 		return false
 	}
 	if s := c.seen.Load(); s != nil && s.problem != nil {

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/text/encoding/charmap"
 
+	"github.com/pgveil/pgveil/proxy/statement"
 	"github.com/pgveil/pgveil/schema/logical"
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -52,7 +53,7 @@ const untranslatable = "22P05"
 // decode gives a client's text in UTF-8: the text itself where nothing is to be done,
 // else a copy.
 func (e *encoding) decode(text []byte) ([]byte, error) {
-	if e == nil || isASCII(text) {
+	if e == nil || statement.IsASCII(text) {
 		return text, nil
 	}
 	return e.appendDecoded(make([]byte, 0, len(text)+len(text)/4), text)
@@ -77,7 +78,7 @@ func (e *encoding) appendDecoded(dst, text []byte) ([]byte, error) {
 // decodeText gives a client's text in UTF-8, as far as the session is known. While it is
 // not, the text stays as it came, and counts as doubtful.
 func (c *conn) decodeText(raw []byte) ([]byte, error) {
-	if c.state == nil || c.state.encoding == nil || isASCII(raw) {
+	if c.state == nil || c.state.encoding == nil || statement.IsASCII(raw) {
 		return raw, nil
 	}
 	if c.changed.Load() {
@@ -90,7 +91,7 @@ func (c *conn) decodeText(raw []byte) ([]byte, error) {
 
 // encode turns the UTF-8 text dst[start:] into the client's encoding, in place.
 func (e *encoding) encode(dst []byte, start int) ([]byte, error) {
-	if e == nil || isASCII(dst[start:]) {
+	if e == nil || statement.IsASCII(dst[start:]) {
 		return dst, nil
 	}
 	to := start
@@ -124,7 +125,7 @@ func (s *state) said(e *pgerror.Error) *pgerror.Error {
 }
 
 func (e *encoding) lossy(text string) string {
-	if isASCII([]byte(text)) {
+	if statement.IsASCII([]byte(text)) {
 		return text
 	}
 	out := make([]byte, 0, len(text))
@@ -157,7 +158,7 @@ func byteSequence(b []byte) string {
 // decodeParam gives the value of a parameter in UTF-8 if it is text. oid is its type, or 0.
 func (e *encoding) decodeParam(value []byte, format int16, t *target, oid uint32) ([]byte, error) {
 	switch {
-	case e == nil || isASCII(value):
+	case e == nil || statement.IsASCII(value):
 		return value, nil
 	case format == 0:
 		return e.decode(value)
@@ -195,12 +196,3 @@ func isTextual(k logical.Kind) bool {
 }
 
 func isJSON(oid uint32) bool { return oid == 114 || oid == 3802 }
-
-func isASCII(s []byte) bool {
-	for _, c := range s {
-		if c >= 0x80 {
-			return false
-		}
-	}
-	return true
-}

@@ -58,7 +58,7 @@ func (c *conn) sendParse(m *wire.ParseMessage, body []byte, again *probe) error 
 		case c.state != nil && !c.changed.Load():
 			p.encoding, p.spelt = c.state.encoding, true
 		default:
-			p.spelt = isASCII(m.SQL)
+			p.spelt = statement.IsASCII(m.SQL)
 		}
 	}
 	edits := &c.rewriter.edits

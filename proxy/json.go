@@ -215,7 +215,7 @@ func (o *jsonOpener) string() int {
 	}
 	n++
 	quoted := o.in[o.at : o.at+n]
-	if !isASCII(quoted) && o.state.encoding != nil {
+	if !statement.IsASCII(quoted) && o.state.encoding != nil {
 		var err error
 		if o.decoded, err = o.state.encoding.appendDecoded(o.decoded[:0], quoted); err != nil {
 			o.fail(malformedJSON())

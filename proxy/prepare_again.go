@@ -81,7 +81,7 @@ func (c *conn) prepareAgain(v *version[prepared]) (*prepared, error) {
 // client_encoding may be another than it was.
 func (c *conn) spellAgain(sql []byte, p *prepared) ([]byte, error) {
 	s, err := c.fresh()
-	if err != nil || isASCII(sql) || p.spelt && p.encoding == s.encoding {
+	if err != nil || statement.IsASCII(sql) || p.spelt && p.encoding == s.encoding {
 		return sql, err
 	}
 	if !p.spelt {

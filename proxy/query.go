@@ -88,7 +88,7 @@ func (c *conn) apart(sql []byte, err error) int {
 	}
 	text := c.lexer.Lex(sql)
 	commands := text.Commands()
-	if len(commands) < 2 || text.Odd() || !isASCII(sql) && c.state != nil && c.state.encoding != nil {
+	if len(commands) < 2 || text.Odd() || !statement.IsASCII(sql) && c.state != nil && c.state.encoding != nil {
 		return 0
 	}
 	end := 0

@@ -107,18 +107,22 @@ func (c *conn) rewrite(text *statement.Text, s *state, l *layout) ([]byte, *rema
 func (r *rewriter) apply(sql []byte) ([]byte, *remap, error) {
 	r.text = r.text[:0]
 	m := &remap{shifts: make([]shift, 0, len(r.splices))}
+	characters := utf8.RuneCount
+	if statement.IsASCII(sql) && statement.IsASCII(r.added) {
+		characters = func(p []byte) int { return len(p) }
+	}
 	at, was, is := 0, 0, 0 // byte and character offsets
 	for _, s := range r.splices {
 		if s.start < at || s.end < s.start || s.end > len(sql) {
 			return nil, nil, pgerror.New(pgerror.InternalError, "the plan does not fit the statement")
 		}
 		r.text = append(r.text, sql[at:s.start]...)
-		kept := utf8.RuneCount(sql[at:s.start])
+		kept := characters(sql[at:s.start])
 		was, is = was+kept, is+kept
 		r.text = append(r.text, r.added[s.from:s.until]...)
 		next := shift{is: is, was: was}
-		was += utf8.RuneCount(sql[s.start:s.end])
-		is += utf8.RuneCount(r.added[s.from:s.until])
+		was += characters(sql[s.start:s.end])
+		is += characters(r.added[s.from:s.until])
 		next.isEnd, next.wasEnd = is, was
 		m.shifts = append(m.shifts, next)
 		at = s.end
@@ -180,7 +184,9 @@ func (r *rewriter) literal(v *statement.Value, sealer Sealer, settings *logical.
 		r.added = logical.AppendByteaHex(r.added, r.sealed)
 		r.added = append(r.added, '\'')
 	}
-	r.added = append(r.added, "::pg_catalog.bytea"...)
+	if !v.Bare {
+		r.added = append(r.added, "::pg_catalog.bytea"...)
+	}
 	return nil
 }
 

@@ -102,7 +102,7 @@ func (c *conn) exists(name string) error {
 // for anything else.
 func withoutValues(text *statement.Text, n *named, err error) string {
 	e, ok := pgerror.As(err)
-	if !ok || e.Code != pgerror.InvalidStatementName || n == nil || n.verb != statement.VerbExecute || !isASCII([]byte(n.name)) || text.HasParams(&text.Commands()[0]) {
+	if !ok || e.Code != pgerror.InvalidStatementName || n == nil || n.verb != statement.VerbExecute || !statement.IsASCII([]byte(n.name)) || text.HasParams(&text.Commands()[0]) {
 		return ""
 	}
 	return `EXECUTE "` + strings.ReplaceAll(n.name, `"`, `""`) + `"`

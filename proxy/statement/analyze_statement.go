@@ -142,8 +142,13 @@ func (x *analysis) assign(a *schema.Attribute, n *pg.Node, s *scope, settled boo
 		return
 	}
 	x.touch(c, Assign)
-	if n.GetSetToDefault() == nil {
-		x.stored(n, c, s, &goals{settled: settled})
+	if n.GetSetToDefault() != nil {
+		return
+	}
+	first := len(x.edits)
+	x.stored(n, c, s, &goals{settled: settled})
+	if kind, known := kindOf(withoutCasts(n)); known && kind != constantArray && !settled && !x.defines && len(x.edits) == first+1 {
+		x.edits[first].bare = true
 	}
 }
 

@@ -49,7 +49,7 @@ func NewAnalyzer(c *schema.Catalog) *Analyzer {
 	}
 	for _, name := range c.WatchedNames() {
 		names[name] |= watchedName
-		a.wide = a.wide || !isASCII([]byte(name))
+		a.wide = a.wide || !IsASCII([]byte(name))
 	}
 	a.watched = func(ident []byte) bool { return names[string(ident)]&watchedName != 0 }
 	a.overlaid = func(ident []byte) bool { return names[string(ident)]&overlaidName != 0 }
@@ -110,7 +110,7 @@ func (a *Analyzer) PathDependent(t *Text) bool {
 // backslash or a byte that is not ASCII, and somewhere, be it within a constant,
 // what could be a watched name. It does not allocate.
 func (a *Analyzer) Doubtful(t *Text) bool {
-	ascii := isASCII(t.sql)
+	ascii := IsASCII(t.sql)
 	switch {
 	case ascii && bytes.IndexByte(t.sql, '\\') < 0:
 		return false
@@ -126,15 +126,6 @@ func (a *Analyzer) Doubtful(t *Text) bool {
 		}
 	}
 	return false
-}
-
-func isASCII(s []byte) bool {
-	for _, c := range s {
-		if c >= 0x80 {
-			return false
-		}
-	}
-	return true
 }
 
 // Plan analyses a relevant text. A nil plan without an error means that it

@@ -68,6 +68,9 @@ type Value struct {
 	// Both says that the value is compared as well as stored: it must be the same for
 	// both uses.
 	Both bool
+	// Bare says that the server gives a constant of unknown type its column's type here, so that
+	// the sealed value needs no cast: for the server that is a quarter of the work.
+	Bare bool
 	// Slot is the number of the parameter that an argument of EXECUTE is for, 0 of any
 	// other value. Extra says that the value follows the last argument, behind a comma.
 	Slot  int
@@ -277,7 +280,7 @@ func (r *resolver) add(d *edit, first, last, own int32, group bool) error {
 	default:
 		v := Value{
 			Start: start, End: end, Array: d.array, Column: d.column, Use: d.usage(), From: Listed(d.column, d.from, r.listed(d)), Both: d.both(),
-			As: d.as, Unpadded: d.unpadded, list: d.list, By: by,
+			As: d.as, Unpadded: d.unpadded, Bare: d.bare, list: d.list, By: by,
 		}
 		if err := e.constant(t, token, d, &v); err != nil {
 			return err

@@ -161,6 +161,7 @@ type edit struct {
 	listed   uint8 // of how many values in a list it is one: 2 for more; 0 in none
 	list     int32 // of which list of numbers it is one; 0 of none
 	negative bool  // a minus sign stands before the number
+	bare     bool  // as in Value
 	use      logical.Use
 	first    int32 // the tokens replaced,
 	last     int32 // both included

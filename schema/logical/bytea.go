@@ -2,17 +2,16 @@ package logical
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"slices"
 
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
 
-// hexPairs holds the two hex digits of every byte.
-var hexPairs = func() (t [256][2]byte) {
+// hexPairs holds the two hex digits of every byte, the first as the lower byte.
+var hexPairs = func() (t [256]uint16) {
 	const digits = "0123456789abcdef"
 	for i := range t {
-		t[i] = [2]byte{digits[i>>4], digits[i&15]}
+		t[i] = uint16(digits[i>>4]) | uint16(digits[i&15])<<8
 	}
 	return t
 }()
@@ -36,8 +35,18 @@ var hexValues = func() (t [256]byte) {
 
 // AppendByteaHex appends b as bytea's text output in hex format: \x…
 func AppendByteaHex(dst, b []byte) []byte {
-	dst = append(slices.Grow(dst, 2+2*len(b)), '\\', 'x')
-	return hex.AppendEncode(dst, b)
+	start := len(dst) + 2
+	dst = append(slices.Grow(dst, 2+2*len(b)), '\\', 'x')[:start+2*len(b)]
+	out := dst[start:]
+	for len(b) >= 4 { // four at once: stores are what it costs
+		pairs := uint64(hexPairs[b[0]]) | uint64(hexPairs[b[1]])<<16 | uint64(hexPairs[b[2]])<<32 | uint64(hexPairs[b[3]])<<48
+		binary.LittleEndian.PutUint64(out, pairs)
+		b, out = b[4:], out[8:]
+	}
+	for i, c := range b {
+		binary.LittleEndian.PutUint16(out[2*i:], hexPairs[c])
+	}
+	return dst
 }
 
 // appendByteaEscape appends b as bytea's text output in escape format.

@@ -3,6 +3,7 @@ package logical
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"github.com/pgveil/pgveil/schema/pgerror"
@@ -223,7 +224,7 @@ func appendJSONString(dst, s []byte) []byte {
 			dst = append(dst, '\\', 't')
 		default:
 			if c < 0x20 {
-				dst = append(dst, '\\', 'u', '0', '0', hexPairs[c][0], hexPairs[c][1])
+				dst = binary.LittleEndian.AppendUint16(append(dst, '\\', 'u', '0', '0'), hexPairs[c])
 				continue
 			}
 			dst = append(dst, c)

@@ -2,6 +2,7 @@ package logical
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/pgveil/pgveil/schema/pgerror"
 )
@@ -138,7 +139,7 @@ func writeUUID(dst, canonical []byte, format int16) ([]byte, error) {
 		if i == 4 || i == 6 || i == 8 || i == 10 {
 			dst = append(dst, '-')
 		}
-		dst = append(dst, hexPairs[c][0], hexPairs[c][1])
+		dst = binary.LittleEndian.AppendUint16(dst, hexPairs[c])
 	}
 	return dst, nil
 }
