@@ -77,21 +77,28 @@ func (c *call) brokenGlasses(log *trail, reviews bool, each func(*audit.Statemen
 	if !reviews {
 		return glasses, report, nil, broken
 	}
+	unreviewed, wrong := c.closings(log, glasses)
+	return glasses, report, unreviewed, errors.Join(broken, wrong)
+}
+
+// closings gives glasses what the log of commands has of reviews. unread says why nothing is known of
+// them, broken that the log is not as it was written.
+func (c *call) closings(log *trail, glasses *auditreport.Glasses) (unread, broken error) {
 	dir, err := c.commandsDir()
 	if err != nil || dir == "" {
-		return glasses, report, err, broken
+		return err, nil
 	}
 	commands := &trail{store: log.store, options: log.options}
 	commands.options.Dir, commands.options.First = dir, ""
-	closings, err := commands.read(func(*audit.Statement) {}, func(r *audit.Recorded) { glasses.Closed(r, closeCommand) })
+	report, err := commands.read(func(*audit.Statement) {}, func(r *audit.Recorded) { glasses.Closed(r, closeCommand) })
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // no command has run yet
 	case err != nil:
-		return glasses, report, err, broken
-	case !closings.OK():
-		broken = errors.Join(broken, commands.broken(closings))
+		return err, nil
+	case !report.OK():
+		return nil, commands.broken(report)
 	}
-	return glasses, report, nil, broken
+	return nil, nil
 }
 
 // glassesOf is brokenGlasses of a command that has nothing else to read.
@@ -162,10 +169,17 @@ func breakGlassClose(ctx context.Context, c *call) error {
 		return &exitError{status: statusFails, err: fmt.Errorf("the log has no breaking of the glass %q", id), hint: "pgveil audit break-glass list --all has all of them"}
 	case len(found) > 1:
 		return &exitError{status: statusFails, err: fmt.Errorf("%q is the beginning of %d IDs", id, len(found)), hint: "give more of it"}
-	case found[0].Closed != nil:
-		return &exitError{status: statusFails, err: fmt.Errorf("%s was closed by %s at %s", found[0].ID, found[0].Closed.User, found[0].Closed.Time.UTC().Format(time.RFC3339))}
 	}
-	r, err := c.recordCommand(ctx, log.store, audit.Command{Command: closeCommand, Review: &audit.Review{BreakGlass: found[0].ID, Reason: reason}})
+	if err := stillOpen(found[0]); err != nil {
+		return err
+	}
+	command := audit.Command{Command: closeCommand, Review: &audit.Review{BreakGlass: found[0].ID, Reason: reason}}
+	r, err := c.recordCommandIf(ctx, log.store, command, func() error { // another reviewer may have been faster
+		if err := errors.Join(c.closings(log, glasses)); err != nil {
+			return err
+		}
+		return stillOpen(found[0])
+	})
 	if err != nil {
 		return err
 	}
@@ -174,4 +188,12 @@ func breakGlassClose(ctx context.Context, c *call) error {
 	}
 	_, err = fmt.Fprintf(c.out, "closed %s\n", found[0].ID)
 	return err
+}
+
+// stillOpen refuses to close what was closed already.
+func stillOpen(b *auditreport.Glass) error {
+	if b.Closed == nil {
+		return nil
+	}
+	return &exitError{status: statusFails, err: fmt.Errorf("%s was closed by %s at %s", b.ID, b.Closed.User, b.Closed.Time.UTC().Format(time.RFC3339))}
 }

@@ -51,12 +51,21 @@ func (c *call) record(ctx context.Context, store *secrets, command string, names
 
 // recordCommand is record for any command; who has called it is added.
 func (c *call) recordCommand(ctx context.Context, store *secrets, command audit.Command) (*recording, error) {
+	return c.recordCommandIf(ctx, store, command, func() error { return nil })
+}
+
+// recordCommandIf is recordCommand of one that may only be recorded while may gives no error, which is
+// called when no other command can be recorded any more. An exitError of it is given as it is.
+func (c *call) recordCommandIf(ctx context.Context, store *secrets, command audit.Command, may func() error) (*recording, error) {
 	r := &recording{begun: time.Now()}
 	dir, err := c.commandsDir()
 	if err != nil || dir == "" {
 		return r, err
 	}
 	refused := func(err error) error {
+		if told := (*exitError)(nil); errors.As(err, &told) {
+			return told
+		}
 		hint := "its record goes to " + dir + "; see audit.commands"
 		var broken *audit.BrokenError
 		if errors.As(err, &broken) {
@@ -78,6 +87,9 @@ func (c *call) recordCommand(ctx context.Context, store *secrets, command audit.
 	}
 	about.Command, about.Keys, about.ID, about.Disclosure, about.Review = command.Command, command.Keys, command.ID, command.Disclosure, command.Review
 	err = r.write(ctx, func(log *audit.Log) error {
+		if err := may(); err != nil {
+			return err
+		}
 		intent := log.BeginCommand(about)
 		err := intent.Wait()
 		r.seq = intent.Seq()

@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -79,6 +81,7 @@ func runScripts(t *testing.T, scripts testscript.Params) {
 		"closedport":   closedPort,
 		"receiver":     receiver,
 		"laboratory":   laboratory,
+		"locked":       locked,
 	}
 	testscript.Run(t, scripts)
 }
@@ -133,4 +136,21 @@ func capture(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("stdout does not match %s", args[1])
 	}
 	ts.Setenv(args[0], match[1])
+}
+
+// locked DIR DURATION: keeps commands waiting for so long that write an audit log.
+func locked(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: locked directory duration")
+	}
+	held, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	dir, err := os.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
+	release := time.AfterFunc(held, func() { _ = dir.Close() })
+	ts.Defer(func() {
+		release.Stop()
+		_ = dir.Close()
+	})
 }
