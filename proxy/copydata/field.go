@@ -1,5 +1,7 @@
 package copydata
 
+import "bytes"
+
 // field is where a field lies in a line.
 type field struct {
 	start, end int
@@ -11,43 +13,51 @@ type field struct {
 // It gives their number, which may be one more than there is room for: then there
 // are more.
 func splitText(content []byte, delimiter byte, fields []field) int {
-	n, start, escaped := 0, 0, false
-	for i := 0; ; i++ {
-		end := i
-		if i < len(content) {
-			switch c := content[i]; {
-			case c == '\\' && i+1 < len(content):
-				escaped = true
-				i++
-				continue
-			case c == '\\': // the data end with it: it counts for nothing
-				i++
-			case c != delimiter:
-				continue
-			}
-		}
+	n := 0
+	for start := 0; ; n++ {
 		if n == len(fields) {
 			return n + 1
 		}
-		fields[n] = field{start: start, end: end, escaped: escaped}
-		n++
-		if i >= len(content) {
-			return n
+		end, escaped := indexFrom(content, start, delimiter), false
+		for i := start; ; {
+			next := bytes.IndexByte(content[i:end], '\\')
+			if next < 0 {
+				break
+			}
+			if i += next + 2; i > len(content) { // the data end with it: it counts for nothing
+				fields[n] = field{start: start, end: i - 2, escaped: escaped}
+				return n + 1
+			}
+			if escaped = true; i > end { // it is no delimiter
+				end = indexFrom(content, i, delimiter)
+			}
 		}
-		start, escaped = i+1, false
+		fields[n] = field{start: start, end: end, escaped: escaped}
+		if end == len(content) {
+			return n + 1
+		}
+		start = end + 1
 	}
+}
+
+// indexFrom gives where c is first at or behind byte i, the length of content if nowhere.
+func indexFrom(content []byte, i int, c byte) int {
+	if at := bytes.IndexByte(content[i:], c); at >= 0 {
+		return i + at
+	}
+	return len(content)
 }
 
 // unescapeText appends the value of a field of the text format.
 func unescapeText(dst, raw []byte) []byte {
 	for i := 0; i < len(raw); i++ {
-		c := raw[i]
-		if c != '\\' || i+1 == len(raw) {
-			dst = append(dst, c)
-			continue
+		at := indexFrom(raw, i, '\\')
+		if dst = append(dst, raw[i:at]...); at+1 >= len(raw) { // a backslash at the end is one
+			return append(dst, raw[at:]...)
 		}
-		i++
-		switch c = raw[i]; c {
+		i = at + 1
+		c := raw[i]
+		switch c {
 		case '0', '1', '2', '3', '4', '5', '6', '7':
 			v := c - '0'
 			for n := 0; n < 2 && i+1 < len(raw) && raw[i+1] >= '0' && raw[i+1] <= '7'; n++ {
@@ -118,7 +128,11 @@ func appendText(dst, value []byte, delimiter byte) []byte {
 // field does not end.
 func splitCSV(content []byte, delimiter, quote, escape byte, fields []field) (int, bool) {
 	n, start, quoted := 0, 0, false
+	plain := bytes.IndexByte(content, quote) < 0
 	for i := 0; ; i++ {
+		if plain {
+			i = indexFrom(content, i, delimiter)
+		}
 		if i < len(content) && content[i] != delimiter {
 			if content[i] == quote {
 				quoted = true

@@ -47,8 +47,8 @@ func (s *splitter) next(buf []byte, eof bool) (l line, ok bool, err *pgerror.Err
 		s.begun = true
 		s.lines++
 	}
-	if !s.csv && s.eol == eolLF && s.seen == 0 { // most lines have nothing special
-		if n := bytes.IndexByte(buf, '\n'); n >= 0 && bytes.IndexByte(buf[:n], '\\') < 0 && bytes.IndexByte(buf[:n], '\r') < 0 {
+	if s.eol == eolLF && s.seen == 0 && !s.inQuote {
+		if n := bytes.IndexByte(buf, '\n'); n >= 0 && s.plain(buf[:n]) {
 			return s.done(n, n+1, false), true, nil
 		}
 	}
@@ -127,6 +127,27 @@ func (s *splitter) next(buf []byte, eof bool) (l line, ok bool, err *pgerror.Err
 		return s.done(len(buf), len(buf), false), true, nil
 	}
 	return l, false, nil
+}
+
+// plain reports, of what stands before a newline, that the newline ends the line. It may report
+// false although that is so, as of few lines.
+func (s *splitter) plain(buf []byte) bool {
+	if bytes.IndexByte(buf, '\r') >= 0 {
+		return false
+	}
+	if s.csv {
+		return bytes.IndexByte(buf, s.quote) < 0 && (len(buf) == 0 || buf[0] != '\\')
+	}
+	for {
+		i := bytes.IndexByte(buf, '\\')
+		switch {
+		case i < 0:
+			return true
+		case i+1 == len(buf) || buf[i+1] == '.':
+			return false
+		}
+		buf = buf[i+2:]
+	}
 }
 
 // reset forgets what was seen of the line, but that it has begun.
