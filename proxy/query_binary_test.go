@@ -28,6 +28,7 @@ func TestQueryOfManyRows(t *testing.T) {
 		{"in a transaction", []messages{{query(`BEGIN`)}, {query(all)}, {query(all), query(`COMMIT`)}}},
 		{"fails", []messages{{query(fails), query(all)}, {query(`BEGIN`)}, {query(fails), query(all)}, {query(all)}, {query(`ROLLBACK`)}, {query(all)}}},
 		{"cannot be parsed", []messages{{query(`SELECT nir, nosuch FROM lab.patient`)}, {query(all)}}},
+		{"has a parameter", []messages{{query(`SELECT nir, 'é', $1, $2 FROM lab.patient`)}, {query(all)}}},
 		{"among messages", []messages{{parse("", byNIR), bind("", "", nir1), execute("", 0), query(all), sync_}, {query(all), parse("", byNIR), bind("", "", nir1), execute("", 0), sync_}}},
 		{"skipped", []messages{{parse("", `SELECT nosuch`), skipped{query(all)}, sync_}, {query(all)}}},
 		{"takes the unnamed statement", []messages{{parse("", byNIR), sync_}, {query(all)}, {bind("", "", nir1), execute("", 0), sync_}}},

@@ -22,7 +22,8 @@ func (c *conn) layoutOf(text *statement.Text) (*layout, error) {
 		switch {
 		case !text.HasParams(&commands[i]):
 		case commands[i].Verb != statement.VerbPrepare:
-			return nil, pgerror.New("42P02", "there is no parameter $%d", edits.MaxParam)
+			first := text.FirstParam(&commands[i])
+			return nil, pgerror.New("42P02", "there is no parameter %s", text.Bytes(first)).At(int(text.Token(first).Start) + 1)
 		case holder >= 0:
 			return nil, pgerror.New(pgerror.FeatureNotSupported, "several statements with parameters cannot be prepared in one message with a tagged table").
 				WithHint("Send the statements one by one.")

@@ -161,13 +161,16 @@ func (t *Text) CursorOptions(c *Command) (binary, holds bool) {
 }
 
 // HasParams reports whether a parameter stands in the command.
-func (t *Text) HasParams(c *Command) bool {
+func (t *Text) HasParams(c *Command) bool { return t.FirstParam(c) >= 0 }
+
+// FirstParam gives the token of the command's first parameter, -1 without one.
+func (t *Text) FirstParam(c *Command) int {
 	for i := c.First; i < c.Last; i++ {
 		if t.tokens[i].Kind == Parameter {
-			return true
+			return i
 		}
 	}
-	return false
+	return -1
 }
 
 // HasValues reports whether a constant or a parameter stands in the command.
