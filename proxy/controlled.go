@@ -52,6 +52,21 @@ func (s *state) mayEscape(escape string) *pgerror.Error {
 		WithHint("The column is stored in the clear, and what this does in the server is not followed. pgveil's schema file can name functions that give nothing of it: trusted_functions."), column)
 }
 
+// mayEscapeBy is mayEscape of what was prepared or opened before, under another role perhaps.
+func (c *conn) mayEscapeBy(p *prepared) error {
+	if p == nil || p.escape == "" {
+		return nil
+	}
+	s, err := c.fresh()
+	if err != nil {
+		return err
+	}
+	if refusal := s.mayEscape(p.escape); refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
 // planOf plans a text for the roles of a session.
 func (c *conn) planOf(text *statement.Text, s *state) (*statement.Plan, error) {
 	plan, err := s.snapshot.analyzer.Plan(text, &s.env)

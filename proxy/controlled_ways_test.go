@@ -152,6 +152,59 @@ func TestControlledRoleChanges(t *testing.T) {
 			t.Errorf("%s: %s", role.name, got)
 		}
 	}
+	// The same of what reaches them through a function, unnamed.
+	exec(`PREPARE unnamed AS SELECT min(s) FROM lab.spy() s`)
+	exec(`PREPARE beside AS SELECT s, name FROM lab.spy() s, lab.person WHERE id = 2 ORDER BY s`)
+	exec(`DECLARE unnamed CURSOR WITH HOLD FOR SELECT s FROM lab.spy() s ORDER BY s`)
+	extended := func(sql string) string {
+		r := conn.PgConn().ExecParams(ctx, sql, nil, nil, nil, nil).Read()
+		var e *pgconn.PgError
+		switch {
+		case errors.As(r.Err, &e):
+			return e.Code
+		case r.Err != nil:
+			t.Fatal(r.Err)
+		case len(r.Rows) == 0:
+			return ""
+		}
+		return string(r.Rows[0][0])
+	}
+	if _, err := conn.Prepare(ctx, "run", `EXECUTE unnamed`); err != nil {
+		t.Fatal(err)
+	}
+	run := func() string {
+		r := conn.PgConn().ExecPrepared(ctx, "run", nil, nil, nil).Read()
+		var e *pgconn.PgError
+		if errors.As(r.Err, &e) {
+			return e.Code
+		}
+		return fmt.Sprintf("%s", r.Rows)
+	}
+	for _, role := range []struct{ name, want string }{
+		{"biologist", "Bernard Bernard Bernard Bernard Lefèvre [[Bernard]]"},
+		{"secretary", "42501 42501 42501 42501 42501 42501"},
+		{"biologist", "Bernard Bernard Bernard NULL  [[Bernard]]"},
+	} {
+		exec(`SET ROLE ` + role.name)
+		got := show(t, conn, `EXECUTE unnamed`) + " " + extended(`EXECUTE unnamed`) + " " + extended(`EXECUTE beside`) + " " +
+			show(t, conn, `FETCH FROM unnamed`) + " " + extended(`FETCH FROM unnamed`) + " " + run()
+		if got != role.want {
+			t.Errorf("%s: %s, want %s", role.name, got, role.want)
+		}
+		if role.name == "secretary" {
+			for _, sql := range []string{`MOVE FROM unnamed`, `EXPLAIN ANALYZE EXECUTE unnamed`, `CREATE TEMP TABLE spied AS EXECUTE unnamed`} {
+				if got := show(t, conn, sql); got != "42501" {
+					t.Errorf("%s: %s", sql, got)
+				}
+			}
+		}
+	}
+	w := dialWire(t, s.DSN("application"))
+	said := w.exchange(query(`SET ROLE biologist`)) + w.exchange(query(`BEGIN`)) + w.exchange(parse("", `SELECT s FROM lab.spy() s`), bind("p", ""), sync_) +
+		w.exchange(query(`SET ROLE secretary`)) + w.exchange(execute("p", 0), sync_) + w.exchange(query(`ROLLBACK`))
+	if !strings.Contains(said, "42501") || strings.Contains(said, "Bernard") {
+		t.Errorf("a portal: %s", said)
+	}
 	// Once the catalog has changed, what was prepared goes on.
 	if err := s.Postgres.ExecIn(ctx, s.Database, `ALTER TABLE lab.person ADD another int`); err != nil {
 		t.Fatal(err)
@@ -159,7 +212,11 @@ func TestControlledRoleChanges(t *testing.T) {
 	if err := s.Server.Check(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got := ask("upper") + " " + show(t, conn, `EXECUTE u(1)`); got != "LEFÈVRE LEFÈVRE" {
+	if got := ask("upper") + " " + show(t, conn, `EXECUTE u(1)`) + " " + show(t, conn, `EXECUTE unnamed`); got != "LEFÈVRE LEFÈVRE Bernard" {
+		t.Error(got)
+	}
+	exec(`SET ROLE secretary`)
+	if got := show(t, conn, `EXECUTE unnamed`) + " " + show(t, conn, `EXECUTE beside`); got != "42501 42501" {
 		t.Error(got)
 	}
 }

@@ -176,14 +176,8 @@ func (c *conn) bind(body []byte) error {
 	if p, err = c.upToDate(v); err != nil {
 		return err
 	}
-	if p.escape != "" {
-		s, err := c.fresh()
-		if err != nil {
-			return err
-		}
-		if refusal := s.mayEscape(p.escape); refusal != nil { // the role has changed since
-			return refusal
-		}
+	if err := c.mayEscapeBy(p); err != nil {
+		return err
 	}
 	if !p.watched {
 		return c.bindUntouched(&m, p)
@@ -371,6 +365,11 @@ func (c *conn) execute(body []byte) error {
 	}
 	if n := p.prepared.named; n != nil && (n.verb != statement.VerbDeclare || p.plan == nil) {
 		return c.executeNamed(p)
+	}
+	if err := c.mayEscapeBy(p.prepared); hasFailed(err) {
+		return c.forwardFailed(err)
+	} else if err != nil {
+		return err
 	}
 	if p.plan == nil {
 		c.noteChange(p.prepared.changes)

@@ -48,6 +48,9 @@ func (c *conn) declared(text *statement.Text, plan *statement.Plan, s *state, i 
 	if binary {
 		p.fetched = []int16{1}
 	}
+	if snapshot := c.tracked.current.Load(); snapshot != nil {
+		p.prepared.escape = snapshot.escape(text)
+	}
 	if plan == nil || plan.Statements[i].Later == nil {
 		return p
 	}

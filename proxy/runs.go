@@ -36,6 +36,9 @@ func (n *named) runs() bool {
 func (c *conn) source(n *named) (source, error) {
 	if n.verb == statement.VerbFetch || n.verb == statement.VerbMove {
 		cursor, err := c.portal([]byte(n.name))
+		if err == nil && cursor != nil {
+			err = c.mayEscapeBy(cursor.prepared)
+		}
 		if err != nil || !cursor.planned() {
 			return source{}, err
 		}
@@ -57,6 +60,9 @@ func (c *conn) source(n *named) (source, error) {
 		return source{}, err
 	}
 	p, err := c.still(v)
+	if err == nil {
+		err = c.mayEscapeBy(p)
+	}
 	switch {
 	case errors.Is(err, errStoredOtherwise):
 		return source{}, errChangedSince()

@@ -119,6 +119,9 @@ func (c *conn) preparedBy(text *statement.Text, plan *statement.Plan, s *state, 
 		p.seen = s.snapshot
 	}
 	p.ambiguous = s != nil && p.seen.analyzer.PathDependent(text)
+	if p.seen != nil {
+		p.escape = p.seen.escape(text)
+	}
 	if plan == nil || plan.Statements[i].Later == nil {
 		return p, nil
 	}
@@ -174,7 +177,7 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 	var lexer statement.Lexer
 	text := lexer.Lex([]byte(p.text))
 	if p.plan == nil && !now.analyzer.Reaches(text) && !now.analyzer.Doubtful(text) {
-		p.seen = now
+		p.seen, p.escape = now, now.escape(text)
 		return p, nil
 	}
 	if s, err = c.fresh(); err != nil {
@@ -194,7 +197,7 @@ func (c *conn) still(v *version[prepared]) (*prepared, error) {
 		return nil, errChangedSince()
 	}
 	next := &prepared{
-		plan: p.plan, whole: whole, state: s, ambiguous: p.ambiguous, watched: p.watched, alone: p.alone, text: p.text, seen: s.snapshot,
+		plan: p.plan, whole: whole, state: s, ambiguous: p.ambiguous, watched: p.watched, alone: p.alone, escape: s.snapshot.escape(text), text: p.text, seen: s.snapshot,
 		layout: p.layout, literals: p.literals, source: p.source, encoding: p.encoding, spelt: p.spelt, changes: p.changes, named: p.named, redacted: p.redacted, mark: p.mark,
 	}
 	if p.plan != nil {
